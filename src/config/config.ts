@@ -1,0 +1,38 @@
+import type { Prefix } from '#lib/address.ts';
+
+/** How a pod's source is told from an outside one (kube-proxy: detectLocalMode). */
+export type LocalDetector =
+  | { readonly mode: 'ClusterCIDR'; readonly prefixes: readonly Prefix[] }
+  | { readonly mode: 'NodeCIDR' }
+  | { readonly mode: 'BridgeInterface'; readonly name: string }
+  | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string }
+  | { readonly mode: 'None' };
+
+/** NodePort addresses: `primary`, or networks that choose among the node's addresses. */
+export type NodePortAddresses = { readonly mode: 'primary' } | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[] };
+
+/** Everything that `weir run` was told, checked and frozen. */
+export interface Config {
+  readonly nodeName: string;
+  readonly source: { readonly type: 'manifests'; readonly dir: string };
+  readonly localDetector: LocalDetector;
+  readonly masqueradeAll: boolean;
+  readonly nodePortAddresses: NodePortAddresses;
+  readonly serviceCIDRs: readonly Prefix[];
+  /** cgroup v2 folder that holds every process of this node. */
+  readonly cgroupRoot: string | undefined;
+  /** bpffs folder for pins. */
+  readonly stateDir: string;
+  /** Glob patterns of device names that get no program. */
+  readonly excludeDevices: readonly string[];
+  readonly socketScope: 'all' | 'host';
+  /** NodePorts on 127.0.0.0/8 and ::1 for the node's own processes (kube-proxy: --iptables-localhost-nodeports). */
+  readonly localhostNodePorts: boolean;
+  /** Table name -> max_entries, for tables that differ from their default. */
+  readonly mapSizes: Readonly<Record<string, number>>;
+  /** Bit of skb->mark, bit of ct->mark. */
+  readonly packetMark: number;
+  readonly conntrackMark: number;
+  /** -v: 0 = what an operator must know, 2 = changes, 4 = every write. */
+  readonly verbosity: number;
+}

@@ -1,0 +1,26 @@
+import type { ModelKind, ModelObject } from '#model/objects.ts';
+
+/** One thing that is wrong with what a source delivers. */
+export interface Problem {
+  /** Metric label, one of a small fixed set per source, for example `parse`, `unknown_kind`, `invalid_object`, `duplicate`, `folder_missing`. */
+  readonly reason: string;
+  /** Whole sentence for a person: names the file, the object, the field, what is and what should be. */
+  readonly message: string;
+}
+
+/** Where a source delivers. Calls are synchronous and cheap; the sink batches. */
+export interface Sink {
+  /** A new object, or a changed one. Not called for an object that is as it was. */
+  set(object: ModelObject): void;
+  remove(kind: ModelKind, key: string): void;
+  /** The first complete state has been delivered. Called once. */
+  synced(): void;
+  problem(problem: Problem): void;
+}
+
+/** A place that objects come from: a folder, later the Kubernetes API and KPNG. */
+export interface Source {
+  start(sink: Sink): void;
+  /** No call reaches the sink after this resolves. */
+  stop(): Promise<void>;
+}
