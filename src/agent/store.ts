@@ -1,0 +1,79 @@
+import type { EndpointSlice } from '#model/endpoint-slice.ts';
+import type { Node } from '#model/node.ts';
+import type { ModelKind, ModelObject } from '#model/objects.ts';
+import type { Service } from '#model/service.ts';
+
+/** What the sources said last, and which Services that has touched since the last look. */
+export interface Store {
+  set(object: ModelObject): void;
+  remove(kind: ModelKind, key: string): void;
+  /** The Service and the slices that name it. */
+  service(key: string): { readonly service: Service | undefined; readonly slices: readonly EndpointSlice[] };
+  node(): Node | undefined;
+  /** Marks every known Service as touched: the node's own facts changed. */
+  touchAll(): void;
+  /** Keys of the Services touched since the last call. */
+  takeTouched(): readonly string[];
+  counts(): { readonly services: number; readonly slices: number };
+}
+
+/** `nodeName`: of all Nodes only this one is kept. */
+export function createStore(nodeName: string): Store {
+  const services = new Map<string, Service>();
+  const slices = new Map<string, EndpointSlice>();
+  const slicesOfService = new Map<string, Map<string, EndpointSlice>>();
+  let touched = new Set<string>();
+  let ownNode: Node | undefined;
+
+  const putSlice = (key: string, slice: EndpointSlice | undefined): void => {
+    const before = slices.get(key);
+    if (before !== undefined) unlink(slicesOfService, serviceKey(before), key, touched);
+    if (slice === undefined) {
+      slices.delete(key);
+      return;
+    }
+    slices.set(key, slice);
+    const group = slicesOfService.get(serviceKey(slice)) ?? new Map<string, EndpointSlice>();
+    slicesOfService.set(serviceKey(slice), group.set(key, slice));
+    touched.add(serviceKey(slice));
+  };
+
+  const putService = (key: string, service: Service | undefined): void => {
+    if (service === undefined) services.delete(key);
+    else services.set(key, service);
+    touched.add(key);
+  };
+
+  return {
+    set(object) {
+      if (object.kind === 'Service') putService(object.key, object.value);
+      else if (object.kind === 'EndpointSlice') putSlice(object.key, object.value);
+      else if (object.key === nodeName) ownNode = object.value;
+    },
+    remove(kind, key) {
+      if (kind === 'Service') putService(key, undefined);
+      else if (kind === 'EndpointSlice') putSlice(key, undefined);
+      else if (key === nodeName) ownNode = undefined;
+    },
+    service: (key) => ({ service: services.get(key), slices: [...(slicesOfService.get(key)?.values() ?? [])] }),
+    node: () => ownNode,
+    touchAll() {
+      for (const key of services.keys()) touched.add(key);
+    },
+    takeTouched() {
+      const keys = [...touched];
+      touched = new Set();
+      return keys;
+    },
+    counts: () => ({ services: services.size, slices: slices.size }),
+  };
+}
+
+const serviceKey = (slice: EndpointSlice): string => `${slice.namespace}/${slice.serviceName}`;
+
+function unlink(groups: Map<string, Map<string, EndpointSlice>>, service: string, key: string, touched: Set<string>): void {
+  const group = groups.get(service);
+  group?.delete(key);
+  if (group?.size === 0) groups.delete(service);
+  touched.add(service);
+}
