@@ -45,27 +45,101 @@ export function prefixContains(prefix: Prefix, address: Address): boolean {
   return addressFromBytes(maskedBytes(address, prefix.length)) === prefix.address;
 }
 
+/** Writes the 16 bytes that the tables hold. */
+export function encodeAddress(address: Address, into: Uint8Array, at: number): void {
+  if (familyOf(address) === 6) encodeGroups(address, into, at);
+  else encodeQuad(address, into, at);
+}
+
+/** Reverse of encodeAddress. */
+export const decodeAddress = (from: Uint8Array, at: number): Address =>
+  (isMapped(from, at) ? `${from[at + 12]}.${from[at + 13]}.${from[at + 14]}.${from[at + 15]}` : formatGroups(from, at)) as Address;
+
 /** The 16 bytes that the tables hold. */
 export function addressBytes(address: Address): Uint8Array {
-  if (familyOf(address) === 6) return Uint8Array.from(ipaddr.IPv6.parse(address).toByteArray());
   const bytes = new Uint8Array(ADDRESS_BYTES);
-  bytes[10] = bytes[11] = 0xff;
-  address.split('.').forEach((part, i) => {
-    bytes[12 + i] = Number(part);
-  });
+  encodeAddress(address, bytes, 0);
   return bytes;
 }
 
 /** Reverse of addressBytes. */
-export function addressFromBytes(bytes: Uint8Array): Address {
-  if (isMapped(bytes)) return bytes.subarray(12, 16).join('.') as Address;
-  return ipaddr.fromByteArray([...bytes.subarray(0, ADDRESS_BYTES)]).toString() as Address;
-}
+export const addressFromBytes = (bytes: Uint8Array): Address => decodeAddress(bytes, 0);
 
 /** Bits of the address in the tables that a prefix fixes, 0 to 128. */
 export const tablePrefixBits = (prefix: Prefix): number => prefix.length + (familyOf(prefix.address) === 4 ? 96 : 0);
 
-const isMapped = (bytes: Uint8Array): boolean => bytes.subarray(0, 10).every((b) => b === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+const DOT = 46;
+const COLON = 58;
+
+/* What follows runs once for every entry of a full resync, hence by hand. It relies on addresses being canonical. */
+
+function encodeQuad(address: Address, into: Uint8Array, at: number): void {
+  into.fill(0, at, at + 10);
+  into[at + 10] = into[at + 11] = 0xff;
+  let place = at + 12;
+  let number = 0;
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i);
+    if (code === DOT) {
+      into[place++] = number;
+      number = 0;
+    } else number = number * 10 + code - 48;
+  }
+  into[place] = number;
+}
+
+function encodeGroups(address: Address, into: Uint8Array, at: number): void {
+  let [place, gap, group, digits] = [at, -1, 0, 0];
+  for (let i = 0; i <= address.length; i++) {
+    const code = i < address.length ? address.charCodeAt(i) : COLON;
+    if (code !== COLON) {
+      group = (group << 4) | hexDigit(code);
+      digits++;
+    } else if (digits > 0) {
+      into[place++] = group >>> 8;
+      into[place++] = group;
+      group = digits = 0;
+    } else if (i < address.length) gap = place;
+  }
+  if (gap < 0) return;
+  const tail = at + ADDRESS_BYTES - (place - gap);
+  into.copyWithin(tail, gap, place);
+  into.fill(0, gap, tail);
+}
+
+const hexDigit = (code: number): number => (code <= 57 ? code - 48 : code - 87);
+
+/* RFC 5952, 4: lower case, no leading zeros, the first longest run of at least two zero groups is shortened. */
+function formatGroups(from: Uint8Array, at: number): string {
+  const { start, length } = longestZeroRun(from, at);
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (i === start) {
+      text += '::';
+      i += length - 1;
+    } else {
+      if (i > 0 && i !== start + length) text += ':';
+      text += groupAt(from, at, i).toString(16);
+    }
+  }
+  return text;
+}
+
+function longestZeroRun(from: Uint8Array, at: number): { readonly start: number; readonly length: number } {
+  let [start, length, run] = [-1, 1, 0];
+  for (let i = 0; i < 8; i++) {
+    run = groupAt(from, at, i) === 0 ? run + 1 : 0;
+    if (run > length) [start, length] = [i - run + 1, run];
+  }
+  return { start, length };
+}
+
+const groupAt = (from: Uint8Array, at: number, i: number): number => ((from[at + 2 * i] as number) << 8) | (from[at + 2 * i + 1] as number);
+
+function isMapped(from: Uint8Array, at: number): boolean {
+  for (let i = 0; i < 10; i++) if (from[at + i] !== 0) return false;
+  return from[at + 10] === 0xff && from[at + 11] === 0xff;
+}
 
 function maskedBytes(address: Address, length: number): Uint8Array {
   const bytes = addressBytes(address);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * layout.bpf.c: holds no program. src/abi/generate.ts compiles it and reads every struct, enum and map from its BTF.
+ * Clang describes only what is used: structs are used by the maps, enums by the variables below.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+
+enum address_flags address_flags_used;
+enum frontend_flags frontend_flags_used;
+enum backend_flags backend_flags_used;
+enum device_flags device_flags_used;
+enum settings_flags settings_flags_used;
+enum flow_direction flow_direction_used;
+enum outcome outcome_used;

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
+import {
+  type Address,
+  addressBytes,
+  addressFromBytes,
+  decodeAddress,
+  encodeAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+  tablePrefixBits,
+  ZERO_ADDRESS,
+} from './address.ts';
+
+/* Runs of zeros are what makes IPv6 texts hard: half of the bytes are zero. */
+const sixteenBytes = fc
+  .array(fc.oneof(fc.constant(0), fc.nat(255)), { minLength: 16, maxLength: 16 })
+  .map((bytes) => Uint8Array.from(bytes));
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+test('bytes of known addresses are as the RFCs have them', () => {
+  const known: readonly (readonly [string, string])[] = [
+    ['10.96.0.1', '00000000000000000000ffff0a600001'],
+    ['255.255.255.255', '00000000000000000000ffffffffffff'],
+    ['0.0.0.0', '00000000000000000000ffff00000000'],
+    ['::', '00000000000000000000000000000000'],
+    ['::1', '00000000000000000000000000000001'],
+    ['fe80::', 'fe800000000000000000000000000000'],
+    ['fd00:10:96::a', 'fd00001000960000000000000000000a'],
+    ['2001:db8:0:1:1:1:1:1', '20010db8000000010001000100010001'],
+    ['2001:0:0:1::1', '20010000000000010000000000000001'],
+  ];
+  for (const [text, bytes] of known) {
+    assert.equal(hex(addressBytes(text as Address)), bytes);
+    assert.equal(addressFromBytes(Buffer.from(bytes, 'hex')), text);
+  }
+});
+
+test('every 16 bytes are one address, whose text gives the same bytes', () => {
+  fc.assert(
+    fc.property(sixteenBytes, (bytes) => {
+      assert.equal(hex(addressBytes(addressFromBytes(bytes))), hex(bytes));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('texts agree with those of ipaddr.js, for both families', () => {
+  fc.assert(
+    fc.property(sixteenBytes, fc.boolean(), (bytes, mapped) => {
+      if (mapped) bytes.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+      assert.equal(addressFromBytes(bytes), ipaddr.process(ipaddr.fromByteArray([...bytes]).toString()).toString());
+      assert.equal(parseAddress(addressFromBytes(bytes)), addressFromBytes(bytes));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('an address is written where it belongs and nowhere else', () => {
+  for (const address of ['10.1.2.3', 'fd00::1', '::'] as Address[]) {
+    const bytes = new Uint8Array(32).fill(0xaa);
+    encodeAddress(address, bytes, 8);
+    assert.equal(hex(bytes), 'aa'.repeat(8) + hex(addressBytes(address)) + 'aa'.repeat(8));
+    assert.equal(decodeAddress(bytes, 8), address);
+  }
+});
+
+test('texts become canonical or nothing', () => {
+  assert.equal(parseAddress('FD00:0:0::0001'), 'fd00::1');
+  assert.equal(parseAddress('::ffff:10.0.0.1'), '10.0.0.1');
+  for (const text of ['', '10.1', '10.0.0.256', '010.0.0.1', '1.2.3.4.5', 'fe80::1%eth0', 'fd00::1::2', 'localhost', ' 10.0.0.1']) {
+    assert.equal(parseAddress(text), undefined, text);
+  }
+});
+
+test('prefixes lose their host bits and count from their own family', () => {
+  const prefix = parsePrefix(' 10.1.2.3/20 ');
+  assert.ok(prefix);
+  assert.equal(formatPrefix(prefix), '10.1.0.0/20');
+  assert.equal(tablePrefixBits(prefix), 116);
+  const wide = parsePrefix('fd00:1:ffff::/33');
+  assert.ok(wide);
+  assert.equal(formatPrefix(wide), 'fd00:1:8000::/33');
+  assert.equal(tablePrefixBits(wide), 33);
+  for (const text of ['10.0.0.0', '10.0.0.0/33', 'fd00::/129', '10.0.0.0/', '10.0.0.0/8/8', '/8', '10.0.0.0/-1']) {
+    assert.equal(parsePrefix(text), undefined, text);
+  }
+});
+
+test('a prefix contains the addresses of its own family that share its bits', () => {
+  const prefix = parsePrefix('10.0.16.0/20');
+  const all = parsePrefix('::/0');
+  assert.ok(prefix && all);
+  assert.ok(prefixContains(prefix, '10.0.31.255' as Address));
+  assert.ok(!prefixContains(prefix, '10.0.32.0' as Address));
+  assert.ok(prefixContains(all, 'fd00::1' as Address));
+  assert.ok(!prefixContains(all, ZERO_ADDRESS[4]));
+});
