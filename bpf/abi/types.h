@@ -257,7 +257,7 @@ struct socket_flow {
 struct socket_state {
 	/** The destinations that this socket used last. */
 	struct socket_flow flows[4];
-	/** Place in `flows` that the next new destination takes. */
+	/** Number of destinations so far; the next new one takes the place of this number modulo 4. */
 	__u32 next;
 };
 
@@ -317,8 +317,10 @@ enum outcome {
 	OUTCOME_PACKET_DROP_BROKEN_TABLE = 14,
 	/** A packet to a ClusterIP came from a pod although sockets should have translated it. */
 	OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS = 15,
+	/** A socket was refused: a slot or backend that must exist does not. */
+	OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 16,
 	/** Number of outcomes. */
-	OUTCOME_COUNT = 16,
+	OUTCOME_COUNT = 17,
 };
 
 /** Value of `counters`, one for each CPU and outcome. */
