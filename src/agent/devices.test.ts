@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { attachableDevices, type DeviceFacts } from './devices.ts';
+
+const device = (ifindex: number, name: string, more: Partial<DeviceFacts> = {}): DeviceFacts => ({
+  ifindex,
+  name,
+  kind: '',
+  type: 1,
+  master: 0,
+  ...more,
+});
+
+test('a port of a bridge or bond is left to its master, loopback is left out', () => {
+  const devices = [
+    device(1, 'lo', { type: 772 }),
+    device(2, 'eth0'),
+    device(3, 'br0', { kind: 'bridge' }),
+    device(4, 'veth1', { kind: 'veth', master: 3 }),
+  ];
+  assert.deepEqual([...attachableDevices(devices, []).keys()], [2, 3]);
+});
+
+test('a port of a VRF is taken itself, because a VRF device runs no tc ingress', () => {
+  const devices = [device(2, 'eth0', { master: 3 }), device(3, 'red', { kind: 'vrf' })];
+  assert.deepEqual([...attachableDevices(devices, []).keys()], [2]);
+});
+
+test('a device without an Ethernet header is a layer-3 device', () => {
+  const devices = [device(2, 'wg0', { type: 65534 }), device(3, 'ipip0', { type: 768 }), device(4, 'eth0.100', { kind: 'vlan' })];
+  assert.deepEqual([...attachableDevices(devices, [])], [
+    [2, 'l3'],
+    [3, 'l3'],
+    [4, 'l2'],
+  ]);
+});
+
+test('devices can be excluded by a glob, whose other characters stand for themselves', () => {
+  const devices = [device(2, 'eth0'), device(3, 'eth0.1'), device(4, 'eth0x1')];
+  assert.deepEqual([...attachableDevices(devices, ['eth0.*']).keys()], [2, 4]);
+  assert.deepEqual([...attachableDevices(devices, ['eth?']).keys()], [3, 4]);
+});
