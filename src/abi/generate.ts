@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { readBtf } from './btf.ts';
 import { emit } from './emit.ts';
 import { readHeader } from './header.ts';
-import { readLayout } from './layout.ts';
+import { type Layout, readLayout } from './layout.ts';
 
 const ABI_DIR = join(import.meta.dirname, '../../bpf/abi');
 const DIGEST_DIGITS = 16;
@@ -31,10 +31,14 @@ export function compile(source: string): Uint8Array {
 export function generate(): { readonly json: string; readonly code: string } {
   const header = readHeader(['types.h', 'maps.h'].map((file) => readFileSync(join(ABI_DIR, file), 'utf8')).join('\n'));
   const layout = readLayout(readBtf(compile(join(ABI_DIR, 'layout.bpf.c'))), header);
-  const json = `${JSON.stringify(layout, null, 2)}\n`;
+  const json = formatJson(layout);
   const digest = createHash('sha256').update(json).digest('hex').slice(0, DIGEST_DIGITS);
   return { json, code: emit(layout, header, digest) };
 }
+
+/* One field or map a line: a change of the layout reads well as a diff. */
+const formatJson = (layout: Layout): string =>
+  `${JSON.stringify(layout, null, 2).replaceAll(/\{\s+("(?:name|type)":[^{}]*?)\s+\}/g, (_, inside: string) => `{ ${inside.replaceAll(/\s+/g, ' ')} }`)}\n`;
 
 if (import.meta.main) {
   const { json, code } = generate();

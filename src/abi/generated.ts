@@ -502,7 +502,7 @@ export const socketFlow: Codec<SocketFlow> = {
 export interface SocketState {
   /** The destinations that this socket used last. */
   readonly flows: readonly SocketFlow[];
-  /** Place in `flows` that the next new destination takes. */
+  /** Number of destinations so far; the next new one takes the place of this number modulo 4. */
   readonly next: number;
 }
 
@@ -657,8 +657,10 @@ export const OUTCOME_PACKET_DROP_CONNTRACK = 13;
 export const OUTCOME_PACKET_DROP_BROKEN_TABLE = 14;
 /** A packet to a ClusterIP came from a pod although sockets should have translated it. */
 export const OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS = 15;
+/** A socket was refused: a slot or backend that must exist does not. */
+export const OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 16;
 /** Number of outcomes. */
-export const OUTCOME_COUNT = 16;
+export const OUTCOME_COUNT = 17;
 
 /** Names of outcomes; the index is the key in `counters`. */
 export const OUTCOMES: readonly string[] = [
@@ -678,6 +680,7 @@ export const OUTCOMES: readonly string[] = [
   'packet_drop_conntrack',
   'packet_drop_broken_table',
   'packet_pod_unseen_by_sockets',
+  'socket_refused_broken_table',
 ];
 
 /** Key and value of each table. */
@@ -743,8 +746,8 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
   settings: { name: 'settings', type: 2, flags: 0, maxEntries: 1, key: index, value: settings },
   affinity: { name: 'affinity', type: 9, flags: 0, maxEntries: 65536, key: affinityKey, value: affinity },
   socket_flows: { name: 'socket_flows', type: 9, flags: 0, maxEntries: 65536, key: socketFlowKey, value: socketFlow },
-  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 16, key: index, value: counter },
+  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 17, key: index, value: counter },
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '835583bf02bd01b8';
+export const LAYOUT_DIGEST: string = '875769556a5e0d5b';
