@@ -6,7 +6,7 @@ export interface Endpoint {
   readonly address: Address;
   /** conditions.ready, nil counts as true. */
   readonly ready: boolean;
-  /** conditions.serving, nil counts as `ready`. */
+  /** conditions.serving, nil counts as true (discovery/v1 types.go since 1.34, and kube-proxy's endpointslicecache.go). */
   readonly serving: boolean;
   /** conditions.terminating, nil counts as false. */
   readonly terminating: boolean;
@@ -33,4 +33,6 @@ export interface EndpointSlice {
   readonly family: Family;
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly EndpointPort[];
+  /** True with label service.kubernetes.io/headless: such a slice answers for no Service (kube-proxy does not even watch it). */
+  readonly headless?: boolean;
 }

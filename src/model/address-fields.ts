@@ -1,0 +1,28 @@
+import { type Address, type Family, familyOf, parseAddress } from '#lib/address.ts';
+import { type Place, wrong } from './fields.ts';
+
+/** What an address is good for, by its range alone (RFC 6890, RFC 4291). */
+export type AddressScope = 'unspecified' | 'loopback' | 'link-local' | 'multicast' | 'global';
+
+export function scopeOf(address: Address): AddressScope {
+  if (address === '0.0.0.0' || address === '::') return 'unspecified';
+  if (address === '::1' || address.startsWith('127.')) return 'loopback';
+  if (address.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(address)) return 'link-local';
+  return /^(2[23]\d\.|ff[0-9a-f]{2}:)/.test(address) ? 'multicast' : 'global';
+}
+
+/**
+ * The address in `value`, or undefined and an error: no address at all, one that nobody can be reached at, or one of the
+ * other family where a family is given.
+ */
+export function reachableAddress(place: Place, key: string, value: string, family?: Family): Address | undefined {
+  const address = parseAddress(value);
+  if (address === undefined || (family !== undefined && familyOf(address) !== family)) {
+    wrong(place, key, value, family === undefined ? 'an IP address' : `an IPv${family} address`);
+    return undefined;
+  }
+  const scope = scopeOf(address);
+  if (scope === 'global' || scope === 'link-local') return address;
+  wrong(place, key, value, `an address that can be reached, not ${scope === 'unspecified' ? 'the' : 'a'} ${scope} one`);
+  return undefined;
+}

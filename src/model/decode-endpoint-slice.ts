@@ -1,0 +1,84 @@
+import type { Address, Family } from '#lib/address.ts';
+import { reachableAddress, scopeOf } from './address-fields.ts';
+import { MAX_PORT, PROTOCOLS, refuseTwins } from './decode-service-ports.ts';
+import type { Endpoint, EndpointPort, EndpointSlice } from './endpoint-slice.ts';
+import { child, children, choice, flag, integer, isAbsent, type Place, text, texts, warn, wrong } from './fields.ts';
+import { hasLabel, readMetadata } from './metadata.ts';
+
+const NO_HINTS: readonly string[] = Object.freeze([]);
+
+/** discovery.k8s.io/v1 EndpointSlice of IP addresses. What is wrong goes into the report of `object`, see decodeService. */
+export function decodeEndpointSlice(object: Place): EndpointSlice {
+  const metadata = readMetadata(object, 'EndpointSlice');
+  const family: Family = choice(object, 'addressType', ['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6;
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    serviceName: text(metadata.labels, 'kubernetes.io/service-name'),
+    family,
+    endpoints: children(object, 'endpoints').flatMap((place) => decodeEndpoint(place, family, metadata.namespace) ?? []),
+    ports: decodePorts(object),
+    ...(hasLabel(metadata, 'service.kubernetes.io/headless') ? { headless: true } : {}),
+  };
+}
+
+/** An endpoint without an address is left out with a warning, as kube-proxy does (endpointslicecache.go, addEndpoints). */
+function decodeEndpoint(place: Place, family: Family, namespace: string): Endpoint | undefined {
+  const listed = place.fields.addresses;
+  if (isAbsent(listed) || (Array.isArray(listed) && listed.length === 0)) {
+    warn(place, 'addresses', 'is empty, so the endpoint is left out');
+    return undefined;
+  }
+  const address = decodeAddresses(place, family);
+  if (address === undefined) return undefined;
+  const conditions = child(place, 'conditions');
+  const hints = child(place, 'hints');
+  return {
+    address,
+    ready: flag(conditions, 'ready', true),
+    serving: flag(conditions, 'serving', true),
+    terminating: flag(conditions, 'terminating', false),
+    nodeName: text(place, 'nodeName'),
+    hintZones: decodeHints(hints, 'forZones'),
+    hintNodes: decodeHints(hints, 'forNodes'),
+    pod: decodePod(child(place, 'targetRef'), namespace),
+  };
+}
+
+/** The first address; the others count for nothing but must be right. */
+function decodeAddresses(place: Place, family: Family): Address | undefined {
+  const addresses = texts(place, 'addresses').map((value, i) => {
+    const address = reachableAddress(place, `addresses[${i}]`, value, family);
+    if (address === undefined || scopeOf(address) === 'global') return address;
+    wrong(place, `addresses[${i}]`, value, 'an address that other nodes can reach, not a link-local one');
+    return undefined;
+  });
+  return addresses[0];
+}
+
+function decodeHints(hints: Place, key: string): readonly string[] {
+  if (isAbsent(hints.fields[key])) return NO_HINTS;
+  return children(hints, key).map((hint) => text(hint, 'name'));
+}
+
+function decodePod(targetRef: Place, namespace: string): string {
+  if (targetRef.fields.kind !== 'Pod') return '';
+  return `${text(targetRef, 'namespace') || namespace}/${text(targetRef, 'name')}`;
+}
+
+/** Ports without a number are left out with a warning, as kube-proxy does (endpointslicecache.go, endpointInfoByServicePort). */
+function decodePorts(object: Place): readonly EndpointPort[] {
+  const places = children(object, 'ports');
+  refuseTwins(
+    places,
+    'name',
+    places.map((place) => text(place, 'name')),
+  );
+  return places.flatMap((place) => {
+    if (isAbsent(place.fields.port) || place.fields.port === 0) {
+      warn(place, 'port', 'has no number, so the port is left out');
+      return [];
+    }
+    return { name: text(place, 'name'), protocol: choice(place, 'protocol', PROTOCOLS, 'TCP'), port: integer(place, 'port', 1, MAX_PORT) };
+  });
+}

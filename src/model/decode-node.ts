@@ -1,0 +1,38 @@
+import { type Address, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import { child, children, type Place, text, texts, warn, wrong } from './fields.ts';
+import { readMetadata } from './metadata.ts';
+import type { Node } from './node.ts';
+
+/** v1 Node. What is wrong goes into the report of `object`, see decodeService. */
+export function decodeNode(object: Place): Node {
+  const { name, labels } = readMetadata(object, 'Node');
+  const addresses = children(child(object, 'status'), 'addresses');
+  return {
+    name,
+    addresses: [...addressesOf(addresses, 'InternalIP'), ...addressesOf(addresses, 'ExternalIP')],
+    podCIDRs: decodePodCIDRs(child(object, 'spec')),
+    zone: text(labels, 'topology.kubernetes.io/zone'),
+  };
+}
+
+/** Addresses that do not parse are left out, as upstream does (pkg/util/node, GetNodeHostIPs). */
+function addressesOf(places: readonly Place[], type: string): readonly Address[] {
+  return places.flatMap((place) => {
+    if (place.fields.type !== type) return [];
+    const value = text(place, 'address');
+    const address = parseAddress(value);
+    if (address === undefined) warn(place, 'address', `is ${JSON.stringify(value)}, no IP address, and is left out`);
+    return address ?? [];
+  });
+}
+
+function decodePodCIDRs(spec: Place): readonly Prefix[] {
+  const listed = texts(spec, 'podCIDRs');
+  const single = text(spec, 'podCIDR');
+  const all = listed.length > 0 || single === '' ? listed : [single];
+  return all.flatMap((value, i) => {
+    const prefix = parsePrefix(value);
+    if (prefix === undefined) wrong(spec, listed.length > 0 ? `podCIDRs[${i}]` : 'podCIDR', value, 'a network such as 10.244.1.0/24');
+    return prefix ?? [];
+  });
+}

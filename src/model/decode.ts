@@ -1,0 +1,78 @@
+import { decodeEndpointSlice } from './decode-endpoint-slice.ts';
+import { decodeNode } from './decode-node.ts';
+import { decodeService } from './decode-service.ts';
+import { type Fields, isAbsent, isFields, type Place, type Report, show } from './fields.ts';
+import { keyOf } from './metadata.ts';
+import type { ModelKind, ModelObject } from './objects.ts';
+
+/** What became of one Kubernetes object. */
+export type Decoded =
+  | { readonly type: 'object'; readonly object: ModelObject; readonly warnings: readonly string[] }
+  /** A kind or version that weir does not read; `reason` is a whole sentence. */
+  | { readonly type: 'ignored'; readonly kind: string; readonly reason: string }
+  /** Each of `errors` names the object, the field, what is and what should be. `kind` and `key` are empty where unknown. */
+  | { readonly type: 'invalid'; readonly kind: string; readonly key: string; readonly errors: readonly string[] };
+
+const API_VERSIONS: Readonly<Record<ModelKind, string>> = { Service: 'v1', EndpointSlice: 'discovery.k8s.io/v1', Node: 'v1' };
+
+/** Errors of one object that are told apart; a slice has up to 1000 endpoints. */
+const MAX_ERRORS = 8;
+
+/** One object as the API prints it, as JSON or YAML gave it. Never throws. */
+export function decodeObject(value: unknown): Decoded {
+  if (!isFields(value)) return invalid('', '', [`Document is ${show(value)}, must be a Kubernetes object`]);
+  const { kind, apiVersion } = value;
+  if (typeof kind !== 'string' || kind === '') return invalid('', '', [`Object: kind is ${show(kind)}, must be a kind such as Service`]);
+  const key = keyOf(kind, value);
+  const subject = key === '' ? kind : `${kind} ${key}`;
+  const reason = reasonToIgnore(kind, apiVersion, value);
+  if (reason !== undefined) return { type: 'ignored', kind, reason: `${subject} is ignored: ${reason}` };
+  const report: Report = { subject, errors: [], warnings: [] };
+  const object = decodeKind(kind as ModelKind, key, { report, path: '', fields: value });
+  if (report.errors.length > 0) return invalid(kind, key, report.errors);
+  return { type: 'object', object, warnings: report.warnings };
+}
+
+/**
+ * The objects of a document: the items of a List, of a ServiceList and the like (whose items carry no kind of their own when
+ * they come from the API itself), else the document. An empty document has none.
+ */
+export function* flattenLists(value: unknown): Iterable<unknown> {
+  if (isAbsent(value)) return;
+  const list = asList(value);
+  if (list === undefined) {
+    yield value;
+    return;
+  }
+  for (const item of list.items) {
+    const needsKind = list.itemKind !== '' && isFields(item) && isAbsent(item.kind);
+    yield* flattenLists(needsKind ? { ...item, kind: list.itemKind, apiVersion: list.apiVersion } : item);
+  }
+}
+
+function asList(value: unknown): { itemKind: string; apiVersion: unknown; items: readonly unknown[] } | undefined {
+  if (!isFields(value) || typeof value.kind !== 'string' || !value.kind.endsWith('List')) return undefined;
+  if (value.items !== null && !Array.isArray(value.items)) return undefined;
+  return { itemKind: value.kind.slice(0, -'List'.length), apiVersion: value.apiVersion, items: value.items ?? [] };
+}
+
+const invalid = (kind: string, key: string, errors: readonly string[]): Decoded => ({
+  type: 'invalid',
+  kind,
+  key,
+  errors: errors.length <= MAX_ERRORS ? errors : [...errors.slice(0, MAX_ERRORS), `... and ${errors.length - MAX_ERRORS} more errors`],
+});
+
+function reasonToIgnore(kind: string, apiVersion: unknown, object: Fields): string | undefined {
+  if (!Object.hasOwn(API_VERSIONS, kind)) return 'weir reads Services, EndpointSlices and Nodes';
+  const expected = API_VERSIONS[kind as ModelKind];
+  if (apiVersion !== expected) return `its apiVersion is ${show(apiVersion)}, weir reads ${expected}`;
+  if (kind === 'EndpointSlice' && object.addressType === 'FQDN') return 'its addressType is FQDN, weir reads IPv4 and IPv6';
+  return undefined;
+}
+
+function decodeKind(kind: ModelKind, key: string, place: Place): ModelObject {
+  if (kind === 'Service') return { kind, key, value: decodeService(place) };
+  if (kind === 'EndpointSlice') return { kind, key, value: decodeEndpointSlice(place) };
+  return { kind, key, value: decodeNode(place) };
+}

@@ -1,0 +1,117 @@
+/** A JSON object as the API prints it. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** What is wrong with one object so far. */
+export interface Report {
+  /** How messages call it, for example `Service shop/cart`. */
+  readonly subject: string;
+  readonly errors: string[];
+  /** Parts that were left out although the object as a whole is fine. */
+  readonly warnings: string[];
+}
+
+/** One JSON object inside another, and where it was found: `spec.ports[1]`, empty for the outermost. */
+export interface Place {
+  readonly report: Report;
+  readonly path: string;
+  readonly fields: Fields;
+}
+
+const NO_FIELDS: Fields = Object.freeze({});
+const NO_ITEMS: readonly never[] = Object.freeze([]);
+
+/** Adds an error: what stands at `key`, and what should. */
+export function wrong(place: Place, key: string, value: unknown, shouldBe: string): void {
+  place.report.errors.push(`${place.report.subject}: ${pathOf(place, key)} is ${show(value)}, must be ${shouldBe}`);
+}
+
+/** Adds a warning about `key`; `remark` follows the path, for example `has no address and is left out`. */
+export function warn(place: Place, key: string, remark: string): void {
+  place.report.warnings.push(`${place.report.subject}: ${pathOf(place, key)} ${remark}`);
+}
+
+/** The object at `key`; empty where nothing stands. */
+export function child(place: Place, key: string): Place {
+  return { report: place.report, path: pathOf(place, key), fields: fieldsAt(place, key, place.fields[key]) };
+}
+
+/** The objects of the list at `key`. */
+export function children(place: Place, key: string): readonly Place[] {
+  return items(place, key).map((item, i) => {
+    const at = `${key}[${i}]`;
+    return { report: place.report, path: pathOf(place, at), fields: fieldsAt(place, at, item) };
+  });
+}
+
+/** The strings of the list at `key`, in its order; what is no string becomes an error and the empty string. */
+export function texts(place: Place, key: string): readonly string[] {
+  return items(place, key).map((item, i) => textOf(place, `${key}[${i}]`, item));
+}
+
+/** The string at `key`; empty where nothing stands. */
+export const text = (place: Place, key: string): string => textOf(place, key, place.fields[key]);
+
+/** One of `choices`. Nothing and the empty string are the fallback; without a fallback they are an error and the first choice. */
+export function choice<T extends string>(place: Place, key: string, choices: readonly [T, ...T[]], fallback?: T): T {
+  const value = place.fields[key];
+  if ((isAbsent(value) || value === '') && fallback !== undefined) return fallback;
+  const found = choices.find((one) => one === value);
+  if (found === undefined) wrong(place, key, value, enumerate(choices));
+  return found ?? choices[0];
+}
+
+/** A whole number from `min` to `max`; where nothing stands the fallback, or an error if there is none. */
+export function integer(place: Place, key: string, min: number, max: number, fallback?: number): number {
+  const value = place.fields[key];
+  if (isAbsent(value) && fallback !== undefined) return fallback;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  wrong(place, key, value, `${min} to ${max}`);
+  return min;
+}
+
+/** True or false; the fallback where nothing stands. */
+export function flag(place: Place, key: string, fallback: boolean): boolean {
+  const value = place.fields[key];
+  if (isAbsent(value)) return fallback;
+  if (typeof value === 'boolean') return value;
+  wrong(place, key, value, 'true or false');
+  return fallback;
+}
+
+/** A value as error messages show it. */
+export function show(value: unknown): string {
+  if (isAbsent(value)) return 'missing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
+}
+
+/** Kubernetes prints null, or nothing, for what is not set. */
+export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
+
+export const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const pathOf = (place: Place, key: string): string => (place.path === '' ? key : `${place.path}.${key}`);
+
+function items(place: Place, key: string): readonly unknown[] {
+  const value = place.fields[key];
+  if (Array.isArray(value)) return value;
+  if (!isAbsent(value)) wrong(place, key, value, 'a list');
+  return NO_ITEMS;
+}
+
+function fieldsAt(place: Place, key: string, value: unknown): Fields {
+  if (isFields(value)) return value;
+  if (!isAbsent(value)) wrong(place, key, value, 'an object');
+  return NO_FIELDS;
+}
+
+function textOf(place: Place, key: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (!isAbsent(value)) wrong(place, key, value, 'a string');
+  return '';
+}
+
+const enumerate = (words: readonly string[]): string =>
+  words.length === 1 ? `${words[0]}` : `${words.slice(0, -1).join(', ')} or ${words[words.length - 1]}`;

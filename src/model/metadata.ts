@@ -1,0 +1,43 @@
+import { child, type Fields, isFields, type Place, text, wrong } from './fields.ts';
+
+export interface Metadata {
+  /** Empty for a Node. */
+  readonly namespace: string;
+  readonly name: string;
+  /** creationTimestamp, RFC 3339; empty where there is none. */
+  readonly createdAt: string;
+  readonly labels: Place;
+}
+
+/** A label counts by being there, whatever its value: kube-proxy selects with DoesNotExist. */
+export const hasLabel = ({ labels }: Metadata, label: string): boolean => labels.fields[label] !== undefined;
+
+/** RFC 1123 label: names of namespaces, Services and their ports. */
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** RFC 1123 subdomain: names of everything else. */
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** Namespace of an object that names none, as kubectl would apply it. */
+const DEFAULT_NAMESPACE = 'default';
+
+/** `namespace/name`, for a Node its name; empty for an object without a name. Never fails. */
+export function keyOf(kind: string, object: Fields): string {
+  const metadata = isFields(object.metadata) ? object.metadata : {};
+  const { name, namespace } = metadata;
+  if (typeof name !== 'string' || name === '') return '';
+  if (kind === 'Node') return name;
+  return `${typeof namespace === 'string' && namespace !== '' ? namespace : DEFAULT_NAMESPACE}/${name}`;
+}
+
+export function readMetadata(object: Place, kind: 'Service' | 'EndpointSlice' | 'Node'): Metadata {
+  const place = child(object, 'metadata');
+  const name = text(place, 'name');
+  const isLabel = kind === 'Service';
+  if (!(isLabel ? DNS_LABEL : DNS_SUBDOMAIN).test(name) || name.length > 253) {
+    wrong(place, 'name', name === '' ? undefined : name, isLabel ? 'a DNS label of at most 63 characters' : 'a DNS subdomain');
+  }
+  const namespace = kind === 'Node' ? '' : text(place, 'namespace') || DEFAULT_NAMESPACE;
+  if (kind !== 'Node' && !DNS_LABEL.test(namespace)) wrong(place, 'namespace', namespace, 'a DNS label of at most 63 characters');
+  return { namespace, name, createdAt: text(place, 'creationTimestamp'), labels: child(place, 'labels') };
+}
