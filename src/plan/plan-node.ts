@@ -1,0 +1,106 @@
+import {
+  DEVICE_PODS,
+  type Device,
+  SETTINGS_LOOPBACK_NODE_PORTS,
+  SETTINGS_NO_LOCAL_DETECTOR,
+  SETTINGS_SOCKETS_HOST_ONLY,
+  type Settings,
+  type TableEntry,
+} from '#abi/generated.ts';
+import { type Address, type Family, familyOf, type Prefix, parseAddress, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
+import { scopeOf } from '#model/address-fields.ts';
+import type { Node } from '#model/node.ts';
+import { localNetsOf, type NodeRules, type NodeView, viewNode } from './node-view.ts';
+
+/** A network device of the node, loopback included, with its addresses in the kernel's order. */
+export interface LocalDevice {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly addresses: readonly Address[];
+}
+
+export interface NodeRequest {
+  /** Undefined until the source has it. */
+  readonly node: Node | undefined;
+  readonly devices: readonly LocalDevice[];
+  /** A Config is one. */
+  readonly rules: NodeRules & {
+    readonly nodePortAddresses: { readonly mode: 'primary' } | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[] };
+    readonly socketScope: 'all' | 'host';
+    readonly localhostNodePorts: boolean;
+    /** Bit of skb->mark. */
+    readonly packetMark: number;
+    /** Bit of ct->mark. */
+    readonly conntrackMark: number;
+  };
+  /** SO_NETNS_COOKIE of the node's network namespace. */
+  readonly netnsCookie: bigint;
+}
+
+/** Everything that should exist for the node itself, whatever its Services. */
+export interface NodePlan {
+  /** Addresses that get ADDRESS_NODE; each once, none of them loopback. */
+  readonly nodePortAddresses: readonly Address[];
+  readonly localNets: readonly Prefix[];
+  readonly devices: readonly TableEntry<'devices'>[];
+  readonly settings: Settings;
+}
+
+export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): NodePlan {
+  const view = viewNode(node, rules);
+  return {
+    nodePortAddresses: planNodePortAddresses(view, devices, rules.nodePortAddresses),
+    localNets: localNetsOf(node, rules),
+    devices: devices.filter(isNoLoopback).map((device) => ({ key: { ifindex: device.ifindex }, value: planDevice(device, rules) })),
+    settings: {
+      nodeNetnsCookie: netnsCookie,
+      flags: settingsFlags(view, rules),
+      rejectMark: rules.packetMark,
+      conntrackMark: rules.conntrackMark,
+      snat4: view.primaryAddresses[4] ?? ZERO_ADDRESS[4],
+      snat6: view.primaryAddresses[6] ?? ZERO_ADDRESS[6],
+    },
+  };
+}
+
+type NodePortAddresses = NodeRequest['rules']['nodePortAddresses'];
+
+const FAMILIES: readonly Family[] = [4, 6];
+const LOOPBACK = parseAddress('127.0.0.1') as Address;
+
+/** Packets to a loopback address never come from outside, so such addresses are left out (nftables/proxier.go, nodeport-ips). */
+function planNodePortAddresses(view: NodeView, devices: readonly LocalDevice[], wanted: NodePortAddresses): readonly Address[] {
+  const candidates =
+    wanted.mode === 'primary'
+      ? FAMILIES.flatMap((family) => view.primaryAddresses[family] ?? [])
+      : devices.flatMap((device) => device.addresses).filter((address) => isWanted(address, wanted.prefixes));
+  return [...new Set(candidates)].filter((address) => scopeOf(address) !== 'loopback');
+}
+
+/** A family without a network of its own takes all addresses of the node (pkg/proxy/util, NewNodePortAddresses). */
+function isWanted(address: Address, prefixes: readonly Prefix[]): boolean {
+  const own = prefixes.filter((prefix) => familyOf(prefix.address) === familyOf(address));
+  return own.length === 0 || own.some((prefix) => prefixContains(prefix, address));
+}
+
+function planDevice({ name, addresses }: LocalDevice, { localDetector }: NodeRules): Device {
+  const sourceFor = (family: Family): Address =>
+    addresses.find((address) => familyOf(address) === family && scopeOf(address) === 'global') ?? ZERO_ADDRESS[family];
+  const carriesPods =
+    (localDetector.mode === 'BridgeInterface' && name === localDetector.name) ||
+    (localDetector.mode === 'InterfaceNamePrefix' && name.startsWith(localDetector.prefix));
+  return { snat4: sourceFor(4), snat6: sourceFor(6), flags: carriesPods ? DEVICE_PODS : 0 };
+}
+
+/** Loopback NodePorts: the default has them, a list of networks must include 127.0.0.1 (iptables/proxier.go, ContainsIPv4Loopback). */
+function settingsFlags(view: NodeView, rules: NodeRequest['rules']): number {
+  const { nodePortAddresses } = rules;
+  const loopback = rules.localhostNodePorts && (nodePortAddresses.mode === 'primary' || isWanted(LOOPBACK, nodePortAddresses.prefixes));
+  return (
+    (rules.socketScope === 'host' ? SETTINGS_SOCKETS_HOST_ONLY : 0) |
+    (view.hasLocalDetector[4] || view.hasLocalDetector[6] ? 0 : SETTINGS_NO_LOCAL_DETECTOR) |
+    (loopback ? SETTINGS_LOOPBACK_NODE_PORTS : 0)
+  );
+}
+
+const isNoLoopback = (device: LocalDevice): boolean => device.name !== 'lo';

@@ -1,0 +1,100 @@
+import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST } from '#abi/generated.ts';
+import type { Family } from '#lib/address.ts';
+import type { EndpointSlice } from '#model/endpoint-slice.ts';
+import type { Protocol, Service, ServicePort } from '#model/service.ts';
+import { type Candidate, selectEndpoints } from '#select/endpoints.ts';
+import { planFrontends } from './frontends.ts';
+import type { NodeView } from './node-view.ts';
+import type { EndpointList, PlannedBackend, PortPlan } from './port-plan.ts';
+import { addressesOf, type ServiceAddresses } from './service-addresses.ts';
+
+const FAMILIES: readonly Family[] = [4, 6];
+
+/** IPPROTO_* of the protocols that the programs translate; 0 = not served. */
+const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 0 };
+
+/** Bytes of `text` in struct service_name, without the zero at its end. */
+const MAX_NAME_BYTES = 151;
+
+/**
+ * What should exist for a Service on one node: a plan for each TCP and UDP port in each family of its ClusterIPs. Addresses of a
+ * family without a ClusterIP are not served, as in kube-proxy (servicechangetracker.go, serviceToServiceMap). Never throws.
+ */
+export function planService(service: Service, slices: readonly EndpointSlice[], view: NodeView): readonly PortPlan[] {
+  if (!service.proxied) return [];
+  const ports = service.ports.filter((port) => PROTOCOL_NUMBERS[port.protocol] !== 0);
+  return FAMILIES.flatMap((family) => {
+    const addresses = addressesOf(service, family, view);
+    if (addresses.clusterIPs.length === 0) return [];
+    const own = slices.filter((slice) => slice.family === family);
+    return ports.map((port) => planPort(service, port, addresses, own, view));
+  });
+}
+
+/** One sentence for each port of a proxied Service that planService leaves out. */
+export function unservedPorts(service: Service): readonly string[] {
+  if (!service.proxied) return [];
+  return service.ports
+    .filter((port) => PROTOCOL_NUMBERS[port.protocol] === 0)
+    .map(
+      (port) =>
+        `Service ${service.namespace}/${service.name}: port ${port.port}/${port.protocol} is not served, SCTP comes with the next release step`,
+    );
+}
+
+function planPort(
+  service: Service,
+  port: ServicePort,
+  addresses: ServiceAddresses,
+  slices: readonly EndpointSlice[],
+  view: NodeView,
+): PortPlan {
+  const selection = selectEndpoints({ servicePort: port, slices, nodeName: view.nodeName, zone: view.zone });
+  const frontends = planFrontends(service, port, addresses, selection, view);
+  const listed = (list: EndpointList): readonly Candidate[] =>
+    frontends.some(({ localSource, outsideSource }) => localSource === list || outsideSource === list) ? selection[list] : [];
+  return {
+    name: planName(service, port),
+    family: addresses.family,
+    protocol: PROTOCOL_NUMBERS[port.protocol],
+    createdAt: service.createdAt,
+    clusterIPs: addresses.clusterIPs,
+    backends: planBackends(listed('cluster'), listed('local')),
+    frontends,
+    sourceRanges: addresses.sourceRanges,
+    affinitySeconds: service.affinitySeconds,
+  };
+}
+
+/** Port names have up to 63 characters; one that does not fit is cut, and number and protocol keep the plan's name unique. */
+function planName(service: Service, port: ServicePort): string {
+  const name = `${service.namespace}/${service.name}${port.name === '' ? '' : `:${port.name}`}`;
+  if (name.length <= MAX_NAME_BYTES) return name;
+  const tail = `~${port.port}/${port.protocol}`;
+  return name.slice(0, MAX_NAME_BYTES - tail.length) + tail;
+}
+
+function planBackends(cluster: readonly Candidate[], local: readonly Candidate[]): readonly PlannedBackend[] {
+  const inCluster = new Set(cluster);
+  const inLocal = new Set(local);
+  return [
+    ...inOrder(
+      cluster.filter((candidate) => !inLocal.has(candidate)),
+      BACKEND_CLUSTER_LIST,
+    ),
+    ...inOrder(
+      cluster.filter((candidate) => inLocal.has(candidate)),
+      BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST,
+    ),
+    ...inOrder(
+      local.filter((candidate) => !inCluster.has(candidate)),
+      BACKEND_LOCAL_LIST,
+    ),
+  ];
+}
+
+/** By address, then port, so that an unrelated change moves nobody. */
+const inOrder = (candidates: readonly Candidate[], flags: number): readonly PlannedBackend[] =>
+  candidates
+    .map(({ address, port }) => ({ address, port, flags }))
+    .sort((a, b) => (a.address === b.address ? a.port - b.port : a.address < b.address ? -1 : 1));
