@@ -1,0 +1,62 @@
+import { bindLibrary, checkedErrno } from './ffi.ts';
+
+/** Functions of libc that Node has no door to. Lengths are bytes; those returning int give -1 and errno. */
+interface LibC {
+  bind(fd: number, address: Uint8Array, length: number): number;
+  close(fd: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  mount(source: string, target: string, type: string, flags: number, options: string): number;
+  recv(fd: number, into: Uint8Array, length: number, flags: number): number;
+  send(fd: number, from: Uint8Array, length: number, flags: number): number;
+  setns(fd: number, type: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  socket(family: number, type: number, protocol: number): number;
+  umount2(target: string, flags: number): number;
+  unshare(flags: number): number;
+  vsnprintf(into: Uint8Array, size: number, format: string, values: bigint): number;
+}
+
+export const libc = bindLibrary<LibC>('libc.so.6', 'libc6', {
+  bind: 'int bind(int fd, const void *address, uint32_t length)',
+  close: 'int close(int fd)',
+  fcntl: 'int fcntl(int fd, int command, long argument)',
+  getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
+  mount: 'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)',
+  recv: 'intptr_t recv(int fd, void *into, size_t length, int flags)',
+  send: 'intptr_t send(int fd, const void *from, size_t length, int flags)',
+  setns: 'int setns(int fd, int type)',
+  setsockopt: 'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+  socket: 'int socket(int family, int type, int protocol)',
+  umount2: 'int umount2(const char *target, int flags)',
+  unshare: 'int unshare(int flags)',
+  vsnprintf: 'int vsnprintf(void *into, size_t size, const char *format, void *values)',
+});
+
+/** <asm-generic/socket.h>, <bits/socket.h>, <bits/fcntl.h>; the same on x86-64 and arm64. */
+export const SOL_SOCKET = 1;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
+
+/** A second descriptor of what `fd` describes. */
+export const duplicateFd = (fd: number): number => checkedErrno(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), `duplicate descriptor ${fd}`);
+
+/** Runs `use` on a descriptor and closes it, whatever happens. */
+export function closing<T>(fd: number, use: (fd: number) => T): T {
+  try {
+    return use(fd);
+  } finally {
+    libc.close(fd);
+  }
+}
+
+/** Sets a socket option that is an int. */
+export function setIntOption(fd: number, level: number, name: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  checkedErrno(libc.setsockopt(fd, level, name, bytes, bytes.length), `set socket option ${level}/${name} to ${value}`);
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
+import { checkedErrno } from './ffi.ts';
+import { libc } from './libc.ts';
+
+/** BPF_FS_MAGIC and CGROUP2_SUPER_MAGIC of <linux/magic.h>. */
+const BPF_FS_MAGIC = 0xcafe4a11;
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+/** The first column of /proc/mounts for a file system that weir mounted itself, so that cleanup knows it. */
+const OUR_MOUNT = 'weir';
+
+/** One line of /proc/mounts. */
+export interface Mount {
+  readonly source: string;
+  readonly target: string;
+  readonly type: string;
+}
+
+/** Mounts of a text in the format of /proc/mounts, in its order. */
+export function parseMounts(text: string): Mount[] {
+  return text
+    .split('\n')
+    .map((line) => line.split(' ').map(unescapeOctal))
+    .flatMap(([source, target, type]) => (source && target && type ? [{ source, target, type }] : []));
+}
+
+/** proc_pid_mounts(5): blanks, tabs, line ends and backslashes are three octal digits. */
+const unescapeOctal = (text: string): string =>
+  text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+
+const currentMounts = (): Mount[] => parseMounts(readFileSync('/proc/self/mounts', 'utf8'));
+
+/** Where cgroup v2 is mounted, also beside cgroup v1 (hybrid); undefined where it is not. */
+export const findCgroupRoot = (mounts: readonly Mount[] = currentMounts()): string | undefined =>
+  mounts.find((mount) => mount.type === 'cgroup2')?.target;
+
+export const isCgroup2 = (dir: string): boolean => magicOf(dir) === CGROUP2_SUPER_MAGIC;
+
+export const isBpffs = (dir: string): boolean => magicOf(dir) === BPF_FS_MAGIC;
+
+const magicOf = (path: string): number | undefined => {
+  try {
+    return statfsSync(path).type >>> 0;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Makes `dir` a folder on a bpffs: mounts one there unless it is on one already. */
+export function mountBpffs(dir: string): void {
+  makeFolder(dir);
+  if (isBpffs(dir)) return;
+  checkedErrno(libc.mount(OUR_MOUNT, dir, 'bpf', 0, 'mode=0700'), `mount a bpffs at ${dir}`);
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new Error(`Cannot make folder ${dir}: it should lie on a bpffs or where one can be mounted`, { cause });
+  }
+}
+
+/** Unmounts the bpffs at `dir` if `mountBpffs` mounted it exactly there; says whether it did. */
+export function unmountBpffs(dir: string): boolean {
+  const target = realpathSync(dir);
+  const top = currentMounts().findLast((mount) => mount.target === target);
+  if (top?.type !== 'bpf' || top.source !== OUR_MOUNT) return false;
+  checkedErrno(libc.umount2(target, 0), `unmount the bpffs at ${dir}`);
+  return true;
+}

@@ -1,0 +1,22 @@
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { attachLink, LINK_CGROUP } from './bpf-link.ts';
+import type { LoadedProgram } from './bpf-object.ts';
+import { isCgroup2 } from './mounts.ts';
+import { linksFolder } from './state-folder.ts';
+
+/** Attaches every program to a cgroup v2 folder, for all processes below it. */
+export function attachSockets(stateDir: string, cgroupDir: string, programs: readonly LoadedProgram[]): void {
+  if (!isCgroup2(cgroupDir)) throw new Error(`Cannot attach to ${cgroupDir}: it should be a cgroup v2 folder`);
+  const links = linksFolder(stateDir);
+  mkdirSync(links, { recursive: true });
+  const id = statSync(cgroupDir, { bigint: true }).ino;
+  const cgroup = openSync(cgroupDir, 'r');
+  try {
+    for (const { name, fd, attachType } of programs) {
+      const isSame = (link: { type: number; target: bigint }) => link.type === LINK_CGROUP && link.target === id;
+      attachLink({ path: `${links}/${name}`, program: fd, target: cgroup, attachType, isSame });
+    }
+  } finally {
+    closeSync(cgroup);
+  }
+}
