@@ -23,7 +23,7 @@ boot_kernel() {
 }
 
 start_machine() {
-  timeout -k 5 "$time_limit" qemu-system-x86_64 -accel tcg -cpu max -m 2048 -smp 1 -no-reboot -nodefaults -display none \
+  timeout -k 5 "$time_limit" qemu-system-x86_64 -accel tcg -cpu max -m 2048 -smp 2 -no-reboot -nodefaults -display none \
     -serial "file:$2" -serial "file:$3" -kernel "$1" -initrd "$work/initrd" \
     -append "console=ttyS0 loglevel=5 rdinit=/init panic=-1" </dev/null &
   machine=$!
