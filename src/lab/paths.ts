@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+
+/** Folder that holds a folder for each lab of this machine. */
+export const LABS_DIR = '/run/weir-lab';
+
+export const labDir = (lab: string): string => join(LABS_DIR, lab);
+export const stateFile = (lab: string): string => join(labDir(lab), 'state.json');
+export const manifestsDir = (lab: string): string => join(labDir(lab), 'manifests');
+export const nodeDir = (lab: string, node: string): string => join(labDir(lab), 'nodes', node);
+/** bpffs of a node's agent. */
+export const bpffsDir = (lab: string, node: string): string => join(nodeDir(lab, node), 'bpf');
+export const agentLog = (lab: string, node: string): string => join(nodeDir(lab, node), 'agent.log');
+export const serversFile = (lab: string): string => join(labDir(lab), 'servers.json');
+export const keeperLog = (lab: string): string => join(labDir(lab), 'keeper.log');
+
+/** The one cgroup that every process of a lab is in, and its folder for the processes of a node, or of the outside. */
+export const labCgroup = (root: string, lab: string): string => join(root, `weir-${lab}`);
+export const placeCgroup = (root: string, lab: string, node: string): string => join(labCgroup(root, lab), node);
