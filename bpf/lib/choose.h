@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * choose.h: one backend out of an extent: the client's own by session affinity, else a random one. Nothing that is read
+ * from a table is trusted: a backend must belong to the Service port that asked for it.
+ */
+#ifndef WEIR_LIB_CHOOSE_H
+#define WEIR_LIB_CHOOSE_H
+
+#include "affinity.h"
+#include "frontend.h"
+
+/** A backend of a Service port, or NULL. Lives as long as the program runs. */
+static always_inline struct backend *backend_of(__u32 id, __u32 service)
+{
+	struct index key = {.value = id};
+	struct backend *backend = bpf_map_lookup_elem(&backends, &key);
+
+	return backend && backend->port && backend->service == service ? backend : NULL;
+}
+
+/** The same, if it may still receive new connections of this list; flags are 0 as soon as it is gone. */
+static always_inline struct backend *serving_backend(__u32 id, __u32 service, __u32 list)
+{
+	struct backend *backend = backend_of(id, service);
+
+	return backend && (backend->flags & list) ? backend : NULL;
+}
+
+/*
+ * The flags are not asked here: a program that read a frontend just before it was published anew may land on a backend
+ * that was retired since, and connections survive that moment because retired backends rest before they are used again.
+ */
+static always_inline struct backend *random_backend(const struct extent *extent, __u32 service, __u32 *id)
+{
+	struct index key = {.value = extent->first + (__u32)(((__u64)bpf_get_prandom_u32() * extent->count) >> 32)};
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+
+	if (!slot)
+		return NULL;
+	*id = slot->backend;
+	return backend_of(*id, service);
+}
+
+/** Backend for a new connection, and its number; NULL = broken table. `policy` has a non-empty extent. */
+static always_inline struct backend *choose_backend(const struct frontend *frontend, const struct policy *policy,
+						    struct affinity_key *client, __u32 *id)
+{
+	struct backend *backend = NULL;
+
+	client->service = frontend->service;
+	if (frontend->affinity_seconds && affinity_recall(client, frontend->affinity_seconds, id))
+		backend = serving_backend(*id, frontend->service, policy->list);
+	if (!backend)
+		backend = random_backend(&policy->extent, frontend->service, id);
+	if (backend && frontend->affinity_seconds)
+		affinity_remember(client, *id);
+	return backend;
+}
+
+#endif

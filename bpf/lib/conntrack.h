@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * conntrack.h: flows in the kernel's own connection tracking, through its kfuncs (net/netfilter/nf_conntrack_bpf.c and
+ * nf_nat_bpf.c). What is inserted here is translated, routed and undone for replies by the kernel's hooks.
+ */
+#ifndef WEIR_LIB_CONNTRACK_H
+#define WEIR_LIB_CONNTRACK_H
+
+#include "packet.h"
+#include "verdict.h"
+
+/** As the tracker starts them: tcp_timeouts[SYN_SENT] and udp_timeouts[UNREPLIED] in nf_conntrack_proto_{tcp,udp}.c. */
+#define TCP_FIRST_TIMEOUT_MS 120000
+#define UDP_FIRST_TIMEOUT_MS 30000
+
+/** A flow's original direction, as the kfuncs take it. */
+static always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct packet *packet)
+{
+	__builtin_memset(tuple, 0, sizeof(*tuple));
+	if (address_is_v4(&packet->destination)) {
+		tuple->ipv4.saddr = packet->source.word[3];
+		tuple->ipv4.daddr = packet->destination.word[3];
+		tuple->ipv4.sport = packet->source_port;
+		tuple->ipv4.dport = packet->destination_port;
+		return;
+	}
+	__builtin_memcpy(tuple->ipv6.saddr, packet->source.word, sizeof(tuple->ipv6.saddr));
+	__builtin_memcpy(tuple->ipv6.daddr, packet->destination.word, sizeof(tuple->ipv6.daddr));
+	tuple->ipv6.sport = packet->source_port;
+	tuple->ipv6.dport = packet->destination_port;
+}
+
+/** The size tells the kfuncs the family. Worked out anew for each call: the verifier loses bounds of what was stored. */
+static always_inline __u32 tuple_size(const struct packet *packet)
+{
+	struct bpf_sock_tuple *tuple;
+
+	return address_is_v4(&packet->destination) ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
+}
+
+static always_inline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
+	struct bpf_sock_tuple tuple;
+
+	fill_tuple(&tuple, packet);
+	return bpf_skb_ct_lookup(skb, &tuple, tuple_size(packet), &opts, sizeof(opts));
+}
+
+/*
+ * A SYN on a tuple whose old connection is over. In TIME_WAIT and CLOSE the tracker itself starts anew
+ * (tcp_conntracks[] in nf_conntrack_proto_tcp.c: sTW and sCL become sSS), but it would do so without our translation.
+ * In LAST_ACK (both sides have sent FIN) it lets the SYN through to the old backend, which answers a challenge ACK, or
+ * nothing if it is gone. FIN_WAIT and CLOSE_WAIT stay with the tracker: one side may still be sending, and a stray SYN
+ * must not cut it off.
+ */
+static always_inline bool connection_is_over(const struct nf_conn *entry)
+{
+	__u8 state = entry->proto.tcp.state;
+
+	return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE || state == TCP_CONNTRACK_LAST_ACK;
+}
+
+/** Whether conntrack has the flow of this packet. Makes room first if the packet uses the tuple of an old connection
+ * again. */
+static always_inline bool flow_exists(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct nf_conn *entry = lookup_flow(skb, packet);
+
+	if (!entry)
+		return false;
+	if (packet->protocol == IPPROTO_TCP && connection_is_over(entry)) {
+		/* Programs cannot delete an entry: an expired one is collected by the next lookup
+		 * (____nf_conntrack_find). */
+		bpf_ct_change_timeout(entry, 0);
+		bpf_ct_release(entry);
+		count(OUTCOME_PACKET_TUPLE_REUSED);
+		entry = lookup_flow(skb, packet);
+		if (!entry)
+			return false;
+	}
+	bpf_ct_release(entry);
+	return true;
+}
+
+static always_inline int set_nat(struct nf_conn___init *entry, const struct address *address, int port,
+				 enum nf_nat_manip_type manip)
+{
+	union nf_inet_addr nat = {};
+
+	if (address_is_v4(address))
+		nat.ip = address->word[3];
+	else
+		__builtin_memcpy(nat.ip6, address->word, sizeof(nat.ip6));
+	return bpf_ct_set_nat_info(entry, &nat, port, manip);
+}
+
+/*
+ * The source is set even where it stays: with port 0 the kernel keeps the port if it can, and takes another one if the
+ * translated flow would otherwise clash with one that exists. Its own hooks do the same (nf_nat_alloc_null_binding),
+ * but only before an entry is inserted. The destination must come first: the clash is looked for in the translated
+ * tuple.
+ */
+static always_inline int translate_entry(struct nf_conn___init *entry, const struct backend *backend,
+					 const struct address *source)
+{
+	int error = set_nat(entry, &backend->address, bpf_ntohs(backend->port), NF_NAT_MANIP_DST);
+
+	return error ?: set_nat(entry, source, 0, NF_NAT_MANIP_SRC);
+}
+
+/** Inserts the flow, translated to `backend` and `source`. False: refused, the packet must not go on. */
+static always_inline bool insert_flow(struct __sk_buff *skb, const struct packet *packet, const struct backend *backend,
+				      const struct address *source, __u32 mark)
+{
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
+	struct nf_conn___init *entry;
+	struct nf_conn *inserted;
+	struct bpf_sock_tuple tuple;
+	int error;
+
+	fill_tuple(&tuple, packet);
+	entry = bpf_skb_ct_alloc(skb, &tuple, tuple_size(packet), &opts, sizeof(opts));
+	if (!entry)
+		return false;
+	bpf_ct_set_timeout(entry, packet->protocol == IPPROTO_TCP ? TCP_FIRST_TIMEOUT_MS : UDP_FIRST_TIMEOUT_MS);
+	error = translate_entry(entry, backend, source);
+	((struct nf_conn *)entry)->mark |= mark;
+	inserted = bpf_ct_insert_entry(entry);
+	if (!inserted)
+		return false;
+	/* An entry without translation cannot be freed before it is inserted; expired, nobody finds it. */
+	if (error)
+		bpf_ct_change_timeout(inserted, 0);
+	bpf_ct_release(inserted);
+	return !error;
+}
+
+#endif

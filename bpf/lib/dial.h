@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * dial.h: what becomes of a socket that dials an address: it is left alone, refused, or sent to a backend; and which address
+ * it is shown afterwards.
+ */
+#ifndef WEIR_LIB_DIAL_H
+#define WEIR_LIB_DIAL_H
+
+#include "choose.h"
+#include "socket_flow.h"
+#include "verdict.h"
+
+/** Where a socket's packets go, or come from. */
+struct peer {
+	struct address address;
+	__be16 port;
+};
+
+enum dial_kind {
+	/** connect(): chooses anew. */
+	DIAL_CONNECT,
+	/** One datagram of an unconnected socket: stays with the backend of the datagrams before it. */
+	DIAL_DATAGRAM,
+};
+
+/*
+ * A socket that dials has no source address yet, so source ranges are left to packets; but those of the node's own
+ * processes never pass tc ingress, and for them the answer is known beforehand.
+ */
+static always_inline bool ranges_admit(const struct frontend *frontend, bool host)
+{
+	if (!(frontend->flags & FRONTEND_SOURCE_RANGES))
+		return true;
+	return host && (frontend->flags & FRONTEND_RANGES_ADMIT_NODE);
+}
+
+/** Fills in `flow` as it was, if its backend still serves this frontend under this policy. */
+static always_inline bool keep_backend(struct bpf_sock_addr *ctx, __u32 service, __u32 list, struct socket_flow *flow)
+{
+	struct backend *backend;
+	struct socket_flow old;
+
+	if (!find_flow(ctx, FLOW_TO_SERVICE, &flow->service_address, flow->service_port, &old))
+		return false;
+	backend = serving_backend(old.backend, service, list);
+	if (!backend || backend->port != old.backend_port || !address_equal(&backend->address, &old.backend_address))
+		return false;
+	*flow = old;
+	return true;
+}
+
+/** A socket's client is its network namespace: a pod, or the node. */
+static always_inline struct affinity_key socket_client(struct bpf_sock_addr *ctx)
+{
+	struct affinity_key key = {.is_cookie = 1};
+	__u64 cookie = bpf_get_netns_cookie(ctx);
+
+	__builtin_memcpy(&key.client.word[2], &cookie, sizeof(cookie));
+	return key;
+}
+
+static always_inline enum outcome start_socket_flow(struct bpf_sock_addr *ctx, const struct frontend *frontend,
+						    const struct policy *policy, struct socket_flow *flow)
+{
+	struct affinity_key client = socket_client(ctx);
+	struct backend *backend = choose_backend(frontend, policy, &client, &flow->backend);
+
+	if (!backend)
+		return OUTCOME_SOCKET_REFUSED_BROKEN_TABLE;
+	flow->backend_address = backend->address;
+	flow->backend_port = backend->port;
+	flow->service = frontend->service;
+	remember_flow(ctx, flow);
+	return OUTCOME_SOCKET_TRANSLATED;
+}
+
+static always_inline enum outcome apply_policy(struct bpf_sock_addr *ctx, enum dial_kind kind,
+					       const struct frontend *frontend, bool local_source,
+					       struct socket_flow *flow)
+{
+	struct policy policy = policy_for(frontend, local_source);
+
+	if (!policy.extent.count)
+		return policy.drop_if_empty ? OUTCOME_SOCKET_NO_LOCAL_ENDPOINT : OUTCOME_SOCKET_REFUSED_NO_ENDPOINT;
+	if (kind == DIAL_DATAGRAM && keep_backend(ctx, frontend->service, policy.list, flow))
+		return OUTCOME_SOCKET_KEPT_BACKEND;
+	return start_socket_flow(ctx, frontend, &policy, flow);
+}
+
+static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum dial_kind kind,
+						struct socket_flow *flow)
+{
+	struct settings *settings = get_settings();
+	struct frontend frontend;
+	bool host, loopback;
+
+	if (!settings)
+		return NO_OUTCOME;
+	host = bpf_get_netns_cookie(ctx) == settings->node_netns_cookie;
+	if (!host && (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
+		return NO_OUTCOME;
+	loopback = host && (settings->flags & SETTINGS_LOOPBACK_NODE_PORTS);
+	switch (find_frontend(&flow->service_address, flow->service_port, ctx->protocol, loopback, &frontend)) {
+	case DIALLED_UNKNOWN_PORT:
+		return OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT;
+	case DIALLED_FRONTEND:
+		if (!ranges_admit(&frontend, host))
+			return OUTCOME_SOCKET_LEFT_TO_PACKETS;
+		return apply_policy(ctx, kind, &frontend, host || !(settings->flags & SETTINGS_NO_LOCAL_DETECTOR),
+				    flow);
+	default:
+		return NO_OUTCOME;
+	}
+}
+
+/** Decides where a socket goes that dials `to`, and puts the backend there if it goes to one. */
+static always_inline enum outcome dial(struct bpf_sock_addr *ctx, enum dial_kind kind, struct peer *to)
+{
+	struct socket_flow flow = {.service_address = to->address, .service_port = to->port};
+	enum outcome outcome;
+
+	if (kind == DIAL_CONNECT)
+		forget_flows(ctx);
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+		return NO_OUTCOME;
+	outcome = decide_socket(ctx, kind, &flow);
+	if (outcome == OUTCOME_SOCKET_TRANSLATED || outcome == OUTCOME_SOCKET_KEPT_BACKEND) {
+		to->address = flow.backend_address;
+		to->port = flow.backend_port;
+	}
+	return outcome;
+}
+
+/** Puts the Service address that the socket dialled in the place of its backend's; other peers stay as they are. */
+static always_inline void show_service(struct bpf_sock_addr *ctx, struct peer *from)
+{
+	struct socket_flow flow;
+
+	if (!find_flow(ctx, FLOW_FROM_BACKEND, &from->address, from->port, &flow))
+		return;
+	from->address = flow.service_address;
+	from->port = flow.service_port;
+}
+
+#endif

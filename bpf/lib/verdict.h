@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * verdict.h: every way out of a program that took a decision says here how it ended; one counter each, and what the
+ * kernel is told follows from the outcome alone.
+ */
+#ifndef WEIR_LIB_VERDICT_H
+#define WEIR_LIB_VERDICT_H
+
+#include "kernel.h"
+
+#include "../abi/maps.h"
+
+#include <linux/pkt_cls.h>
+
+/** Not ours: nothing is counted, the packet or socket goes on as it is. */
+#define NO_OUTCOME OUTCOME_COUNT
+
+/** A packet goes on, and so do the other programs on the hook: TC_ACT_UNSPEC is also TCX_NEXT. */
+#define PASS_PACKET TC_ACT_UNSPEC
+
+static always_inline void count(enum outcome outcome)
+{
+	struct index key = {.value = outcome};
+	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
+
+	if (counter)
+		counter->count++;
+}
+
+static always_inline struct settings *get_settings(void)
+{
+	struct index first = {.value = 0};
+
+	return bpf_map_lookup_elem(&settings, &first);
+}
+
+/** What tc does with the packet. A refused one goes on with a mark, and table `inet weir` rejects it in prerouting. */
+static always_inline int packet_verdict(struct __sk_buff *skb, enum outcome outcome)
+{
+	struct settings *settings = get_settings();
+
+	count(outcome);
+	switch (outcome) {
+	case OUTCOME_PACKET_REFUSED_NO_ENDPOINT:
+	case OUTCOME_PACKET_REFUSED_UNKNOWN_PORT:
+		if (settings)
+			skb->mark |= settings->reject_mark;
+		return PASS_PACKET;
+	case OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT:
+	case OUTCOME_PACKET_DROP_SOURCE_RANGE:
+	case OUTCOME_PACKET_DROP_CONNTRACK:
+	case OUTCOME_PACKET_DROP_BROKEN_TABLE:
+		return TC_ACT_SHOT;
+	default:
+		return PASS_PACKET;
+	}
+}
+
+/** What connect and sendmsg programs return: 1 goes on, 0 fails with the error of bpf_set_retval(). */
+static always_inline int socket_verdict(enum outcome outcome)
+{
+	count(outcome);
+	switch (outcome) {
+	case OUTCOME_SOCKET_REFUSED_NO_ENDPOINT:
+	case OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT:
+	case OUTCOME_SOCKET_REFUSED_BROKEN_TABLE:
+		bpf_set_retval(-ECONNREFUSED);
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+#endif
