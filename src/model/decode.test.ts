@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { type Decoded, decodeObject, flattenLists } from './decode.ts';
+import type { EndpointSlice } from './endpoint-slice.ts';
+import type { Service } from './service.ts';
+
+const service = (spec: object, rest: object = {}): object => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'cart', namespace: 'shop' },
+  spec: { clusterIP: '172.30.0.41', ports: [{ port: 80 }], ...spec },
+  ...rest,
+});
+
+const slice = (fields: object): object => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: 'cart-x7k2p', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'cart' } },
+  addressType: 'IPv4',
+  endpoints: [{ addresses: ['10.180.0.1'] }],
+  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+  ...fields,
+});
+
+const node = (fields: object): object => ({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, ...fields });
+
+function decodedAs<T>(document: object): T {
+  const decoded = decodeObject(document);
+  assert.ok(decoded.type === 'object', JSON.stringify(decoded));
+  return decoded.object.value as T;
+}
+
+test('every object of a real cluster decodes, without a warning', () => {
+  const text = readFileSync(new URL('../../test/fixtures/shop-cluster.yaml', import.meta.url), 'utf8');
+  const decoded = parseAllDocuments(text).flatMap((document) => [...flattenLists(document.toJS())].map(decodeObject));
+  const kinds: Record<string, number> = {};
+  for (const one of decoded) {
+    assert.ok(one.type === 'object', JSON.stringify(one));
+    assert.deepEqual(one.warnings, []);
+    kinds[one.object.kind] = (kinds[one.object.kind] ?? 0) + 1;
+  }
+  assert.deepEqual(kinds, { Node: 3, Service: 12, EndpointSlice: 13 });
+  const find = (kind: string, key: string) =>
+    decoded.find((one) => one.type === 'object' && one.object.kind === kind && one.object.key === key);
+  assert.deepEqual(find('Service', 'shop/storefront'), {
+    type: 'object',
+    warnings: [],
+    object: {
+      kind: 'Service',
+      key: 'shop/storefront',
+      value: {
+        namespace: 'shop',
+        name: 'storefront',
+        createdAt: '2026-11-23T02:24:44Z',
+        proxied: true,
+        clusterIPs: ['10.96.255.87'],
+        externalIPs: [],
+        loadBalancerIPs: ['198.51.100.22'],
+        sourceRanges: [
+          { address: '203.0.113.0', length: 24 },
+          { address: '192.0.2.0', length: 24 },
+        ],
+        ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 31721 }],
+        internalTrafficPolicy: 'Cluster',
+        externalTrafficPolicy: 'Local',
+        affinitySeconds: 0,
+      },
+    },
+  });
+  assert.deepEqual(find('Node', 'n3'), {
+    type: 'object',
+    warnings: [],
+    object: {
+      kind: 'Node',
+      key: 'n3',
+      value: {
+        name: 'n3',
+        addresses: ['192.0.2.13', 'fd00:2::13'],
+        podCIDRs: [
+          { address: '10.244.0.0', length: 24 },
+          { address: 'fd00:244::', length: 64 },
+        ],
+        zone: 'zone3',
+      },
+    },
+  });
+});
+
+test('a Service that says nothing gets the defaults of the API server', () => {
+  assert.deepEqual(decodedAs(service({})), {
+    namespace: 'shop',
+    name: 'cart',
+    createdAt: '',
+    proxied: true,
+    clusterIPs: ['172.30.0.41'],
+    externalIPs: [],
+    loadBalancerIPs: [],
+    sourceRanges: [],
+    ports: [{ name: '', protocol: 'TCP', port: 80, nodePort: 0 }],
+    internalTrafficPolicy: 'Cluster',
+    externalTrafficPolicy: 'Cluster',
+    affinitySeconds: 0,
+  });
+  assert.equal(decodedAs<Service>(service({ sessionAffinity: 'ClientIP' })).affinitySeconds, 10800);
+  assert.equal(decodedAs<Service>(service({}, { metadata: { name: 'cart' } })).namespace, 'default');
+});
+
+test('what a Service sets to null or to nothing counts as not set', () => {
+  const empty = {
+    type: '',
+    internalTrafficPolicy: null,
+    sessionAffinityConfig: null,
+    externalIPs: null,
+    clusterIPs: null,
+    ipFamilies: null,
+  };
+  assert.deepEqual(
+    decodedAs(service({ ...empty, ports: [{ name: null, port: 80, nodePort: 0 }] }, { status: null })),
+    decodedAs(service({})),
+  );
+});
+
+test('both families of a dual-stack Service are read, in the order given', () => {
+  const spec = { clusterIP: 'fd00:172:30::41', clusterIPs: ['fd00:172:30::41', '172.30.0.41'], ipFamilies: ['IPv6', 'IPv4'] };
+  assert.deepEqual(decodedAs<Service>(service(spec)).clusterIPs, ['fd00:172:30::41', '172.30.0.41']);
+});
+
+test('a LoadBalancer gives its reachable ingress addresses, and none with ipMode Proxy', () => {
+  const ingress = [
+    { ip: '5.6.7.8' },
+    { ip: '5.6.7.9', ipMode: 'VIP' },
+    { ip: '5.6.7.10', ipMode: 'Proxy' },
+    { hostname: 'lb.example' },
+    { ip: '127.0.0.1' },
+  ];
+  const decoded = decodeObject(service({ type: 'LoadBalancer' }, { status: { loadBalancer: { ingress } } }));
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'Service');
+  assert.deepEqual(decoded.object.value.loadBalancerIPs, ['5.6.7.8', '5.6.7.9']);
+  assert.deepEqual(decoded.warnings, [
+    'Service shop/cart: status.loadBalancer.ingress[4].ip is 127.0.0.1, a loopback address, and is left out',
+  ]);
+});
+
+test('source ranges tolerate blanks, host bits and the other family', () => {
+  const loadBalancerSourceRanges = [' 203.0.113.7/25', '', 'fd00::/8 '];
+  assert.deepEqual(decodedAs<Service>(service({ loadBalancerSourceRanges })).sourceRanges, [
+    { address: '203.0.113.0', length: 25 },
+    { address: 'fd00::', length: 8 },
+  ]);
+});
+
+test('blank external addresses are tolerated', () => {
+  assert.deepEqual(decodedAs<Service>(service({ externalIPs: ['', '198.51.100.7'] })).externalIPs, ['198.51.100.7']);
+});
+
+const labelled = (label: string): object => ({ metadata: { name: 'cart', namespace: 'shop', labels: { [label]: '' } } });
+const unproxied: readonly (readonly [string, object])[] = [
+  ['of type ExternalName', service({ type: 'ExternalName', externalName: 'a.example', clusterIP: null, ports: null })],
+  ['of type ExternalName with a ClusterIP by mistake', service({ type: 'ExternalName' })],
+  ['that is headless', service({ clusterIP: 'None', clusterIPs: ['None'] })],
+  ['that is headless without ports', service({ clusterIP: 'None', ports: [] })],
+  ['with the headless label and a ClusterIP', service({}, labelled('service.kubernetes.io/headless'))],
+  ["with another proxy's name", service({}, labelled('service.kubernetes.io/service-proxy-name'))],
+];
+for (const [what, document] of unproxied) {
+  test(`a Service ${what} decodes and is not proxied`, () => assert.equal(decodedAs<Service>(document).proxied, false));
+}
+
+test('a Service that never got a ClusterIP is not proxied and says so', () => {
+  const decoded = decodeObject(service({ clusterIP: null }));
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'Service');
+  assert.equal(decoded.object.value.proxied, false);
+  assert.deepEqual(decoded.warnings, [
+    'Service shop/cart: spec.clusterIP is missing, so there is nothing to proxy; the API server would assign one',
+  ]);
+});
+
+test('an endpoint without conditions is ready, serving and not terminating', () => {
+  assert.deepEqual(decodedAs<EndpointSlice>(slice({})), {
+    namespace: 'shop',
+    name: 'cart-x7k2p',
+    serviceName: 'cart',
+    family: 4,
+    endpoints: [
+      { address: '10.180.0.1', ready: true, serving: true, terminating: false, nodeName: '', hintZones: [], hintNodes: [], pod: '' },
+    ],
+    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+  });
+});
+
+test('a missing serving condition is true even where ready is false, as discovery/v1 says since Kubernetes 1.34', () => {
+  const endpoints = [{ addresses: ['10.180.0.1'], conditions: { ready: false, serving: null, terminating: true } }];
+  const [endpoint] = decodedAs<EndpointSlice>(slice({ endpoints })).endpoints;
+  assert.deepEqual([endpoint?.ready, endpoint?.serving, endpoint?.terminating], [false, true, true]);
+});
+
+test('an endpoint keeps its node, hints and pod', () => {
+  const hints = { forZones: [{ name: 'zone-a' }, { name: 'zone-b' }], forNodes: [{ name: 'n2' }] };
+  const endpoints = [{ addresses: ['10.180.0.1', '10.180.0.2'], nodeName: 'n1', hints, targetRef: { kind: 'Pod', name: 'cart-0' } }];
+  const [endpoint] = decodedAs<EndpointSlice>(slice({ endpoints })).endpoints;
+  assert.deepEqual(endpoint, {
+    address: '10.180.0.1',
+    ready: true,
+    serving: true,
+    terminating: false,
+    nodeName: 'n1',
+    hintZones: ['zone-a', 'zone-b'],
+    hintNodes: ['n2'],
+    pod: 'shop/cart-0',
+  });
+});
+
+test('a slice of nulls is an empty slice', () => {
+  const read = decodedAs<EndpointSlice>(slice({ endpoints: null, ports: null }));
+  assert.deepEqual([read.endpoints, read.ports], [[], []]);
+});
+
+test('endpoints without addresses and ports without numbers are left out with a warning', () => {
+  const decoded = decodeObject(
+    slice({ endpoints: [{ addresses: null }, { addresses: ['10.180.0.2'] }], ports: [{ name: 'all', port: null }] }),
+  );
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'EndpointSlice');
+  assert.deepEqual(
+    decoded.object.value.endpoints.map(({ address }) => address),
+    ['10.180.0.2'],
+  );
+  assert.deepEqual(decoded.warnings, [
+    'EndpointSlice shop/cart-x7k2p: endpoints[0].addresses is empty, so the endpoint is left out',
+    'EndpointSlice shop/cart-x7k2p: ports[0].port has no number, so the port is left out',
+  ]);
+});
+
+test('a slice with the headless label says so', () => {
+  const metadata = { name: 'cart-x7k2p', namespace: 'shop', labels: { 'service.kubernetes.io/headless': '' } };
+  assert.equal(decodedAs<EndpointSlice>(slice({ metadata })).headless, true);
+  assert.equal(decodedAs<EndpointSlice>(slice({})).headless, undefined);
+});
+
+test('a Node lists internal addresses before external ones and leaves names out', () => {
+  const addresses = [
+    { type: 'ExternalIP', address: '203.0.113.9' },
+    { type: 'Hostname', address: 'n1' },
+    { type: 'InternalIP', address: '192.168.0.2' },
+    { type: 'InternalIP', address: 'n1.example' },
+  ];
+  const decoded = decodeObject(node({ status: { addresses }, spec: { podCIDR: '10.0.1.0/24' } }));
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
+  assert.deepEqual(decoded.object.value, {
+    name: 'n1',
+    addresses: ['192.168.0.2', '203.0.113.9'],
+    podCIDRs: [{ address: '10.0.1.0', length: 24 }],
+    zone: '',
+  });
+  assert.deepEqual(decoded.warnings, ['Node n1: status.addresses[3].address is "n1.example", no IP address, and is left out']);
+});
+
+const ignored: readonly (readonly [object, string])[] = [
+  [
+    { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'shop' } },
+    'Pod shop/p is ignored: weir reads Services, EndpointSlices and Nodes',
+  ],
+  [{ apiVersion: 'apps/v1', kind: 'Deployment' }, 'Deployment is ignored: weir reads Services, EndpointSlices and Nodes'],
+  [{ apiVersion: 'v1', kind: 'constructor' }, 'constructor is ignored: weir reads Services, EndpointSlices and Nodes'],
+  [
+    { ...slice({}), apiVersion: 'discovery.k8s.io/v1beta1' },
+    'EndpointSlice shop/cart-x7k2p is ignored: its apiVersion is "discovery.k8s.io/v1beta1", weir reads discovery.k8s.io/v1',
+  ],
+  [
+    { ...service({}), apiVersion: 'serving.knative.dev/v1' },
+    'Service shop/cart is ignored: its apiVersion is "serving.knative.dev/v1", weir reads v1',
+  ],
+  [slice({ addressType: 'FQDN' }), 'EndpointSlice shop/cart-x7k2p is ignored: its addressType is FQDN, weir reads IPv4 and IPv6'],
+];
+for (const [document, reason] of ignored) {
+  test(`not read: ${reason}`, () => {
+    const decoded: Decoded = decodeObject(document);
+    assert.ok(decoded.type === 'ignored');
+    assert.equal(decoded.reason, reason);
+  });
+}
+
+test('lists of every kind are flattened, and items without a kind get that of their list', () => {
+  const document = {
+    kind: 'List',
+    items: [
+      { kind: 'Pod' },
+      { kind: 'ServiceList', apiVersion: 'v1', items: [{ metadata: { name: 'a' } }] },
+      { kind: 'NodeList', items: null },
+    ],
+  };
+  assert.deepEqual([...flattenLists(document)], [{ kind: 'Pod' }, { metadata: { name: 'a' }, kind: 'Service', apiVersion: 'v1' }]);
+});
+
+test('an empty document has no objects, and what is no list is left as it is', () => {
+  assert.deepEqual([...flattenLists(null)], []);
+  assert.deepEqual([...flattenLists(undefined)], []);
+  assert.deepEqual([...flattenLists('text')], ['text']);
+  assert.deepEqual([...flattenLists({ kind: 'AllowList' })], [{ kind: 'AllowList' }]);
+});
