@@ -14,12 +14,12 @@ boot_kernel() {
   cat "$cache/$1/modules.cpio" "$work/root.cpio" >"$work/initrd"
   : >"$output"
   start_machine "$cache/$1/vmlinuz" "$console" "$output"
-  tail -s 0.2 --pid="$machine" -n +1 -f "$output" | grep --line-buffered -v '^weir-[a-z]*: ' &
+  tail -s 0.2 --pid="$machine" -n +1 -f "$output" | grep --line-buffered -v '^weir-exit: ' &
   wait "$machine" || true
   machine=
   wait $!
   status=$(sed -n 's/^weir-exit: //p' "$output" | tail -1)
-  report_kernel "$1" "$version" "$output" "$console" "$((SECONDS - started))" "${status:-unknown}"
+  report_kernel "$version" "$output" "$console" "$((SECONDS - started))" "${status:-none}"
 }
 
 start_machine() {
@@ -29,22 +29,26 @@ start_machine() {
   machine=$!
 }
 
-# report_kernel SERIES VERSION OUTPUT CONSOLE SECONDS STATUS
+# report_kernel VERSION OUTPUT CONSOLE SECONDS STATUS
 report_kernel() {
-  local outcome="exit status $6" complaints
-  complaints=$(grep -E 'BUG:|WARNING:|Oops|Kernel panic|Call Trace|RIP: 0010' "$4" || true)
-  if grep -q '^weir-count: ' "$3"; then
-    outcome=$(sed -n 's/^weir-count: //p' "$3" | tail -1)
-  fi
-  if [ "$6" = unknown ]; then
-    outcome="did not finish in $5 s"
-    tail -20 "$4" | sed 's/^/   console: /'
+  local outcome complaints
+  outcome=$(count_tests "$2")
+  [ "$outcome" ] || outcome="exit status $5"
+  complaints=$(grep -E 'BUG:|WARNING:|Oops|Kernel panic|RIP: 0010' "$3" || true)
+  if [ "$5" = none ]; then
+    outcome+=", did not finish in $4 s"
+    tail -20 "$3" | sed 's/^/   console: /'
   fi
   if [ "$complaints" ]; then
-    outcome+=", kernel complained"
+    outcome+=", the kernel complained"
     sed 's/^/   kernel: /' <<<"$complaints"
   fi
-  echo "== Linux $2: $outcome ($5 s)"
-  counts+=("$2 $outcome")
-  [ "$6" = 0 ] && [ ! "$complaints" ]
+  echo "== Linux $1: $outcome ($4 s)"
+  counts+=("$1 $outcome")
+  [ "$5" = 0 ] && [ ! "$complaints" ]
+}
+
+# From the last lines of node's spec reporter
+count_tests() {
+  awk '$1 == "ℹ" { n[$2] += $3 } END { if ("pass" in n) printf "%d passed, %d failed, %d skipped", n["pass"], n["fail"] + n["cancelled"], n["skipped"] + n["todo"] }' "$1"
 }

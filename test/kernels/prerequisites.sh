@@ -14,6 +14,7 @@ missing_packages() {
 
 install_prerequisites() {
   local packages
+  [ "$(dpkg --print-architecture)" = amd64 ] || fail "Cannot boot other kernels: they are for amd64, this machine is $(dpkg --print-architecture)"
   mapfile -t packages < <(missing_packages)
   [ ${#packages[@]} -gt 0 ] || return 0
   echo "Installing ${packages[*]}"
