@@ -17,6 +17,7 @@ export const ZERO_ADDRESS: Readonly<Record<Family, Address>> = { 4: '0.0.0.0' as
 /** Bytes of an address in the tables: an IPv4 address takes its IPv4-mapped form. */
 export const ADDRESS_BYTES = 16;
 
+/** Family of a canonical address. */
 export const familyOf = (address: Address): Family => (address.includes(':') ? 6 : 4);
 
 /** Canonical address of a text; undefined for anything else, zones and shortened IPv4 forms such as `10.1` included. */
@@ -38,8 +39,10 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { address: addressFromBytes(maskedBytes(address, length)), length };
 }
 
+/** The usual text, such as `10.0.0.0/8`. */
 export const formatPrefix = (prefix: Prefix): string => `${prefix.address}/${prefix.length}`;
 
+/** Whether an address lies in a network; one of another family never does. */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
   if (familyOf(prefix.address) !== familyOf(address)) return false;
   return addressFromBytes(maskedBytes(address, prefix.length)) === prefix.address;

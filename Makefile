@@ -1,0 +1,42 @@
+# weir: `make help` says what there is.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
+
+.PHONY: all build setup bpf demo test kernels bench generate clean help
+
+all: build
+
+build: setup bpf dist/weir.mjs ## the programs for the kernel and bin/weir (default)
+
+setup: ## install missing Debian packages and node_modules
+	@scripts/setup
+
+bpf: setup
+	@$(MAKE) --no-print-directory -C bpf
+
+dist/weir.mjs: $(SOURCES) scripts/bundle package-lock.json | setup
+	@scripts/bundle $@
+
+demo: build ## a cluster of network namespaces, every path tried (KEEP=1 leaves it up)
+	@bin/weir lab demo $(if $(KEEP),--keep)
+
+test: setup ## lint, types, rules of the house, unit tests, system tests (as root)
+	@scripts/test
+
+kernels: build ## the datapath's system tests on Debian's 6.1 and 6.12 under qemu
+	@test/kernels/run
+
+bench: build ## compare with direct connections
+	@node bench/main.ts
+
+generate: setup ## src/abi/generated.ts and abi.json from bpf/abi
+	@node src/abi/generate.ts
+
+clean: ## remove what was built
+	rm -rf dist
+	@if [ -f bpf/Makefile ]; then $(MAKE) --no-print-directory -C bpf clean; fi
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18

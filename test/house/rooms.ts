@@ -1,0 +1,39 @@
+/** Rooms of ARCHITECTURE.md -> what they may import besides themselves: other rooms, packages, and whether Node's own modules. */
+export interface Room {
+  readonly rooms: readonly string[];
+  readonly packages: readonly string[];
+  /** Quiet rooms hold pure functions: no node: modules, clock, randomness, process or classes. */
+  readonly quiet: boolean;
+}
+
+const room = (rooms: string, packages = ''): Room => ({ rooms: words(rooms), packages: words(packages), quiet: false });
+
+const quietRoom = (rooms: string, packages = ''): Room => ({ ...room(rooms, packages), quiet: true });
+
+const words = (text: string): readonly string[] => text.split(' ').filter((word) => word !== '');
+
+/** A room imports `lib`, `model`, `abi` and rooms to its left; reconcile and kernel meet in agent. */
+export const ROOMS: Readonly<Record<string, Room>> = {
+  lib: quietRoom('', 'ipaddr.js yaml'),
+  abi: room('lib'),
+  model: quietRoom('lib'),
+  sources: room('lib model abi', 'yaml zod'),
+  config: room('lib model', 'yaml zod'),
+  select: quietRoom('lib model abi'),
+  plan: quietRoom('lib model abi select'),
+  reconcile: room('lib model abi select plan'),
+  kernel: room('lib model abi reconcile', 'koffi'),
+  observe: room('lib model abi', 'pino'),
+  lab: room('lib model abi sources kernel'),
+  agent: room('lib model abi sources config select plan reconcile kernel observe'),
+  cli: room('lib model abi agent config lab kernel reconcile', 'commander'),
+};
+
+/** Packages of tests. */
+export const TEST_PACKAGES: readonly string[] = ['fast-check', 'yaml'];
+
+/** Files that may be longer than others: the contract, half of which is docstrings, and what is made from it. */
+export const LONG_FILES: readonly string[] = ['bpf/abi/types.h', 'src/abi/generated.ts'];
+
+/** What the bundle may consist of. Packages cost memory and time at every start (@kubernetes/client-node: 80 MB, 0.7 s): add with a measurement. */
+export const BUNDLED_PACKAGES: readonly string[] = ['commander', 'ipaddr.js', 'pino', 'yaml', 'zod'];
