@@ -1,4 +1,4 @@
-import { type Address, type Family, familyOf, parseAddress } from '#lib/address.ts';
+import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
 import { type Place, wrong } from './fields.ts';
 
 /** What an address is good for, by its range alone (RFC 6890, RFC 4291). */
@@ -11,12 +11,21 @@ export function scopeOf(address: Address): AddressScope {
   return /^(2[23]\d\.|ff[0-9a-f]{2}:)/.test(address) ? 'multicast' : 'global';
 }
 
+/** An address as the API holds it: objects from old clusters may have zeros in front of a number, read as decimal (TestBadIPs). */
+export const parseApiAddress = (text: string): Address | undefined => parseAddress(withoutLeadingZeros(text));
+
+/** A network as the API holds it, blanks around it included. */
+export const parseApiPrefix = (text: string): Prefix | undefined => parsePrefix(withoutLeadingZeros(text));
+
+const withoutLeadingZeros = (text: string): string =>
+  text.includes(':') || !/(^|\D)0\d/.test(text) ? text : text.replaceAll(/(^|\D)0+(?=\d)/g, '$1');
+
 /**
  * The address in `value`, or undefined and an error: no address at all, one that nobody can be reached at, or one of the
  * other family where a family is given.
  */
 export function reachableAddress(place: Place, key: string, value: string, family?: Family): Address | undefined {
-  const address = parseAddress(value);
+  const address = parseApiAddress(value);
   if (address === undefined || (family !== undefined && familyOf(address) !== family)) {
     wrong(place, key, value, family === undefined ? 'an IP address' : `an IPv${family} address`);
     return undefined;

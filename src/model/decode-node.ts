@@ -1,4 +1,5 @@
-import { type Address, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import type { Address, Prefix } from '#lib/address.ts';
+import { parseApiAddress, parseApiPrefix } from './address-fields.ts';
 import { child, children, type Place, text, texts, warn, wrong } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
@@ -20,7 +21,7 @@ function addressesOf(places: readonly Place[], type: string): readonly Address[]
   return places.flatMap((place) => {
     if (place.fields.type !== type) return [];
     const value = text(place, 'address');
-    const address = parseAddress(value);
+    const address = parseApiAddress(value);
     if (address === undefined) warn(place, 'address', `is ${JSON.stringify(value)}, no IP address, and is left out`);
     return address ?? [];
   });
@@ -31,7 +32,7 @@ function decodePodCIDRs(spec: Place): readonly Prefix[] {
   const single = text(spec, 'podCIDR');
   const all = listed.length > 0 || single === '' ? listed : [single];
   return all.flatMap((value, i) => {
-    const prefix = parsePrefix(value);
+    const prefix = parseApiPrefix(value);
     if (prefix === undefined) wrong(spec, listed.length > 0 ? `podCIDRs[${i}]` : 'podCIDR', value, 'a network such as 10.244.1.0/24');
     return prefix ?? [];
   });

@@ -1,5 +1,5 @@
-import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
-import { reachableAddress, scopeOf } from './address-fields.ts';
+import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
+import { parseApiAddress, parseApiPrefix, reachableAddress, scopeOf } from './address-fields.ts';
 import { decodeServicePorts } from './decode-service-ports.ts';
 import { child, children, choice, integer, type Place, text, texts, warn, wrong } from './fields.ts';
 import { hasLabel, readMetadata } from './metadata.ts';
@@ -80,7 +80,7 @@ function decodeIngress(loadBalancer: Place): readonly Address[] {
   return children(loadBalancer, 'ingress').flatMap((ingress) => {
     const value = text(ingress, 'ip');
     if (choice(ingress, 'ipMode', ['VIP', 'Proxy'], 'VIP') === 'Proxy' || value === '') return [];
-    const address = parseAddress(value);
+    const address = parseApiAddress(value);
     const scope = address === undefined ? 'global' : scopeOf(address);
     if (scope === 'global' || scope === 'link-local') return reachableAddress(ingress, 'ip', value) ?? [];
     warn(ingress, 'ip', `is ${value}, a ${scope} address, and is left out`);
@@ -92,7 +92,7 @@ function decodeIngress(loadBalancer: Place): readonly Address[] {
 function decodeSourceRanges(spec: Place): readonly Prefix[] {
   return texts(spec, 'loadBalancerSourceRanges').flatMap((value, i) => {
     if (value.trim() === '') return [];
-    const prefix = parsePrefix(value);
+    const prefix = parseApiPrefix(value);
     if (prefix === undefined) wrong(spec, `loadBalancerSourceRanges[${i}]`, value, 'a network such as 203.0.113.0/24');
     return prefix ?? [];
   });

@@ -151,6 +151,15 @@ test('source ranges tolerate blanks, host bits and the other family', () => {
   ]);
 });
 
+test('addresses of old clusters with zeros in front are read as decimal, as kube-proxy does (TestBadIPs)', () => {
+  const old = { clusterIP: '172.30.0.041', externalIPs: ['192.168.099.022'], loadBalancerSourceRanges: ['203.0.113.000/025'] };
+  const read = decodedAs<Service>(service(old, { status: { loadBalancer: { ingress: [{ ip: '1.2.3.004' }] } } }));
+  assert.deepEqual([read.clusterIPs, read.externalIPs, read.loadBalancerIPs], [['172.30.0.41'], ['192.168.99.22'], ['1.2.3.4']]);
+  assert.deepEqual(read.sourceRanges, [{ address: '203.0.113.0', length: 25 }]);
+  const endpoints = [{ addresses: ['10.180.00.001'] }];
+  assert.equal(decodedAs<EndpointSlice>(slice({ endpoints })).endpoints[0]?.address, '10.180.0.1');
+});
+
 test('blank external addresses are tolerated', () => {
   assert.deepEqual(decodedAs<Service>(service({ externalIPs: ['', '198.51.100.7'] })).externalIPs, ['198.51.100.7']);
 });
