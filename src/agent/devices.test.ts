@@ -5,15 +5,16 @@ import { attachableDevices, type DeviceFacts } from './devices.ts';
 const device = (ifindex: number, name: string, more: Partial<DeviceFacts> = {}): DeviceFacts => ({
   ifindex,
   name,
-  kind: '',
-  type: 1,
-  master: 0,
+  kind: undefined,
+  hardwareType: 1,
+  master: undefined,
+  isLoopback: false,
   ...more,
 });
 
 test('a port of a bridge or bond is left to its master, loopback is left out', () => {
   const devices = [
-    device(1, 'lo', { type: 772 }),
+    device(1, 'lo', { hardwareType: 772, isLoopback: true }),
     device(2, 'eth0'),
     device(3, 'br0', { kind: 'bridge' }),
     device(4, 'veth1', { kind: 'veth', master: 3 }),
@@ -27,12 +28,19 @@ test('a port of a VRF is taken itself, because a VRF device runs no tc ingress',
 });
 
 test('a device without an Ethernet header is a layer-3 device', () => {
-  const devices = [device(2, 'wg0', { type: 65534 }), device(3, 'ipip0', { type: 768 }), device(4, 'eth0.100', { kind: 'vlan' })];
-  assert.deepEqual([...attachableDevices(devices, [])], [
-    [2, 'l3'],
-    [3, 'l3'],
-    [4, 'l2'],
-  ]);
+  const devices = [
+    device(2, 'wg0', { hardwareType: 65534 }),
+    device(3, 'ipip0', { hardwareType: 768 }),
+    device(4, 'eth0.100', { kind: 'vlan' }),
+  ];
+  assert.deepEqual(
+    [...attachableDevices(devices, [])],
+    [
+      [2, 'l3'],
+      [3, 'l3'],
+      [4, 'l2'],
+    ],
+  );
 });
 
 test('devices can be excluded by a glob, whose other characters stand for themselves', () => {

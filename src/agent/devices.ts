@@ -1,20 +1,11 @@
-/** A network device as far as it decides where programs sit. */
-export interface DeviceFacts {
-  readonly ifindex: number;
-  readonly name: string;
-  /** IFLA_INFO_KIND: `veth`, `vrf`, `bridge` ...; empty for hardware. */
-  readonly kind: string;
-  /** ARPHRD_* of <linux/if_arp.h>. */
-  readonly type: number;
-  /** ifindex of the bridge, bond or VRF that it is a port of; 0 = none. */
-  readonly master: number;
-}
+import type { Layer } from '#kernel/datapath.ts';
+import type { Link } from '#kernel/links.ts';
 
-/** Where a packet starts on a device: at an Ethernet header, or at the IP header (tunnels, WireGuard, tun). */
-export type Layer = 'l2' | 'l3';
+/** A device as far as it decides where programs sit. */
+export type DeviceFacts = Pick<Link, 'ifindex' | 'name' | 'kind' | 'hardwareType' | 'master' | 'isLoopback'>;
 
+/** <linux/if_arp.h>. */
 const ARPHRD_ETHER = 1;
-const ARPHRD_LOOPBACK = 772;
 
 /**
  * Devices on which packets enter the IP stack, and how they look there. A port of a bridge or bond hands its packets to the
@@ -25,10 +16,10 @@ export function attachableDevices(devices: readonly DeviceFacts[], exclude: read
   const vrfs = new Set(devices.filter((device) => device.kind === 'vrf').map((device) => device.ifindex));
   const excluded = exclude.map(globPattern);
   const wanted = devices.filter(
-    ({ type, kind, master, name }) =>
-      type !== ARPHRD_LOOPBACK && kind !== 'vrf' && (master === 0 || vrfs.has(master)) && !excluded.some((pattern) => pattern.test(name)),
+    ({ isLoopback, kind, master, name }) =>
+      !isLoopback && kind !== 'vrf' && (master === undefined || vrfs.has(master)) && !excluded.some((pattern) => pattern.test(name)),
   );
-  return new Map(wanted.map(({ ifindex, type }) => [ifindex, type === ARPHRD_ETHER ? 'l2' : 'l3']));
+  return new Map(wanted.map(({ ifindex, hardwareType }) => [ifindex, hardwareType === ARPHRD_ETHER ? 'l2' : 'l3']));
 }
 
 /** `*` and `?` as a shell has them; everything else stands for itself. */

@@ -119,7 +119,8 @@ export function dumpCommand(): Command {
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
     .action(({ stateDir, output }: { stateDir: string; output: 'table' | 'json' }) => {
       const tables = readTables(stateDir);
-      if (tables === undefined) throw new Error(`Cannot dump: ${stateDir} holds no tables of weir, so no agent has run with this --state-dir`);
+      if (tables === undefined)
+        throw new Error(`Cannot dump: ${stateDir} holds no tables of weir, so no agent has run with this --state-dir`);
       const dump = dumpTables(tables);
       process.stdout.write(`${output === 'json' ? JSON.stringify(dump, null, 2) : formatDump(dump)}\n`);
     });

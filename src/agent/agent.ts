@@ -1,0 +1,77 @@
+import type { Config } from '#config/config.ts';
+import { openDatapath } from '#kernel/datapath.ts';
+import { watchLinks } from '#kernel/links.ts';
+import { findCgroupRoot } from '#kernel/mounts.ts';
+import { netnsCookie } from '#kernel/netns.ts';
+import type { Counters } from '#observe/counters.ts';
+import type { Log } from '#observe/log.ts';
+import { createReconciler } from '#reconcile/reconciler.ts';
+import { createManifestSource } from '#sources/manifests.ts';
+import type { Source } from '#sources/source.ts';
+import { createAttachments } from './attachments.ts';
+import { lockNode } from './lock.ts';
+import { createLoop, type Loop } from './loop.ts';
+import { createProgrammer } from './programmer.ts';
+import { createStore, type Store } from './store.ts';
+
+/** What the agent is given besides its configuration. */
+export interface Surroundings {
+  /** Folder with the compiled programs. */
+  readonly objectsDir: string;
+  readonly log: Log;
+  readonly counters: Counters;
+}
+
+/** A running agent. */
+export interface Agent {
+  /** Lets go; what the kernel does goes on. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
+ * holds the first complete state and programs are attached. Throws where it cannot work at all.
+ */
+export async function startAgent(config: Config, { objectsDir, log, counters }: Surroundings): Promise<Agent> {
+  const cgroupRoot = config.cgroupRoot ?? findCgroupRoot();
+  if (cgroupRoot === undefined) throw new Error('Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
+  const lock = await lockNode();
+  const datapath = openDatapath({ objectsDir, stateDir: config.stateDir, mapSizes: config.mapSizes });
+  const reconciler = createReconciler({ tables: datapath.tables, now: () => performance.now() });
+  if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
+  const store = createStore(config.nodeName);
+  const programmer = createProgrammer({ config, store, reconciler, netnsCookie: netnsCookie(), log });
+  const attachments = createAttachments(datapath, config.excludeDevices, log);
+  const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, log, counters });
+  const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
+  const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
+  followSource(source, store, loop, log, counters);
+  return {
+    async stop() {
+      await source.stop();
+      loop.stop();
+      links.close();
+      datapath.close();
+      lock.close();
+      log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds');
+    },
+  };
+}
+
+function followSource(source: Source, store: Store, loop: Loop, log: Log, counters: Counters): void {
+  source.start({
+    set(object) {
+      store.set(object);
+      loop.wake();
+    },
+    remove(kind, key) {
+      store.remove(kind, key);
+      loop.wake();
+    },
+    synced: loop.synced,
+    problem({ reason, message }) {
+      counters.increment('source_problems', reason);
+      log.warn(message);
+    },
+  });
+}

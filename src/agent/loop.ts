@@ -1,0 +1,115 @@
+import type { Config } from '#config/config.ts';
+import type { Datapath } from '#kernel/datapath.ts';
+import { installRuleset } from '#kernel/ruleset.ts';
+import type { Counters } from '#observe/counters.ts';
+import type { Log } from '#observe/log.ts';
+import type { LocalDevice } from '#plan/plan-node.ts';
+import type { Reconciler, Report } from '#reconcile/reconciler.ts';
+import { type Attachments, localDevices } from './attachments.ts';
+import type { Programmer } from './programmer.ts';
+import type { Store } from './store.ts';
+
+export interface LoopParts {
+  readonly config: Config;
+  /** cgroup v2 folder that holds every process of this node. */
+  readonly cgroupRoot: string;
+  readonly datapath: Datapath;
+  readonly reconciler: Reconciler;
+  readonly store: Store;
+  readonly programmer: Programmer;
+  readonly attachments: Attachments;
+  readonly log: Log;
+  readonly counters: Counters;
+}
+
+/** Turns many small changes into few passes over what changed; writes nothing before the first complete state. */
+export interface Loop {
+  /** Objects have changed. */
+  wake(): void;
+  /** Devices or their addresses have changed. */
+  wakeForDevices(): void;
+  /** The store is complete for the first time. */
+  synced(): void;
+  stop(): void;
+}
+
+/** Wait after a pass that failed as a whole, ms. */
+const RETRY_MS = 1000;
+
+export function createLoop(parts: LoopParts): Loop {
+  let isSynced = false;
+  let isReady = false;
+  let isStopped = false;
+  let devices: readonly LocalDevice[] | undefined;
+  let next: NodeJS.Immediate | undefined;
+  let retry: NodeJS.Timeout | undefined;
+
+  const pass = (): void => {
+    next = undefined;
+    clearTimeout(retry);
+    try {
+      const devicesChanged = devices === undefined;
+      devices ??= localDevices();
+      const report = isReady ? update(parts, devices, devicesChanged) : begin(parts, devices);
+      isReady = true;
+      if (report.retryInMs !== undefined) retry = setTimeout(wake, report.retryInMs);
+    } catch (error) {
+      parts.log.error(`Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
+      devices = undefined;
+      retry = setTimeout(wake, RETRY_MS);
+    }
+  };
+
+  const wake = (): void => {
+    if (isSynced && !isStopped) next ??= setImmediate(pass);
+  };
+
+  return {
+    wake,
+    wakeForDevices() {
+      devices = undefined;
+      wake();
+    },
+    synced() {
+      isSynced = true;
+      wake();
+    },
+    stop() {
+      isStopped = true;
+      clearImmediate(next);
+      clearTimeout(retry);
+    },
+  };
+}
+
+/** The first pass: complete tables, then nothing that nobody wants, then the programs that use them. */
+function begin(parts: LoopParts, devices: readonly LocalDevice[]): Report {
+  const { config, datapath, reconciler, programmer, attachments, log, store } = parts;
+  programmer.plan(devices);
+  const report = reconciler.sweep();
+  installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
+  attachments.follow();
+  datapath.attachSockets(parts.cgroupRoot);
+  for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
+  say(parts, report);
+  if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
+  const { services, slices } = store.counts();
+  log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);
+  return report;
+}
+
+function update(parts: LoopParts, devices: readonly LocalDevice[], devicesChanged: boolean): Report {
+  parts.programmer.plan(devices);
+  const report = parts.reconciler.flush();
+  if (devicesChanged) parts.attachments.follow();
+  say(parts, report);
+  return report;
+}
+
+function say({ log, counters }: LoopParts, report: Report): void {
+  for (const { code, message } of report.failed) {
+    counters.increment('table_problems', code);
+    log.error(message);
+  }
+  if (Object.keys(report.writes).length > 0) log.debug(2, 'Wrote tables', { ...report.writes });
+}

@@ -1,0 +1,72 @@
+import type { Config } from '#config/config.ts';
+import type { Node } from '#model/node.ts';
+import type { Log } from '#observe/log.ts';
+import { type NodeView, viewNode } from '#plan/node-view.ts';
+import { type LocalDevice, planNode } from '#plan/plan-node.ts';
+import { planService, unservedPorts } from '#plan/plan-service.ts';
+import type { PortKey, Reconciler } from '#reconcile/reconciler.ts';
+import type { Store } from './store.ts';
+
+/** Plans what has changed and tells the reconciler. */
+export interface Programmer {
+  /** Plans the Services that were touched; also the node, if its object or its devices are others than the last time. */
+  plan(devices: readonly LocalDevice[]): void;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly store: Store;
+  readonly reconciler: Reconciler;
+  readonly netnsCookie: bigint;
+  readonly log: Log;
+}
+
+export function createProgrammer({ config, store, reconciler, netnsCookie, log }: Parts): Programmer {
+  const planned = new Map<string, readonly PortKey[]>();
+  const said = new Map<string, string>();
+  let view: NodeView | undefined;
+
+  const planOne = (key: string, nodeView: NodeView): void => {
+    const { service, slices } = store.service(key);
+    const plans = service === undefined ? [] : planService(service, slices, nodeView);
+    const keys = plans.map(({ name, family }) => ({ name, family }));
+    for (const gone of (planned.get(key) ?? []).filter((old) => !keys.some((fresh) => sameKey(old, fresh))))
+      reconciler.want(gone, undefined);
+    for (const plan of plans) reconciler.want(plan, plan);
+    if (keys.length > 0) planned.set(key, keys);
+    else planned.delete(key);
+    sayOnce(key, service === undefined ? '' : unservedPorts(service).join('; '));
+  };
+
+  const sayOnce = (key: string, text: string): void => {
+    if (text !== '' && said.get(key) !== text) log.warn(text);
+    if (text === '') said.delete(key);
+    else said.set(key, text);
+  };
+
+  let plannedFor: { readonly node: Node | undefined; readonly devices: readonly LocalDevice[] } | undefined;
+
+  const planNodeTables = (node: Node | undefined, devices: readonly LocalDevice[]): void => {
+    const plan = planNode({ node, devices, rules: config, netnsCookie });
+    reconciler.wantNode({
+      nodeAddresses: plan.nodePortAddresses,
+      localNets: plan.localNets,
+      devices: plan.devices.map(({ key, value }) => ({ ...key, ...value })),
+      settings: plan.settings,
+    });
+    const before = view;
+    view = viewNode(node, config);
+    if (JSON.stringify(before) !== JSON.stringify(view)) store.touchAll();
+  };
+
+  return {
+    plan(devices) {
+      const node = store.node();
+      if (node !== plannedFor?.node || devices !== plannedFor?.devices) planNodeTables(node, devices);
+      plannedFor = { node, devices };
+      for (const key of store.takeTouched()) planOne(key, view ?? viewNode(node, config));
+    },
+  };
+}
+
+const sameKey = (a: PortKey, b: PortKey): boolean => a.name === b.name && a.family === b.family;

@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createCounters } from './counters.ts';
+
+test('counts are kept for each name and label', () => {
+  const counters = createCounters();
+  counters.increment('source_problems', 'parse');
+  counters.increment('source_problems', 'parse');
+  counters.increment('source_problems', 'duplicate');
+  assert.deepEqual(counters.snapshot(), { source_problems: { parse: 2, duplicate: 1 } });
+});

@@ -1,0 +1,38 @@
+/** Facts beside a message; an Error shows its message and causes. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+/** Lines for an operator: `2026-11-23T04:12:01.123Z INFO  Attached the packet program device=eth0`. */
+export interface Log {
+  info(message: string, facts?: Facts): void;
+  warn(message: string, facts?: Facts): void;
+  error(message: string, facts?: Facts): void;
+  /** Only shown from this verbosity on: 2 = changes, 4 = every write. */
+  debug(verbosity: number, message: string, facts?: Facts): void;
+}
+
+/** `write` takes whole lines, line feed included. */
+export function createLog(verbosity: number, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
+  const say = (level: string, message: string, facts: Facts = {}): void => {
+    const pairs = Object.entries(facts).map(([key, value]) => ` ${key}=${factText(value)}`);
+    write(`${new Date().toISOString()} ${level.padEnd(5)} ${oneLine(message)}${pairs.join('')}\n`);
+  };
+  return {
+    info: (message, facts) => say('INFO', message, facts),
+    warn: (message, facts) => say('WARN', message, facts),
+    error: (message, facts) => say('ERROR', message, facts),
+    debug(from, message, facts) {
+      if (verbosity >= from) say('DEBUG', message, facts);
+    },
+  };
+}
+
+function factText(value: unknown): string {
+  const text = value instanceof Error ? errorText(value) : String(value);
+  return /[\s"=]/.test(text) || text === '' ? JSON.stringify(text) : text;
+}
+
+/** Message of an error and of what caused it. */
+export const errorText = (error: Error): string =>
+  error.cause instanceof Error ? `${error.message}: ${errorText(error.cause)}` : error.message;
+
+const oneLine = (text: string): string => text.replaceAll('\n', '\\n');
