@@ -1,27 +1,132 @@
-import { type Command as CommandType, Command, Option } from 'commander';
+import { constants } from 'node:os';
+import { Command, Option } from 'commander';
 import { createLab, DEFAULT_LAB } from '#lab/create-lab.ts';
-import { runDemo } from '#lab/demo/demo.ts';
+import { type DemoResult, runDemo } from '#lab/demo/demo.ts';
 import type { SocketScope } from '#lab/demo/paths.ts';
 import { DemoPrinter } from '#lab/demo/print.ts';
-import { type Lab, openLab } from '#lab/lab.ts';
-import { bpffsDir, manifestsDir } from '#lab/paths.ts';
+import { openLab } from '#lab/lab.ts';
 import { labExists, removeLab } from '#lab/removal.ts';
-import type { Topology } from '#lab/topology.ts';
-import { formatTable } from './format.ts';
-
-const INTERRUPTED = 130;
+import { hintsText, topologyText } from './lab-text.ts';
 
 interface NameOption {
   readonly name: string;
 }
 
-/** `weir lab`. A command that `exec` runs gives its own exit code. */
+interface OutputOption {
+  readonly output: 'table' | 'json';
+}
+
+/** `weir lab`. `exec` exits as its command does, 128 + number after a signal; an interrupted `up` or `demo` exits with 130. */
 export function labCommand(): Command {
   return new Command('lab')
-    .description('a cluster on this machine, made of network namespaces')
+    .description('a cluster on this machine: network namespaces for nodes, pods and an outside client')
     .enablePositionalOptions()
     .addCommand(up())
     .addCommand(down())
     .addCommand(exec())
     .addCommand(demo());
 }
+
+const nameOption = (): Option => new Option('--name <name>', 'name of the lab, so that several can stand').default(DEFAULT_LAB);
+const outputOption = (): Option => new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table');
+
+type UpOptions = NameOption & OutputOption & { readonly serviceCidr?: string; readonly agentFlag: string[]; readonly agents: boolean };
+
+function up(): Command {
+  return new Command('up')
+    .description('build the cluster that Kubernetes objects describe, with an agent on every node')
+    .argument('<file...>', 'what `kubectl get nodes,services,endpointslices -A -o yaml` prints, or any manifests')
+    .addOption(nameOption())
+    .addOption(outputOption())
+    .option('--service-cidr <ranges>', 'ranges of ClusterIPs; computed from those in use if not given')
+    .option('--agent-flag <flag>', 'flag for every agent, such as --agent-flag=--socket-scope=host; can be repeated', collect, [])
+    .option('--no-agents', 'build the places only')
+    .action((files: string[], { name, output, serviceCidr, agentFlag, agents }: UpOptions) =>
+      untilInterrupted(async (signal) => {
+        const lab = await createLab({ name, files, agents, agentFlags: agentFlag, signal, ...(serviceCidr && { serviceCidr }) });
+        if (output === 'json') print(JSON.stringify(lab.topology, null, 2));
+        else print(`${topologyText(lab.topology)}\n\n${hintsText(lab.topology)}`);
+      }),
+    );
+}
+
+const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+
+function down(): Command {
+  return new Command('down')
+    .description('remove everything of a lab, also of one that was left half built')
+    .addOption(nameOption())
+    .action(async ({ name }: NameOption) => {
+      if (!labExists(name)) return print(`There is no lab "${name}"`);
+      const { namespaces, processes } = await removeLab(name);
+      print(`Lab "${name}" is gone: ${namespaces} namespaces, ${processes} processes`);
+    });
+}
+
+function exec(): Command {
+  return new Command('exec')
+    .description('run a command on a node, in a pod or outside: in its network namespace and its cgroup')
+    .argument('<place>', 'a node, a pod (with or without its namespace), or "outside"')
+    .argument('<command...>')
+    .addOption(nameOption())
+    .passThroughOptions()
+    .action(async (place: string, command: string[], { name }: NameOption) => {
+      const child = openLab(name).spawn(place, command, { stdio: 'inherit' });
+      // The terminal's signals reach the child by themselves; its end is ours.
+      const ignore = () => {};
+      process.on('SIGINT', ignore).on('SIGQUIT', ignore);
+      process.on('SIGTERM', () => child.kill('SIGTERM'));
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      child.on('error', reject);
+      child.on('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+      process.exitCode = await promise;
+    });
+}
+
+type DemoFlags = NameOption & OutputOption & { readonly keep?: boolean; readonly socketScope: SocketScope };
+
+function demo(): Command {
+  return new Command('demo')
+    .description('raise the sample cluster, try every path, print what was expected and what was seen')
+    .addOption(nameOption().default('demo'))
+    .addOption(outputOption())
+    .addOption(new Option('--socket-scope <scope>', 'what agents are started with').choices(['all', 'host']).default('all'))
+    .option('--keep', 'leave the lab standing')
+    .action(({ name, output, keep, socketScope }: DemoFlags) =>
+      untilInterrupted(async (signal) => {
+        const printer = output === 'table' ? new DemoPrinter(process.stdout) : undefined;
+        const result = await runDemo({ name, socketScope, signal, onLine: (line) => printer?.row(line) });
+        if (keep) result.lab.close();
+        else await result.lab.down();
+        finishDemo(result, printer, keep === true);
+      }),
+    );
+}
+
+function finishDemo({ lab, lines, conntrackEntry }: DemoResult, printer: DemoPrinter | undefined, keep: boolean): void {
+  const wrong = lines.filter((line) => !line.right).length;
+  process.exitCode = wrong === 0 ? 0 : 1;
+  if (!printer) return print(JSON.stringify({ lines, conntrackEntry }, null, 2));
+  print(`\n  ${conntrackEntry}\n\n${lines.length} lines, ${wrong === 0 ? 'all as they should be' : `${wrong} WRONG`}`);
+  if (keep) print(`\n${hintsText(lab.topology)}`);
+}
+
+/** Runs work that a first Ctrl-C or SIGTERM asks to clean up and end. */
+async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  try {
+    await work(interruption.signal);
+  } catch (error) {
+    if (!interruption.signal.aborted) throw error;
+    process.stderr.write('Interrupted: nothing is left of the lab\n');
+    process.exitCode = 128 + constants.signals.SIGINT;
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+const print = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};

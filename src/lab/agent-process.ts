@@ -2,10 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { WEIR } from './paths.ts';
 import { type Place, spawnAt } from './place.ts';
 
-const WEIR = fileURLToPath(new URL('../../bin/weir', import.meta.url));
 const POLL_MS = 10;
 const READY_WAIT_MS = 60_000;
 const LOG_LINES_SHOWN = 12;

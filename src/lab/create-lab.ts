@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { findCgroupRoot, mountBpffs } from '#kernel/mounts.ts';
 import { formatPrefix } from '#lib/address.ts';
 import { AgentProcess } from './agent-process.ts';
@@ -9,13 +8,12 @@ import { Lab } from './lab.ts';
 import * as paths from './paths.ts';
 import { outcomeOf, spawnInCgroup } from './place.ts';
 import { localDetectorFlags, serviceRanges } from './ranges.ts';
-import { decodeAll, readObjects } from './read-objects.ts';
+import { readObjects } from './read-objects.ts';
 import { removeLab } from './removal.ts';
 import { claimLab, findPlace, type LabState, writeState } from './state.ts';
 import { OUTSIDE, planTopology, type Topology } from './topology.ts';
 import { wiringScript } from './wiring.ts';
 
-const KEEPER = fileURLToPath(new URL('./keeper.ts', import.meta.url));
 /** Folder of the lab's cgroup for its keeper; no node can have this name. */
 const KEEPER_CGROUP = '_keeper';
 
@@ -40,24 +38,28 @@ export interface LabSpec {
 
 /** Raises a lab and waits until its servers listen and its agents are ready. Whatever fails: nothing is left of it. */
 export async function createLab(spec: LabSpec): Promise<Lab> {
-  const { name = DEFAULT_LAB, files = [], objects = [] } = spec;
+  const { name = DEFAULT_LAB } = spec;
   if (!/^[a-z0-9]{1,12}$/.test(name)) throw new Error(`Cannot name a lab "${name}": lower-case letters and digits are allowed, at most 12`);
-  const topology = planTopology(name, [...readObjects(files), ...decodeAll(objects)]);
-  if (!topology.ok) throw new Error(topology.errors.join('\n'));
   const cgroupRoot = findCgroupRoot();
   if (cgroupRoot === undefined) throw new Error('Cannot build a lab: cgroup v2 is not mounted, it should be in /proc/mounts');
   claimLab(name);
   try {
-    return await build({ topology: topology.value, cgroupRoot }, spec);
+    return await build({ topology: await readTopology(name, spec), cgroupRoot }, spec);
   } catch (error) {
     await removeLab(name);
     throw error;
   }
 }
 
+async function readTopology(lab: string, spec: LabSpec): Promise<Topology> {
+  const { objects, problems } = await readObjects(writeManifests(lab, spec));
+  const topology = planTopology(lab, objects);
+  if (!topology.ok) throw new Error([...topology.errors, ...problems].join('\n'));
+  return { ...topology.value, notes: [...topology.value.notes, ...problems] };
+}
+
 async function build(state: LabState, spec: LabSpec): Promise<Lab> {
   writeState(state);
-  writeManifests(state.topology.name, spec);
   makeFolders(state);
   await wire(state);
   spec.signal?.throwIfAborted();
@@ -69,14 +71,20 @@ async function build(state: LabState, spec: LabSpec): Promise<Lab> {
   return new Lab(state, agents);
 }
 
-function writeManifests(lab: string, { files = [], objects }: LabSpec): void {
+/** Fills the lab's manifest folder and returns the files in it. */
+function writeManifests(lab: string, { files = [], objects }: LabSpec): string[] {
   const dir = paths.manifestsDir(lab);
   mkdirSync(dir);
-  for (const [i, file] of files.entries()) {
+  const copies = files.map((file, i) => {
     const twin = files.slice(0, i).some((other) => basename(other) === basename(file));
-    copyFileSync(file, join(dir, twin ? `${i}-${basename(file)}` : basename(file)));
-  }
-  if (objects) writeFileSync(join(dir, 'objects.json'), JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, null, 1));
+    const copy = join(dir, twin ? `${i}-${basename(file)}` : basename(file));
+    copyFileSync(file, copy);
+    return copy;
+  });
+  if (!objects) return copies;
+  const listed = join(dir, 'objects.json');
+  writeFileSync(listed, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, null, 1));
+  return [...copies, listed];
 }
 
 function makeFolders({ topology: { name, nodes }, cgroupRoot }: LabState): void {
@@ -96,7 +104,7 @@ async function startKeeper({ topology, cgroupRoot }: LabState): Promise<void> {
   const { name } = topology;
   writeFileSync(paths.serversFile(name), JSON.stringify(topology.servers));
   const log = openSync(paths.keeperLog(name), 'a');
-  const argv = [process.execPath, KEEPER, paths.serversFile(name), paths.labCgroup(cgroupRoot, name)];
+  const argv = [process.execPath, paths.KEEPER, paths.serversFile(name), paths.labCgroup(cgroupRoot, name)];
   const keeper = spawnInCgroup(paths.placeCgroup(cgroupRoot, name, KEEPER_CGROUP), argv, {
     detached: true,
     stdio: ['ignore', 'pipe', log],

@@ -1,10 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { PROBER } from './paths.ts';
 import { type Place, spawnAt } from './place.ts';
 import type { CommandName, Commands, Hold, HoldReport, Load, LoadReport, Reply, Request, Seen, Target } from './probe.ts';
-
-const PROBER = fileURLToPath(new URL('./prober.ts', import.meta.url));
 
 /** Something that goes on in a place until it is stopped; `done` resolves when it ends by itself or is stopped. */
 export interface Running<T> {

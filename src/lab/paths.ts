@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** Folder that holds a folder for each lab of this machine. */
 export const LABS_DIR = '/run/weir-lab';
@@ -16,3 +17,16 @@ export const keeperLog = (lab: string): string => join(labDir(lab), 'keeper.log'
 /** The one cgroup that every process of a lab is in, and its folder for the processes of a node, or of the outside. */
 export const labCgroup = (root: string, lab: string): string => join(root, `weir-${lab}`);
 export const placeCgroup = (root: string, lab: string, node: string): string => join(labCgroup(root, lab), node);
+
+/** Folder of this checkout, found from the source file or from the bundle, whichever runs. */
+export const CHECKOUT = checkoutAbove(import.meta.dirname);
+
+export const WEIR = join(CHECKOUT, 'bin/weir');
+export const KEEPER = join(CHECKOUT, 'src/lab/keeper.ts');
+export const PROBER = join(CHECKOUT, 'src/lab/prober.ts');
+
+function checkoutAbove(dir: string): string {
+  if (existsSync(join(dir, 'src/lab/keeper.ts'))) return dir;
+  if (dir === '/') throw new Error('Cannot find the sources of the lab: it runs from a checkout of weir');
+  return checkoutAbove(dirname(dir));
+}

@@ -178,10 +178,13 @@ function externals(nodes: readonly LabNode[], services: readonly Service[], slic
 
 function notes(nodes: readonly LabNode[], slices: readonly EndpointSlice[]): string[] {
   const names = new Set(nodes.map((node) => node.name));
-  const missing = new Set(
-    slices.flatMap((slice) => slice.endpoints.map((endpoint) => endpoint.nodeName)).filter((name) => name !== '' && !names.has(name)),
-  );
-  return [...missing].map((name) => `Node "${name}" is not among the objects or has no address: its pods are served from outside`);
+  const placedOn = new Set(slices.flatMap((slice) => slice.endpoints.map((endpoint) => endpoint.nodeName)));
+  const missing = [...placedOn].filter((name) => name !== '' && !names.has(name));
+  const sctp = slices.some((slice) => slice.ports.some(({ protocol }) => protocol === 'SCTP'));
+  return [
+    ...missing.map((name) => `Node "${name}" is not among the objects or has no address: its pods are served from outside`),
+    ...(sctp ? ['SCTP ports have no servers: Node.js has no SCTP sockets'] : []),
+  ];
 }
 
 function wellFormed(text: string): Address {

@@ -1,0 +1,83 @@
+import type { Lab } from '../lab.ts';
+import type { Seen, Target } from '../probe.ts';
+
+/** How a line is judged: who should answer and which client it should see, or that nobody should. */
+export type Expectation = { readonly answeredBy: readonly string[]; readonly client: string } | 'refused' | 'dropped';
+
+/** One path through the cluster. */
+export interface Path {
+  readonly section: string;
+  readonly from: string;
+  /** What is dialled, in the words of the cluster. */
+  readonly to: string;
+  readonly target: Target;
+  readonly expected: Expectation;
+}
+
+/** A line of the table, judged. */
+export interface Line {
+  readonly section: string;
+  readonly path: string;
+  readonly expected: string;
+  readonly seen: string;
+  readonly ms?: number;
+  readonly right: boolean;
+}
+
+/** An answer may take this long before a path counts as dropped, and this long where it should be. */
+const ANSWER_MS = 3000;
+const DROP_MS = 400;
+
+/** A refusal that takes longer is a time-out in disguise. */
+const REFUSAL_MS = 100;
+
+/** Dials along a path and judges what came. */
+export async function tryPath(lab: Lab, path: Path): Promise<Line> {
+  const timeoutMs = path.expected === 'dropped' ? DROP_MS : ANSWER_MS;
+  const seen = await lab.dial(path.from, { ...path.target, timeoutMs });
+  const { protocol, address } = path.target;
+  return {
+    section: path.section,
+    path: `${shortName(lab, path.from)} → ${path.to} ${protocol.toUpperCase()} ${address.includes(':') ? 'v6' : 'v4'}`,
+    expected: expectedText(lab, path.expected),
+    seen: seenText(lab, seen, path.target),
+    ...(seen.outcome !== 'timeout' && { ms: seen.ms }),
+    right: isRight(seen, path),
+  };
+}
+
+function isRight(seen: Seen, { expected, target }: Path): boolean {
+  if (expected === 'dropped') return seen.outcome === 'timeout';
+  if (expected === 'refused') return seen.outcome === 'refused' && seen.ms < REFUSAL_MS;
+  return (
+    seen.outcome === 'answered' &&
+    expected.answeredBy.includes(seen.answeredBy) &&
+    hostOf(seen.client) === expected.client &&
+    seen.peer === dialled(target)
+  );
+}
+
+function expectedText(lab: Lab, expected: Expectation): string {
+  if (typeof expected === 'string') return expected;
+  const [first = '', ...others] = expected.answeredBy.map((name) => shortName(lab, name));
+  return `${first}${others.length > 0 ? ` or ${others.length} more` : ''} sees ${expected.client}`;
+}
+
+function seenText(lab: Lab, seen: Seen, target: Target): string {
+  if (seen.outcome === 'timeout') return 'dropped';
+  if (seen.outcome === 'failed') return seen.code;
+  if (seen.outcome !== 'answered') return seen.outcome;
+  const peer = seen.peer === dialled(target) ? '' : `, peer is ${seen.peer}`;
+  return `${shortName(lab, seen.answeredBy)} sees ${hostOf(seen.client)}${peer}`;
+}
+
+const dialled = ({ address, port }: Target): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
+
+const hostOf = (hostPort: string): string => hostPort.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+
+/** `cart/n1` for `shop/cart-775d56f696-kmclr` on n1; other names are short already. */
+export function shortName(lab: Lab, name: string): string {
+  const pod = lab.topology.pods.find((candidate) => candidate.name === name);
+  const base = name.replace(/^.*\//, '').replace(/(-[0-9a-f]{8,10})?-[a-z0-9]{5}$/, '');
+  return pod ? `${base}/${pod.node}` : name;
+}
