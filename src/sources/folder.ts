@@ -1,0 +1,56 @@
+import { watch } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+
+/** Differs whenever a file was written or replaced, or its link leads elsewhere; undefined = no such file. */
+export type Signature = string | undefined;
+
+export const isManifestName = (name: string): boolean => !name.startsWith('.') && /\.(ya?ml|json)$/.test(name);
+
+/** Paths of the manifests in a folder. Throws where the folder cannot be read. */
+export async function listManifests(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir);
+  return names.filter(isManifestName).map((name) => join(dir, name));
+}
+
+/** Follows links. Anything but a plain file counts as none; what cannot be looked at will say why when it is read. */
+export async function signatureOf(path: string): Promise<Signature> {
+  try {
+    const found = await stat(path, { bigint: true });
+    return found.isFile() ? `${found.dev} ${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}` : undefined;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    return ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code) ? undefined : code;
+  }
+}
+
+/** Tells a folder from another one in its place. Throws where there is none. */
+export async function folderIdentity(dir: string): Promise<string> {
+  const { dev, ino, birthtimeNs } = await stat(dir, { bigint: true });
+  return `${dev} ${ino} ${birthtimeNs}`;
+}
+
+export interface FolderWatch {
+  close(): void;
+}
+
+/**
+ * Calls `changed` soon after something in the folder changed: with the path of the manifest, or without when it may be any of
+ * them: the kubelet switches a ConfigMap's files all at once by renaming the link `..data`, and the folder's own end carries its
+ * own name. Throws where it cannot watch.
+ */
+export function watchFolder(dir: string, changed: (path?: string) => void): FolderWatch {
+  const watcher = watch(dir, { persistent: false }, (_event, name) => {
+    if (name === null || name.startsWith('..') || name === basename(dir)) changed();
+    else if (isManifestName(name)) changed(join(dir, name));
+  });
+  // The folder's end shows as an error on some systems; the next look at the folder tells what happened
+  watcher.on('error', () => changed());
+  return watcher;
+}
+
+/** `no such file or directory` and the like, without code and path. */
+export function describe(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return message.replace(`${code}: `, '').replace(/, \w+( '.*)?$/, '');
+}
