@@ -1,14 +1,10 @@
-# What the host must have: command and the Debian package that brings it.
-prerequisites=(
-  qemu-system-x86_64:qemu-system-x86 cpio:cpio kmod:kmod depmod:kmod modprobe:kmod busybox:busybox-static
-  bash:bash ip:iproute2 tc:iproute2 ss:iproute2 bridge:iproute2 nft:nftables conntrack:conntrack bpftool:bpftool
-  nsenter:util-linux unshare:util-linux mount:mount umount:mount sysctl:procps
-)
+# Debian packages that the host must have.
+prerequisites=(qemu-system-x86 cpio kmod "${root_packages[@]}")
 
 missing_packages() {
-  local entry
-  for entry in "${prerequisites[@]}"; do
-    command -v "${entry%%:*}" >/dev/null || echo "${entry##*:}"
+  local package
+  for package in "${prerequisites[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || echo "$package"
   done | sort -u
 }
 

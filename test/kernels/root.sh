@@ -1,6 +1,7 @@
 # The root file system of the machine: the host's tools and this repository, at the places that they have on the host.
 
-root_tools=(bash ip tc ss bridge nft conntrack bpftool nsenter unshare mount umount kmod modprobe lsmod sysctl)
+# Debian packages whose commands are copied
+root_packages=(bash dash coreutils findutils grep sed mawk procps util-linux mount kmod iproute2 nftables conntrack bpftool)
 # Opened by name at run time, so that no tool's dependencies list them
 root_libraries=(libbpf.so.1 libnftables.so.1)
 root_files=(/etc/protocols /etc/services /etc/iproute2)
@@ -15,7 +16,6 @@ pack_root() {
   copy_tools "$root"
   copy_repository "$root"
   copy_libraries "$root"
-  add_busybox "$root"
   install -m 755 "$here/init" "$root/init"
   write_command "$@" >"$root/command"
   pack "$root" "$archive"
@@ -33,9 +33,11 @@ make_skeleton() {
 }
 
 copy_tools() {
-  local tool file
-  for tool in "${root_tools[@]}"; do cp -L --parents "$(command -v "$tool")" "$1"; done
-  for file in "${root_files[@]}"; do [ ! -e "$file" ] || cp -rL --parents "$file" "$1"; done
+  local file files
+  mapfile -t files < <(dpkg -L "${root_packages[@]}" | grep -E '^(/usr)?/s?bin/.' | sort -u)
+  for file in "${root_files[@]}"; do [ ! -e "$file" ] || files+=("$file"); done
+  cp -rL --parents "${files[@]}" "$1"
+  ln -s mawk "$1/usr/bin/awk"
 }
 
 # The repository without its history, and of its packages those that weir and its tests import
@@ -69,15 +71,6 @@ copy_libraries() {
     find "$1" -type f \( -perm /111 -o -name '*.so*' -o -name '*.node' \) -exec ldd {} + 2>/dev/null |
       sed -n -E 's,^.*[ \t](/lib[^ ]+) \(.*$,\1,p' | sort -u
   )
-}
-
-# For all other commands of a shell script
-add_busybox() {
-  local name
-  cp "$(command -v busybox)" "$1/usr/bin/busybox"
-  for name in $(busybox --list); do
-    [ -e "$1/usr/bin/$name" ] || [ -e "$1/usr/sbin/$name" ] || ln -s busybox "$1/usr/bin/$name"
-  done
 }
 
 # Prints the script that the machine runs: this command with the settings of weir's tests, in the repository
