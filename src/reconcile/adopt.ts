@@ -1,0 +1,122 @@
+import type { TableEntry } from '#abi/generated.ts';
+import { adoptNodeTables } from './node-tables.ts';
+import { byFirst, clip, coalesce, endOf, type Run } from './space.ts';
+import { createSpaces, frontendText, newPort, type PortState, portIdentity, rangeText, type SlotRange, type State } from './state.ts';
+import type { Tables } from './tables.ts';
+
+/**
+ * What the kernel holds, whoever left it there. An agent may have been killed between any two writes, so nothing is taken for
+ * granted: entries of a service id without a name (or with another id's name) become a port of their own that nobody will want.
+ * Everything that a frontend uses stays taken.
+ */
+export function adopt(tables: Tables, now: number): State {
+  const { ports, portOf } = adoptPorts(tables);
+  const owners = adoptFrontends(tables, portOf);
+  for (const { key } of tables.dump('source_ranges')) portOf(key.service).sourceRanges.set(rangeText(key), key);
+  const slots = new Map(tables.dump('slots').map(({ key, value }) => [key.value, value.backend]));
+  const tangled = adoptRanges(ports.values(), slots, tables.limit('slots'));
+  const listed = listedBackends([...rangesOf(ports.values()), ...tangled], slots);
+  const backends = tables.dump('backends');
+  for (const entry of backends)
+    if (entry.value.flags !== 0 || listed.has(entry.key.value)) adoptBackend(portOf(entry.value.service), entry);
+
+  const known = new Set(backends.map((entry) => entry.key.value));
+  const dangling = [...listed].filter((id) => !known.has(id)).map(single);
+  const spaces = createSpaces(tables, {
+    services: [...ports.values()].map((port) => single(port.service)),
+    backends: [...known, ...listed].map(single),
+    slots: [...rangesOf(ports.values()), ...tangled],
+  });
+  for (const { key, value } of backends) if (value.flags === 0 && !listed.has(key.value)) spaces.backends.release(single(key.value), now);
+  return {
+    ports: new Map([...ports.values()].map((port) => [port.identity, port])),
+    owners,
+    addresses: new Map(tables.dump('addresses').map(({ key, value }) => [key.address, value.flags])),
+    node: adoptNodeTables(tables),
+    spaces,
+    limbo: { slots: tangled, backends: dangling },
+  };
+}
+
+const single = (first: number): Run => ({ first, count: 1 });
+
+function adoptPorts(tables: Tables): { readonly ports: ReadonlyMap<number, PortState>; portOf(service: number): PortState } {
+  const ports = new Map<number, PortState>();
+  const identities = new Set<string>();
+  for (const { key, value } of tables.dump('services')) {
+    const named = portIdentity(value.text, value.family, value.protocol);
+    const port = newPort(identities.has(named) ? `#${key.service}` : named, key.service);
+    port.named = true;
+    identities.add(named);
+    ports.set(key.service, port);
+  }
+  const portOf = (service: number): PortState => {
+    const port = ports.get(service) ?? newPort(`#${service}`, service);
+    ports.set(service, port);
+    return port;
+  };
+  return { ports, portOf };
+}
+
+function adoptFrontends(tables: Tables, portOf: (service: number) => PortState): Map<string, PortState> {
+  const owners = new Map<string, PortState>();
+  for (const entry of tables.dump('frontends')) {
+    const port = portOf(entry.value.service);
+    port.frontends.set(frontendText(entry.key), entry);
+    owners.set(frontendText(entry.key), port);
+  }
+  return owners;
+}
+
+function adoptBackend(port: PortState, { key, value }: TableEntry<'backends'>): void {
+  port.backends.push({ id: key.value, address: value.address, port: value.port, flags: value.flags });
+}
+
+/** Gives every port the ranges that its frontends point into; returns the runs that several ports point into, which stay nobody's. */
+function adoptRanges(ports: Iterable<PortState>, slots: ReadonlyMap<number, number>, limit: number): Run[] {
+  const claims = [...ports].flatMap((port) => pointedRuns(port, limit).map((run) => ({ port, run })));
+  claims.sort((a, b) => byFirst(a.run, b.run));
+  const tangled: Run[] = [];
+  for (let i = 0; i < claims.length; ) {
+    const group = overlapping(claims, i);
+    const [only, ...others] = group;
+    if (only !== undefined && others.length === 0) only.port.ranges.push(readRange(only.run, slots));
+    else tangled.push(...group.map((claim) => claim.run));
+    i += group.length;
+  }
+  return coalesce(tangled);
+}
+
+/** The claims from `at` on of which each overlaps one before it; they are sorted. */
+function overlapping<C extends { readonly run: Run }>(claims: readonly C[], at: number): readonly C[] {
+  let end = at;
+  for (let reach = Number.NEGATIVE_INFINITY; end < claims.length; end++) {
+    const { run } = claims[end] as C;
+    if (end > at && run.first >= reach) break;
+    reach = Math.max(reach, endOf(run));
+  }
+  return claims.slice(at, end);
+}
+
+const readRange = (run: Run, slots: ReadonlyMap<number, number>): SlotRange => ({
+  first: run.first,
+  backends: Array.from({ length: run.count }, (_, i) => slots.get(run.first + i) ?? 0),
+});
+
+function pointedRuns(port: PortState, limit: number): readonly Run[] {
+  const bounds = { first: 0, count: limit };
+  const extents = [...port.frontends.values()].flatMap(({ value }) => [value.localSource, value.outsideSource]);
+  const runs = extents.map((extent) => clip(extent, bounds)).filter((run) => run.count > 0);
+  return coalesce(runs.sort(byFirst));
+}
+
+function* rangesOf(ports: Iterable<PortState>): Generator<Run> {
+  for (const port of ports) for (const range of port.ranges) yield { first: range.first, count: range.backends.length };
+}
+
+function listedBackends(runs: readonly Run[], slots: ReadonlyMap<number, number>): Set<number> {
+  const listed = new Set<number>();
+  for (const run of runs) for (let slot = run.first; slot < endOf(run); slot++) listed.add(slots.get(slot) ?? 0);
+  listed.delete(0);
+  return listed;
+}

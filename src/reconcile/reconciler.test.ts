@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFakeTables, type FakeOptions, type FakeTables } from './fake-tables.ts';
+import { createReconciler, type Reconciler } from './reconciler.ts';
+import { readerOf } from './resolve.ts';
+import { numberedPlan, sampleBackend, sampleFrontend, samplePlan } from './sample-plans.ts';
+
+interface Bench {
+  readonly tables: FakeTables;
+  readonly reconciler: Reconciler;
+  sleep(ms: number): void;
+}
+
+/** A reconciler on tables without faults. */
+function bench(options: FakeOptions = {}): Bench {
+  let now = 1000;
+  const tables = createFakeTables({ faultRate: 0, ...options });
+  const reconciler = createReconciler({ tables, now: () => now });
+  return {
+    tables,
+    reconciler,
+    sleep(ms) {
+      now += ms;
+    },
+  };
+}
+
+for (const count of [10, 5000]) {
+  test(`one endpoint more is a handful of writes among ${count} Services`, () => {
+    const { tables, reconciler } = bench();
+    for (let i = 0; i < count; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
+    reconciler.flush();
+    reconciler.want(numberedPlan(7, 4), numberedPlan(7, 4));
+    assert.deepEqual(reconciler.flush().writes, { backends: 1, slots: 4, frontends: 1 });
+    reconciler.want(numberedPlan(7, 3), numberedPlan(7, 3));
+    assert.deepEqual(reconciler.flush().writes, { slots: 3, frontends: 1, backends: 1 });
+    assert.deepEqual(readerOf(tables).wrongs(), []);
+  });
+}
+
+test('wanting the same again writes nothing', () => {
+  const { reconciler } = bench();
+  for (let i = 0; i < 10; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
+  reconciler.flush();
+  for (let i = 0; i < 10; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
+  assert.deepEqual(reconciler.flush(), { writes: {}, failed: [], pending: 0, retryInMs: undefined });
+});
+
+test('an address more writes that frontend alone', () => {
+  const { reconciler } = bench();
+  const plan = samplePlan('a/b', { backends: [sampleBackend('10.0.0.1')] });
+  reconciler.want(plan, plan);
+  reconciler.flush();
+  reconciler.want(plan, { ...plan, frontends: [...plan.frontends, sampleFrontend('203.0.113.9')] });
+  assert.deepEqual(reconciler.flush().writes, { frontends: 1 });
+});

@@ -1,0 +1,145 @@
+import type { TableName } from '#abi/generated.ts';
+import type { PortPlan } from '#plan/port-plan.ts';
+import { adopt } from './adopt.ts';
+import { createDesired, NODE, type PortKey } from './desired.ts';
+import type { NodeFacts } from './node-tables.ts';
+import { type PassContext, runPass } from './pass.ts';
+import { createRetries, type Retries } from './retries.ts';
+import type { SpaceName, State } from './state.ts';
+import type { TableErrorCode, Tables } from './tables.ts';
+
+export type { PortKey } from './desired.ts';
+export type { NodeFacts } from './node-tables.ts';
+
+/** Something that is not in the kernel as it should be. */
+export interface Problem {
+  /** `namespace/name:port`; undefined = the node's own tables. */
+  readonly port: string | undefined;
+  /** `conflict`: an older Service keeps a frontend. Everything else is tried again. */
+  readonly code: TableErrorCode | 'conflict';
+  /** One sentence. */
+  readonly message: string;
+}
+
+/** What a flush did. */
+export interface Report {
+  /** Entries put and removed; tables that were left alone are missing. */
+  readonly writes: Readonly<Partial<Record<TableName, number>>>;
+  /** What this flush could not do. */
+  readonly failed: readonly Problem[];
+  /** Service ports (and the node) that have something left to write. */
+  readonly pending: number;
+  /** When flush() should be called again although nothing changes; undefined = not needed. */
+  readonly retryInMs: number | undefined;
+}
+
+/** Brings the kernel's tables to what is wanted, whatever fails on the way. */
+export interface Reconciler {
+  /** Reads what the kernel holds: before the first flush, and again when somebody else may have written to it. */
+  adopt(): { readonly services: number; readonly frontends: number };
+  /** What should exist for a Service port from the next flush on; undefined = nothing. */
+  want(key: PortKey, plan: PortPlan | undefined): void;
+  wantNode(facts: NodeFacts): void;
+  /** Writes what changed and what is due for another try. */
+  flush(): Report;
+  /** Once everything is known that should be: a flush that also removes what adopt() found and nobody wants. */
+  sweep(): Report;
+  /** Everything that is not as it should be. */
+  problems(): readonly Problem[];
+  /** Entries taken or at rest. */
+  usage(): Readonly<Record<SpaceName, number>>;
+}
+
+const SPACES: readonly SpaceName[] = ['services', 'backends', 'slots'];
+
+/** `now`: ms of a clock that never goes back. */
+export function createReconciler({ tables, now }: { readonly tables: Tables; readonly now: () => number }): Reconciler {
+  const desired = createDesired();
+  const retries = createRetries();
+  const conflicts = new Map<string, readonly string[]>();
+  let held: State | undefined;
+  let swept = false;
+
+  const takeOver = (): State => {
+    held = adopt(tables, now());
+    swept = false;
+    desired.addresses.find(held.addresses);
+    desired.touchAll();
+    return held;
+  };
+  const flush = (): Report => {
+    const state = held ?? takeOver();
+    const writes: Partial<Record<TableName, number>> = {};
+    const wrote = (table: TableName): void => {
+      writes[table] = (writes[table] ?? 0) + 1;
+    };
+    const attempted = runPasses({ tables, state, desired, retries, conflicts, now: now(), wrote });
+    desired.dirty.clear();
+    if (swept && retries.failures().size === 0) emptyLimbo(state, now());
+    return {
+      writes,
+      failed: [...attempted].flatMap((holder) => problemsOf(holder, retries, conflicts)),
+      pending: retries.failures().size,
+      retryInMs: retryDelay(state, retries, now()),
+    };
+  };
+
+  return {
+    adopt() {
+      const state = takeOver();
+      return { services: state.ports.size, frontends: state.owners.size };
+    },
+    want: desired.want,
+    wantNode: desired.wantNode,
+    flush,
+    sweep() {
+      const state = held ?? takeOver();
+      desired.addresses.forgetFound();
+      for (const identity of state.ports.keys()) if (!desired.targets.has(identity)) desired.dirty.add(identity);
+      swept = true;
+      return flush();
+    },
+    problems: () =>
+      [...new Set([...retries.failures().keys(), ...conflicts.keys()])].flatMap((holder) => problemsOf(holder, retries, conflicts)),
+    usage() {
+      const used = (space: SpaceName): number => held?.spaces[space].used() ?? 0;
+      return { services: used('services'), backends: used('backends'), slots: used('slots') };
+    },
+  };
+}
+
+/** Passes until nobody is left whom a full table kept back although it has room now; returns who took part. */
+function runPasses(context: Omit<PassContext, 'freed'>): ReadonlySet<string> {
+  const { desired, retries, state, now } = context;
+  const freed = new Set<TableName>(SPACES.filter((space) => state.spaces[space].wake(now)));
+  const attempted = new Set([...desired.dirty, ...retries.due(now), ...retries.waitingFor(freed)]);
+  for (let holders = attempted as ReadonlySet<string>; ; ) {
+    freed.clear();
+    runPass({ ...context, freed }, holders);
+    holders = new Set(retries.waitingFor(freed));
+    if (holders.size === 0) return attempted;
+    for (const holder of holders) attempted.add(holder);
+  }
+}
+
+/** Places that nobody's frontends use any more now that everything is as it should be. */
+function emptyLimbo(state: State, now: number): void {
+  for (const run of state.limbo.slots) state.spaces.slots.release(run, now);
+  for (const run of state.limbo.backends) state.spaces.backends.release(run, now);
+  state.limbo = { slots: [], backends: [] };
+}
+
+function retryDelay(state: State, retries: Retries, now: number): number | undefined {
+  const next = retries.nextDue((table) => (table in state.spaces ? state.spaces[table as SpaceName].nextWake() : undefined));
+  return next === undefined ? undefined : Math.max(0, next - now);
+}
+
+function problemsOf(holder: string, retries: Retries, conflicts: PassContext['conflicts']): Problem[] {
+  const [, name, family] = /^(.*) (\d+) \d+$/.exec(holder) ?? [];
+  const port = holder === NODE ? undefined : (name ?? holder);
+  const subject = port === undefined ? "the node's tables" : `Service "${port}"${family === undefined ? '' : ` over IPv${family}`}`;
+  const failure = retries.failures().get(holder);
+  const problems: Problem[] = (conflicts.get(holder) ?? []).map((message) => ({ port, code: 'conflict', message }));
+  if (failure !== undefined) problems.push({ port, code: failure.code, message: `Cannot program ${subject}: ${failure.message}` });
+  return problems;
+}

@@ -1,0 +1,161 @@
+import {
+  FRONTEND_LOCAL_SOURCE_USES_LOCAL,
+  FRONTEND_OUTSIDE_SOURCE_USES_LOCAL,
+  type Frontend,
+  type FrontendKey,
+  type TableEntry,
+  type TableKey,
+  type TableName,
+} from '#abi/generated.ts';
+import { tablePrefixBits } from '#lib/address.ts';
+import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
+import type { Layout } from './layout.ts';
+import { frontendText, type PlacedBackend, type PortState, rangeText } from './state.ts';
+
+interface Put<K extends string, T extends TableName> {
+  readonly kind: K;
+  readonly port: PortState;
+  readonly element: TableEntry<T>;
+}
+
+interface Remove<K extends string, T extends TableName> {
+  readonly kind: K;
+  readonly port: PortState;
+  readonly element: TableKey<T>;
+}
+
+/** One kernel write for one Service port. */
+export type Step =
+  | Put<'name', 'services'>
+  | (Put<'admit', 'backends'> & { readonly backend: PlacedBackend })
+  | Put<'list', 'slots'>
+  | Put<'allow', 'source_ranges'>
+  | Put<'publish', 'frontends'>
+  | Remove<'withdraw', 'frontends'>
+  | Remove<'disallow', 'source_ranges'>
+  | (Put<'retire', 'backends'> & { readonly backend: PlacedBackend })
+  | Remove<'unname', 'services'>;
+
+export type StepKind = Step['kind'];
+
+/** What a Service port should become. */
+export interface Target {
+  readonly plan: PortPlan;
+  /** Those of the plan's frontends that nobody else has a better claim to. */
+  readonly frontends: readonly PlannedFrontend[];
+  readonly layout: Layout;
+}
+
+/**
+ * Steps from what the kernel holds to what it should, nothing for nothing. Their order is the promise that no frontend ever points
+ * at a backend that is missing or somebody else's: build where nobody looks, switch, then clear away.
+ */
+export function planSteps(port: PortState, target: Target | undefined): Step[] {
+  if (target === undefined)
+    return [...withdrawals(port, []), ...disallowances(port, new Set()), ...retirements(port, []), ...unnaming(port)];
+  const ranges = rangeKeys(port, target.plan);
+  return [
+    ...naming(port, target.plan),
+    ...admissions(port, target.layout),
+    ...listings(port, target.layout),
+    ...allowances(port, ranges),
+    ...publications(port, target),
+    ...withdrawals(port, frontendKeys(target.plan, target.frontends)),
+    ...disallowances(port, new Set(ranges.map(rangeText))),
+    ...retirements(port, target.layout.backends),
+  ];
+}
+
+/** Steps that take away the frontends which are not in `keep`: right at any time, also when the rest cannot be done. */
+export function withdrawals(port: PortState, keep: readonly FrontendKey[]): Step[] {
+  const kept = new Set(keep.map(frontendText));
+  return [...port.frontends].filter(([text]) => !kept.has(text)).map(([, entry]) => ({ kind: 'withdraw', port, element: entry.key }));
+}
+
+export const frontendKeys = (plan: PortPlan, frontends: readonly PlannedFrontend[]): FrontendKey[] =>
+  frontends.map(({ address, port }) => ({ address, port, protocol: plan.protocol }));
+
+const naming = (port: PortState, plan: PortPlan): Step[] =>
+  port.named
+    ? []
+    : [
+        {
+          kind: 'name',
+          port,
+          element: { key: { service: port.service }, value: { text: plan.name, family: plan.family, protocol: plan.protocol } },
+        },
+      ];
+
+/** New backends, and new flags beside the old ones: until the switch both lists are in use. */
+const admissions = (port: PortState, layout: Layout): Step[] =>
+  layout.backends
+    .filter(({ placed, flags }) => (flags & ~placed.flags) !== 0)
+    .map(({ placed, flags }) => ({ kind: 'admit', port, backend: placed, element: backendEntry(port, placed, placed.flags | flags) }));
+
+function listings(port: PortState, { freshRange }: Layout): Step[] {
+  if (freshRange === undefined) return [];
+  return freshRange.backends.map((backend, i) => ({
+    kind: 'list',
+    port,
+    element: { key: { value: freshRange.first + i }, value: { backend } },
+  }));
+}
+
+const rangeKeys = (port: PortState, plan: PortPlan): TableKey<'source_ranges'>[] =>
+  plan.sourceRanges.map((prefix) => ({ prefixBits: 32 + tablePrefixBits(prefix), service: port.service, address: prefix.address }));
+
+const allowances = (port: PortState, ranges: readonly TableKey<'source_ranges'>[]): Step[] =>
+  ranges
+    .filter((key) => !port.sourceRanges.has(rangeText(key)))
+    .map((key) => ({ kind: 'allow', port, element: { key, value: { present: 1 } } }));
+
+function publications(port: PortState, { plan, frontends, layout }: Target): Step[] {
+  const keys = frontendKeys(plan, frontends);
+  return frontends.flatMap((frontend, i): Step[] => {
+    const key = keys[i] as FrontendKey;
+    const value = frontendValue(port, plan, layout, frontend);
+    const published = port.frontends.get(frontendText(key));
+    if (published !== undefined && sameFrontend(published.value, value)) return [];
+    return [{ kind: 'publish', port, element: { key, value } }];
+  });
+}
+
+const frontendValue = (port: PortState, plan: PortPlan, layout: Layout, frontend: PlannedFrontend): Frontend => ({
+  localSource: layout.extents[frontend.localSource],
+  outsideSource: layout.extents[frontend.outsideSource],
+  service: port.service,
+  flags:
+    frontend.flags |
+    (frontend.localSource === 'local' ? FRONTEND_LOCAL_SOURCE_USES_LOCAL : 0) |
+    (frontend.outsideSource === 'local' ? FRONTEND_OUTSIDE_SOURCE_USES_LOCAL : 0),
+  affinitySeconds: plan.affinitySeconds,
+});
+
+const sameFrontend = (a: Frontend, b: Frontend): boolean =>
+  a.localSource.first === b.localSource.first &&
+  a.localSource.count === b.localSource.count &&
+  a.outsideSource.first === b.outsideSource.first &&
+  a.outsideSource.count === b.outsideSource.count &&
+  a.service === b.service &&
+  a.flags === b.flags &&
+  a.affinitySeconds === b.affinitySeconds;
+
+const disallowances = (port: PortState, keep: ReadonlySet<string>): Step[] =>
+  [...port.sourceRanges].filter(([text]) => !keep.has(text)).map(([, key]) => ({ kind: 'disallow', port, element: key }));
+
+/** Flags that are no longer due; a backend that is gone keeps its address for programs that are still on their way to it. */
+function retirements(port: PortState, wanted: Layout['backends']): Step[] {
+  const due = new Map(wanted.map(({ placed, flags }) => [placed, flags]));
+  return port.backends.flatMap((backend): Step[] => {
+    const flags = due.get(backend) ?? 0;
+    if ((backend.flags & ~flags) === 0) return [];
+    return [{ kind: 'retire', port, backend, element: backendEntry(port, backend, flags) }];
+  });
+}
+
+const unnaming = (port: PortState): Step[] => (port.named ? [{ kind: 'unname', port, element: { service: port.service } }] : []);
+
+const backendEntry = (port: PortState, backend: PlacedBackend, flags: number): TableEntry<'backends'> => ({
+  key: { value: backend.id },
+  value: { address: backend.address, port: backend.port, flags, service: port.service },
+});
