@@ -61,6 +61,13 @@ export function attachLink(attachment: Attachment): void {
 const createLink = ({ program, target, attachType, path }: Attachment): number =>
   checked(libbpf.bpf_link_create(program, target, attachType, null), `attach a program for ${path}`);
 
+/** Detaches the link that is pinned at a path and removes the pin. Removing it alone would detach a moment later. */
+export function detachLink(path: string): void {
+  const fd = libbpf.bpf_obj_get(path);
+  if (fd >= 0) closing(fd, () => libbpf.bpf_link_detach(fd));
+  rmSync(path, { force: true });
+}
+
 /** Pins a map or link; it stays until the pin is removed. */
 export function pin(fd: number, path: string): void {
   const result = libbpf.bpf_obj_pin(fd, path);

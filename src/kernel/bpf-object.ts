@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { TableName } from '#abi/generated.ts';
+import { TABLES, type TableName } from '#abi/generated.ts';
 import { pin } from './bpf-link.ts';
 import { checked, checkedPointer, errnoText } from './ffi.ts';
 import { type BpfMap, type BpfObject, type BpfProgram, collectingWarnings, libbpf } from './libbpf.ts';
 import { closing } from './libc.ts';
+import { BPF_F_MMAPABLE, BPF_MAP_TYPE_ARRAY } from './map-file.ts';
 import { assertLayout, tableNames } from './maps.ts';
 import type { TableSizes } from './table-sizes.ts';
 import { explainLoadFailure } from './verifier-log.ts';
@@ -33,7 +34,7 @@ export function loadObject(path: string, { folder, sizes }: Placement): LoadedOb
   const object = openObject(path);
   try {
     const maps = mapsOf(object);
-    for (const map of maps) resize(map, sizes);
+    for (const map of maps) shape(map, sizes);
     if (folder !== undefined) for (const map of maps) reuse(map, folder);
     load(object, basename(path));
     if (folder !== undefined) for (const map of maps) pinNew(map, folder);
@@ -81,8 +82,12 @@ function programsOf(object: BpfObject): LoadedProgram[] {
 
 const isTable = (name: string): name is TableName => (tableNames as readonly string[]).includes(name);
 
-function resize({ name, pointer }: NamedMap, sizes: TableSizes): void {
-  if (isTable(name)) checked(libbpf.bpf_map__set_max_entries(pointer, sizes[name]), `set the size of map "${name}"`);
+function shape({ name, pointer }: NamedMap, sizes: TableSizes): void {
+  if (!isTable(name)) return;
+  checked(libbpf.bpf_map__set_max_entries(pointer, sizes[name]), `set the size of map "${name}"`);
+  if (TABLES[name].type !== BPF_MAP_TYPE_ARRAY) return;
+  const flags = libbpf.bpf_map__map_flags(pointer) | BPF_F_MMAPABLE;
+  checked(libbpf.bpf_map__set_map_flags(pointer, flags), `make map "${name}" mappable`);
 }
 
 function reuse({ name, pointer }: NamedMap, folder: string): void {

@@ -1,5 +1,5 @@
-import { existsSync, rmdirSync, rmSync } from 'node:fs';
-import { LINK_TCX, pinnedLink } from './bpf-link.ts';
+import { existsSync, rmdirSync } from 'node:fs';
+import { detachLink, LINK_TCX, pinnedLink } from './bpf-link.ts';
 import { removeFolders } from './datapath.ts';
 import { listLinks } from './links.ts';
 import { isBpffs, unmountBpffs } from './mounts.ts';
@@ -31,7 +31,7 @@ function removeLinks(stateDir: string): string[] {
   const devices = new Map(listLinks().map((link) => [BigInt(link.ifindex), link.name]));
   const lines = namesIn(folder).map((name) => {
     const link = pinnedLink(`${folder}/${name}`);
-    rmSync(`${folder}/${name}`);
+    detachLink(`${folder}/${name}`);
     if (link?.type !== LINK_TCX) return `Detached socket program ${name}`;
     return link.target === 0n
       ? `Removed ${name}, whose device is gone`

@@ -1,5 +1,5 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { attachLink, LINK_TCX, pinnedLink } from './bpf-link.ts';
+import { mkdirSync } from 'node:fs';
+import { attachLink, detachLink, LINK_TCX, pinnedLink } from './bpf-link.ts';
 import { KernelError } from './ffi.ts';
 import { listLinks } from './links.ts';
 import { linksFolder, namesIn } from './state-folder.ts';
@@ -38,7 +38,7 @@ function attachTcx(stateDir: string, ifindex: number, program: number): boolean 
 export function detachDevice(stateDir: string, ifindex: number): boolean {
   const path = pathOf(stateDir, ifindex);
   if (pinnedLink(path) === undefined) return detachFilter(ifindex);
-  rmSync(path);
+  detachLink(path);
   return true;
 }
 
@@ -59,6 +59,6 @@ const pinnedDevices = (stateDir: string): number[] =>
 function isAlive(stateDir: string, ifindex: number): boolean {
   const path = pathOf(stateDir, ifindex);
   if (pinnedLink(path)?.target === BigInt(ifindex)) return true;
-  rmSync(path);
+  detachLink(path);
   return false;
 }

@@ -11,11 +11,14 @@ export type BpfMap = Pointer<'bpf_map'>;
 /** Functions of libbpf 1.1 and later. Those that return a number give a descriptor or 0, or -errno; pointers are NULL with errno. */
 interface LibBpf {
   bpf_link_create(program: number, target: number, attachType: number, options: Uint8Array | null): number;
+  bpf_link_detach(link: number): number;
   bpf_link_update(link: number, program: number, options: Uint8Array | null): number;
   bpf_map__fd(map: BpfMap): number;
   bpf_map__is_internal(map: BpfMap): boolean;
+  bpf_map__map_flags(map: BpfMap): number;
   bpf_map__name(map: BpfMap): string;
   bpf_map__reuse_fd(map: BpfMap, fd: number): number;
+  bpf_map__set_map_flags(map: BpfMap, flags: number): number;
   bpf_map__set_max_entries(map: BpfMap, entries: number): number;
   bpf_map_delete_batch(fd: number, keys: Uint8Array, count: Uint8Array, options: Uint8Array): number;
   bpf_map_delete_elem(fd: number, key: Uint8Array): number;
@@ -57,11 +60,14 @@ interface LibBpf {
 
 export const libbpf = bindLibrary<LibBpf>('libbpf.so.1', 'libbpf1', {
   bpf_link_create: 'int bpf_link_create(int program, int target, int type, const void *options)',
+  bpf_link_detach: 'int bpf_link_detach(int link)',
   bpf_link_update: 'int bpf_link_update(int link, int program, const void *options)',
   bpf_map__fd: 'int bpf_map__fd(bpf_map *map)',
   bpf_map__is_internal: 'bool bpf_map__is_internal(bpf_map *map)',
+  bpf_map__map_flags: 'uint32_t bpf_map__map_flags(bpf_map *map)',
   bpf_map__name: 'const char *bpf_map__name(bpf_map *map)',
   bpf_map__reuse_fd: 'int bpf_map__reuse_fd(bpf_map *map, int fd)',
+  bpf_map__set_map_flags: 'int bpf_map__set_map_flags(bpf_map *map, uint32_t flags)',
   bpf_map__set_max_entries: 'int bpf_map__set_max_entries(bpf_map *map, uint32_t entries)',
   bpf_map_delete_batch: 'int bpf_map_delete_batch(int fd, const void *keys, void *count, const void *options)',
   bpf_map_delete_elem: 'int bpf_map_delete_elem(int fd, const void *key)',

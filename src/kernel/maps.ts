@@ -3,9 +3,7 @@ import { TableError, type TableErrorCode, type Tables } from '#reconcile/tables.
 import { errnoName, KernelError } from './ffi.ts';
 import { libbpf } from './libbpf.ts';
 import { closing, libc } from './libc.ts';
-import { type Chunk, MapFile, mapErrorText, type Progress, readMapShape } from './map-file.ts';
-
-const BPF_MAP_TYPE_ARRAY = 2;
+import { BPF_MAP_TYPE_ARRAY, type Chunk, MapFile, mapErrorText, type Progress, readMapShape } from './map-file.ts';
 
 const CODES: Readonly<Record<string, TableErrorCode>> = {
   E2BIG: 'full',
@@ -77,7 +75,7 @@ class MapTables implements PinnedTables {
     const isArray = file.shape.type === BPF_MAP_TYPE_ARRAY;
     for (const chunk of scanned(file, table)) {
       for (let i = 0; i < chunk.count; i++) {
-        if (isArray && isZero(chunk.values, i * file.valueBytes, file.valueBytes)) continue;
+        if (isArray && isZero(chunk.values, i * chunk.stride, file.valueBytes)) continue;
         const entry = decodeEntry(table, file, chunk, i);
         if (!file.isPerCpu || !isZeroCount(entry.value)) entries.push(entry);
       }
@@ -147,7 +145,7 @@ function* scanned(file: MapFile, table: TableName): Generator<Chunk> {
 
 function decodeEntry<T extends TableName>(table: T, file: MapFile, chunk: Chunk, i: number): TableEntry<T> {
   const { key, value } = TABLES[table];
-  const at = i * file.valueBytes;
+  const at = i * chunk.stride;
   const decoded = file.isPerCpu ? sumOverCpus(table, file, chunk.values, at) : value.decode(chunk.values, at);
   return { key: key.decode(chunk.keys, i * key.size), value: decoded } as TableEntry<T>;
 }

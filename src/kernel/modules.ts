@@ -1,13 +1,33 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { btfNames } from './btf-names.ts';
 
-/** What the programs and the table `inet weir` lean on: often modules, here and there built in. */
-export const MODULES: readonly string[] = ['nf_conntrack', 'nf_nat', 'nf_tables', 'nft_chain_nat', 'nft_ct', 'nft_reject_inet'];
+/** What the programs and the table `inet weir` lean on, and a function of each, which tells when it is built into the kernel. */
+const MODULES = {
+  nf_conntrack: 'nf_conntrack_in',
+  nf_nat: 'nf_nat_packet',
+  nf_tables: 'nf_tables_newtable',
+  nft_chain_nat: 'nft_nat_do_chain',
+  nft_ct: 'nft_ct_get_init',
+  nft_reject_inet: 'nft_reject_inet_eval',
+} as const;
+
+export type ModuleName = keyof typeof MODULES;
+
+const names = Object.keys(MODULES) as ModuleName[];
 
 export const isModuleLoaded = (name: string): boolean => existsSync(`/sys/module/${name}`);
 
-/** Their BTF must be there before programs load. A module that is built in or unknown is no error: what misses it will say so. */
-export function loadModules(names: readonly string[] = MODULES): void {
-  const absent = names.filter((name) => !isModuleLoaded(name));
+/** Those of the modules that are neither loaded nor built in. */
+export function absentModules(wanted: readonly ModuleName[] = names): ModuleName[] {
+  const unloaded = wanted.filter((name) => !isModuleLoaded(name));
+  if (unloaded.length === 0) return [];
+  const builtIn = btfNames('vmlinux');
+  return unloaded.filter((name) => !builtIn.has(MODULES[name]));
+}
+
+/** Their BTF must be there before programs load. A module that cannot be had is no error here: what misses it will say so. */
+export function loadModules(): void {
+  const absent = absentModules();
   if (absent.length > 0) spawnSync('modprobe', ['--all', '--quiet', ...absent], { stdio: 'ignore', timeout: 10_000 });
 }

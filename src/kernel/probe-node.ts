@@ -1,0 +1,141 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { degraded, type Finding, fine, missing, probed } from './finding.ts';
+import { listLinks } from './links.ts';
+import { absentModules, isModuleLoaded } from './modules.ts';
+import { findCgroupRoot, isBpffs, isCgroup2 } from './mounts.ts';
+import { inScratchNetns } from './netns.ts';
+import { installRuleset } from './ruleset.ts';
+
+/** From this share of its size on, the conntrack table is too full. */
+const CONNTRACK_FULL = 0.9;
+
+/** Where the node differs from what weir needs. Reads; tries the ruleset in a network namespace that is gone afterwards. */
+export function probeNode({ cgroupRoot, stateDir }: { cgroupRoot: string | undefined; stateDir: string }): Finding[] {
+  return [
+    probeCgroup(cgroupRoot),
+    probeBpffs(stateDir),
+    probeNft(),
+    probeConntrack(),
+    ...probeForwarding(),
+    probeLiberal(),
+    probeReversePath(),
+    ...probeBridges(),
+  ];
+}
+
+function probeCgroup(wanted: string | undefined): Finding {
+  const name = 'cgroup v2 root';
+  const dir = wanted ?? findCgroupRoot();
+  const trouble = {
+    consequence: 'the socket path has no place to attach to',
+    remedy: 'mount cgroup2, for instance at /sys/fs/cgroup, or name it with --cgroup-root',
+  };
+  if (dir === undefined) return missing(name, 'cgroup2 is not mounted', trouble);
+  return isCgroup2(dir) ? fine(name, dir) : missing(name, `${dir} is no cgroup v2 folder`, trouble);
+}
+
+function probeBpffs(stateDir: string): Finding {
+  const name = 'bpffs for pins';
+  if (isBpffs(stateDir)) return fine(name, stateDir);
+  let parent = dirname(stateDir);
+  while (!existsSync(parent)) parent = dirname(parent);
+  if (isBpffs(parent)) return fine(name, `${parent}; the agent makes ${stateDir}`);
+  return fine(name, `not there yet; the agent mounts one at ${stateDir}`);
+}
+
+function probeNft(): Finding {
+  const name = 'nftables';
+  const trouble = {
+    consequence: 'packets to Services are neither translated nor refused',
+    remedy: 'install libnftables1; modprobe -a nf_tables nft_chain_nat nft_ct nft_reject_inet',
+  };
+  const absent = absentModules();
+  // Trying would load them.
+  if (absent.length > 0)
+    return degraded(name, `not tried: ${absent.join(', ')} not loaded`, {
+      consequence: 'unknown until the agent has loaded them',
+      remedy: `modprobe -a ${absent.join(' ')}`,
+    });
+  return probed(name, trouble, () => {
+    inScratchNetns(() => installRuleset({ rejectMark: 1, serviceCIDRs: [] }));
+    return fine(name, 'takes table inet weir with its nat chains (tried in a scratch network namespace)');
+  });
+}
+
+/** Value of a sysctl such as `net.ipv4.ip_forward`; undefined where the kernel does not have it. */
+export function sysctl(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function probeConntrack(): Finding {
+  const name = 'connection tracking';
+  const max = Number(sysctl('net.netfilter.nf_conntrack_max'));
+  const count = Number(sysctl('net.netfilter.nf_conntrack_count'));
+  if (Number.isNaN(max) || Number.isNaN(count))
+    return degraded(name, 'nf_conntrack is not loaded', {
+      consequence: 'unknown until the agent has loaded it',
+      remedy: 'modprobe nf_conntrack',
+    });
+  const detail = `${count} of ${max} entries`;
+  if (count < CONNTRACK_FULL * max) return fine(name, detail);
+  return degraded(name, detail, {
+    consequence: 'new flows are dropped once it is full (packet_drop_conntrack)',
+    remedy: `sysctl -w net.netfilter.nf_conntrack_max=${2 * max}`,
+  });
+}
+
+function probeForwarding(): Finding[] {
+  return (
+    [
+      ['net.ipv4.ip_forward', 'IPv4'],
+      ['net.ipv6.conf.all.forwarding', 'IPv6'],
+    ] as const
+  ).map(([name, family]) => {
+    const value = sysctl(name);
+    if (value === undefined) return fine(name, `the kernel has no ${family}`);
+    if (value !== '0') return fine(name, value);
+    return degraded(name, value, {
+      consequence: `${family} packets to endpoints in pods and on other nodes go nowhere`,
+      remedy: `sysctl -w ${name}=1`,
+    });
+  });
+}
+
+function probeLiberal(): Finding {
+  const name = 'net.netfilter.nf_conntrack_tcp_be_liberal';
+  const value = sysctl(name);
+  if (value !== '0') return fine(name, value ?? 'not there: nf_conntrack is not loaded');
+  return degraded(name, value, {
+    consequence: "a reply outside the window is not translated back, and the client's node may answer it with a reset",
+    remedy: `sysctl -w ${name}=1`,
+  });
+}
+
+function probeReversePath(): Finding {
+  const name = 'net.ipv4.conf.*.rp_filter';
+  const strict = ['all', ...listLinks().map((link) => link.name)].filter((device) => sysctl(`net.ipv4.conf.${device}.rp_filter`) === '1');
+  if (strict.length === 0) return fine(name, 'nowhere strict');
+  return degraded(name, `strict on ${strict.join(', ')}`, {
+    consequence: 'packets are dropped that enter by another device than the one their answer leaves by',
+    remedy: 'set it to 2 (loose) on a node with several uplinks; nothing to do on others',
+  });
+}
+
+/** Pods on one bridge answer each other past the IP stack, so that replies of the packet path are not translated back. */
+function probeBridges(): Finding[] {
+  const links = listLinks();
+  const shared = links.filter((bridge) => bridge.kind === 'bridge' && links.filter((port) => port.master === bridge.ifindex).length > 1);
+  if (shared.length === 0) return [];
+  const name = 'net.bridge.bridge-nf-call-iptables';
+  const value = isModuleLoaded('br_netfilter') ? sysctl(name) : undefined;
+  const detail = `${value ?? 'br_netfilter is not loaded'}; bridges with several ports: ${shared.map((bridge) => bridge.name).join(', ')}`;
+  if (value === '1') return [fine(name, detail)];
+  const consequence =
+    'flows between two pods of one bridge stall if they take the packet path (--socket-scope host); the socket path is not affected';
+  return [degraded(name, detail, { consequence, remedy: `modprobe br_netfilter && sysctl -w ${name}=1` })];
+}
