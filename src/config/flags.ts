@@ -1,0 +1,58 @@
+/** bpffs folder for pins where nothing else is said. */
+export const DEFAULT_STATE_DIR = '/sys/fs/bpf/weir';
+
+/** One flag of `weir run`, as commander takes it. `parse-config.ts` gives each its meaning. */
+export interface Flag {
+  /** For example `--cluster-cidr <ranges>`. */
+  readonly flags: string;
+  readonly help: string;
+  /** Can be given several times. */
+  readonly repeatable?: boolean;
+}
+
+/** Flags that keep kube-proxy's names and meaning (pkg/proxy/apis/config, cmd/kube-proxy/app/options.go). */
+const KUBE_PROXY_FLAGS: readonly Flag[] = [
+  { flags: '--hostname-override <name>', help: 'name of this node among the Node objects (default: the host name)' },
+  { flags: '--config <file>', help: "kube-proxy's configuration file; a flag that is given wins over it" },
+  { flags: '--kubeconfig <file>', help: 'not used yet: the Kubernetes API is not a source yet' },
+  { flags: '--cluster-cidr <ranges>', help: 'pod ranges, comma separated; tells pods from outsiders' },
+  {
+    flags: '--detect-local-mode <mode>',
+    help: 'how to tell pods from outsiders: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix (default: ClusterCIDR)',
+  },
+  { flags: '--pod-bridge-interface <name>', help: 'bridge that pods hang on, for BridgeInterface' },
+  { flags: '--pod-interface-name-prefix <prefix>', help: "start of the names of pods' devices, for InterfaceNamePrefix" },
+  {
+    flags: '--nodeport-addresses <ranges>',
+    help: 'networks whose addresses of this node answer NodePorts, comma separated, or "primary" (default: primary)',
+  },
+  { flags: '--masquerade-all', help: 'give every packet to a ClusterIP the node as its source' },
+  { flags: '--iptables-localhost-nodeports <bool>', help: "NodePorts on loopback for the node's own processes (default: true)" },
+  { flags: '-v, --v <level>', help: 'how much to log: 0 what an operator must know, 2 changes, 4 every write (default: 0)' },
+];
+
+/** Flags of weir's own. */
+const OWN_FLAGS: readonly Flag[] = [
+  { flags: '--node-name <name>', help: 'the same as --hostname-override' },
+  { flags: '--source <kind>', help: 'where objects come from: manifests (default: manifests)' },
+  { flags: '--dir <folder>', help: 'folder of YAML and JSON files, for --source manifests' },
+  { flags: '--service-cidr <ranges>', help: 'ClusterIP ranges, comma separated; traffic to addresses there that nobody owns is dropped' },
+  { flags: '--cgroup-root <folder>', help: 'cgroup v2 folder with every process of this node (default: the cgroup v2 mount)' },
+  { flags: '--state-dir <folder>', help: `bpffs folder for pins, mounted if need be (default: ${DEFAULT_STATE_DIR})` },
+  { flags: '--exclude-devices <globs>', help: 'devices that get no program, comma separated, * and ? allowed', repeatable: true },
+  { flags: '--socket-scope <scope>', help: 'whose sockets are translated: all, or host to serve pods by packets (default: all)' },
+  { flags: '--map-size <name=n>', help: 'entries that a table takes, such as backends=1000000', repeatable: true },
+  { flags: '--packet-mark <bit>', help: 'bit of skb->mark on packets to be refused (default: 0x2000)' },
+  { flags: '--conntrack-mark <bit>', help: 'bit of ct->mark on conntrack entries that weir makes (default: 0x2000)' },
+];
+
+export const FLAGS: readonly Flag[] = [...KUBE_PROXY_FLAGS, ...OWN_FLAGS];
+
+/** What was given, by long name without dashes, for example `cluster-cidr`. Repeated flags are joined by commas. */
+export interface Given {
+  readonly text: string;
+  /** The flag or the file's field, for messages. */
+  readonly from: string;
+}
+
+export type GivenSettings = ReadonlyMap<string, Given>;

@@ -1,0 +1,74 @@
+import { formatPrefix, type Prefix, parsePrefix } from '#lib/address.ts';
+import type { Given, GivenSettings } from './flags.ts';
+
+/** Reads settings one by one and collects one sentence for each that is wrong. */
+export interface SettingsReader {
+  text(name: string): string | undefined;
+  flag(name: string, fallback: boolean): boolean;
+  choice<T extends string>(name: string, choices: readonly T[], fallback: T): T;
+  number(name: string, fallback: number): number;
+  /** One bit of 32 that kube-proxy does not use. */
+  mark(name: string, fallback: number): number;
+  list(name: string): readonly string[];
+  prefixes(name: string): readonly Prefix[];
+  /** Whether it was given at all. */
+  has(name: string): boolean;
+  reject(name: string, should: string): void;
+  readonly errors: readonly string[];
+}
+
+/** Marks of kube-proxy: KUBE-MARK-MASQ and KUBE-MARK-DROP. */
+const TAKEN_MARKS = [0x4000, 0x8000];
+
+export function readSettings(given: GivenSettings): SettingsReader {
+  const errors: string[] = [];
+  const reject = (name: string, should: string): void => {
+    const { from, text } = given.get(name) ?? { from: `--${name}`, text: '' };
+    errors.push(`${from} is "${text}", must be ${should}`);
+  };
+  const parsed = <T>(name: string, fallback: T, parse: (text: string) => T | undefined, should: string): T => {
+    const { text } = given.get(name) ?? ({} as Partial<Given>);
+    if (text === undefined) return fallback;
+    const value = parse(text);
+    if (value === undefined) reject(name, should);
+    return value ?? fallback;
+  };
+  const list = (name: string): readonly string[] => splitList(given.get(name)?.text ?? '');
+  return {
+    errors,
+    reject,
+    list,
+    has: (name) => given.has(name),
+    text: (name) => given.get(name)?.text,
+    flag: (name, fallback) => parsed(name, fallback, parseBoolean, 'true or false'),
+    choice: (name, choices, fallback) => parsed(name, fallback, (text) => choices.find((choice) => choice === text), choices.join(' or ')),
+    number: (name, fallback) => parsed(name, fallback, parseWhole, 'a whole number'),
+    mark: (name, fallback) => parsed(name, fallback, parseMark, 'one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)'),
+    prefixes: (name) => parsed(name, [], parsePrefixes, 'networks such as 10.244.0.0/16, comma separated'),
+  };
+}
+
+export const splitList = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+const parseBoolean = (text: string): boolean | undefined => ({ true: true, false: false })[text];
+
+const parseWhole = (text: string): number | undefined => (/^\d{1,9}$/.test(text) ? Number(text) : undefined);
+
+function parseMark(text: string): number | undefined {
+  const mark = /^(0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(text) ? Number(text) : 0;
+  const isOneBit = mark > 0 && mark <= 0x80000000 && Number.isInteger(Math.log2(mark));
+  return isOneBit && !TAKEN_MARKS.includes(mark) ? mark : undefined;
+}
+
+function parsePrefixes(text: string): readonly Prefix[] | undefined {
+  const prefixes = splitList(text).map(parsePrefix);
+  return prefixes.every((prefix) => prefix !== undefined) ? dedupe(prefixes) : undefined;
+}
+
+const dedupe = (prefixes: readonly Prefix[]): readonly Prefix[] => [
+  ...new Map(prefixes.map((prefix) => [formatPrefix(prefix), prefix])).values(),
+];
