@@ -38,7 +38,7 @@ export function hintsText(lab: Topology): string {
   const port = service?.ports.find(({ protocol }) => protocol === 'TCP')?.port ?? 80;
   return [
     'Try:',
-    `  weir lab exec ${option}${pod} nc ${service?.clusterIPs[0] ?? 'ADDRESS'} ${port}`,
+    `  weir lab exec ${option}${pod} bash -c 'head -1 </dev/tcp/${service?.clusterIPs[0] ?? 'ADDRESS'}/${port}'`,
     `  weir lab exec ${option}${node} conntrack -L`,
     `  weir dump --state-dir ${bpffsDir(lab.name, node)}`,
     `  edit a file in ${manifestsDir(lab.name)}: the agents follow`,

@@ -106,9 +106,9 @@ function demo(): Command {
 function finishDemo({ lab, lines, conntrackEntry }: DemoResult, printer: DemoPrinter | undefined, keep: boolean): void {
   const wrong = lines.filter((line) => !line.right).length;
   process.exitCode = wrong === 0 ? 0 : 1;
-  if (!printer) return print(JSON.stringify({ lines, conntrackEntry }, null, 2));
-  print(`\n  ${conntrackEntry}\n\n${lines.length} lines, ${wrong === 0 ? 'all as they should be' : `${wrong} WRONG`}`);
-  if (keep) print(`\n${hintsText(lab.topology)}`);
+  const verdict = wrong === 0 ? 'all as they should be' : `${wrong} WRONG`;
+  print(printer ? `\n  ${conntrackEntry}\n\n${lines.length} lines, ${verdict}` : JSON.stringify({ lines, conntrackEntry }, null, 2));
+  if (printer && keep) print(`\n${hintsText(lab.topology)}`);
 }
 
 /** Runs work that a first Ctrl-C or SIGTERM asks to clean up and end. */

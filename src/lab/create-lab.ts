@@ -71,20 +71,18 @@ async function build(state: LabState, spec: LabSpec): Promise<Lab> {
   return new Lab(state, agents);
 }
 
-/** Fills the lab's manifest folder and returns the files in it. */
+/** Fills the lab's manifest folder; returns the files to read the cluster from. */
 function writeManifests(lab: string, { files = [], objects }: LabSpec): string[] {
   const dir = paths.manifestsDir(lab);
   mkdirSync(dir);
-  const copies = files.map((file, i) => {
+  for (const [i, file] of files.entries()) {
     const twin = files.slice(0, i).some((other) => basename(other) === basename(file));
-    const copy = join(dir, twin ? `${i}-${basename(file)}` : basename(file));
-    copyFileSync(file, copy);
-    return copy;
-  });
-  if (!objects) return copies;
+    copyFileSync(file, join(dir, twin ? `${i}-${basename(file)}` : basename(file)));
+  }
+  if (!objects) return [...files];
   const listed = join(dir, 'objects.json');
   writeFileSync(listed, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, null, 1));
-  return [...copies, listed];
+  return [...files, listed];
 }
 
 function makeFolders({ topology: { name, nodes }, cgroupRoot }: LabState): void {

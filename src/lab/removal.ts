@@ -49,14 +49,16 @@ async function endProcesses(lab: string): Promise<number> {
   const count = [dir, ...subfolders(dir)].flatMap(
     (folder) => readFileSync(join(folder, 'cgroup.procs'), 'utf8').match(/\d+/g) ?? [],
   ).length;
-  writeFileSync(join(dir, 'cgroup.kill'), '1');
   const deadline = Date.now() + END_WAIT_MS;
-  while (readFileSync(join(dir, 'cgroup.events'), 'utf8').includes('populated 1')) {
+  // More than once: a process that was just started may enter the cgroup after the first.
+  for (writeFileSync(join(dir, 'cgroup.kill'), '1'); isPopulated(dir); writeFileSync(join(dir, 'cgroup.kill'), '1')) {
     if (Date.now() > deadline) throw new Error(`Cannot remove lab "${lab}": processes in ${dir} do not end`);
     await sleep(POLL_MS);
   }
   return count;
 }
+
+const isPopulated = (dir: string): boolean => readFileSync(join(dir, 'cgroup.events'), 'utf8').includes('populated 1');
 
 function unmountAll(lab: string): void {
   const nodes = nodeDir(lab, '');
