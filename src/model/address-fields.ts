@@ -4,6 +4,7 @@ import { type Place, wrong } from './fields.ts';
 /** What an address is good for, by its range alone (RFC 6890, RFC 4291). */
 export type AddressScope = 'unspecified' | 'loopback' | 'link-local' | 'multicast' | 'global';
 
+/** The scope that the range of an address gives it. */
 export function scopeOf(address: Address): AddressScope {
   if (address === '0.0.0.0' || address === '::') return 'unspecified';
   if (address === '::1' || address.startsWith('127.')) return 'loopback';

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseAllDocuments } from 'yaml';
 import { type Decoded, decodeObject, flattenLists } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
 import type { Service } from './service.ts';
@@ -24,69 +22,11 @@ const slice = (fields: object): object => ({
   ...fields,
 });
 
-const node = (fields: object): object => ({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, ...fields });
-
 function decodedAs<T>(document: object): T {
   const decoded = decodeObject(document);
   assert.ok(decoded.type === 'object', JSON.stringify(decoded));
   return decoded.object.value as T;
 }
-
-test('every object of a real cluster decodes, without a warning', () => {
-  const text = readFileSync(new URL('../../test/fixtures/shop-cluster.yaml', import.meta.url), 'utf8');
-  const decoded = parseAllDocuments(text).flatMap((document) => [...flattenLists(document.toJS())].map(decodeObject));
-  const kinds: Record<string, number> = {};
-  for (const one of decoded) {
-    assert.ok(one.type === 'object', JSON.stringify(one));
-    assert.deepEqual(one.warnings, []);
-    kinds[one.object.kind] = (kinds[one.object.kind] ?? 0) + 1;
-  }
-  assert.deepEqual(kinds, { Node: 3, Service: 12, EndpointSlice: 13 });
-  const find = (kind: string, key: string) =>
-    decoded.find((one) => one.type === 'object' && one.object.kind === kind && one.object.key === key);
-  assert.deepEqual(find('Service', 'shop/storefront'), {
-    type: 'object',
-    warnings: [],
-    object: {
-      kind: 'Service',
-      key: 'shop/storefront',
-      value: {
-        namespace: 'shop',
-        name: 'storefront',
-        createdAt: '2026-11-23T02:24:44Z',
-        proxied: true,
-        clusterIPs: ['10.96.255.87'],
-        externalIPs: [],
-        loadBalancerIPs: ['198.51.100.22'],
-        sourceRanges: [
-          { address: '203.0.113.0', length: 24 },
-          { address: '192.0.2.0', length: 24 },
-        ],
-        ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 31721 }],
-        internalTrafficPolicy: 'Cluster',
-        externalTrafficPolicy: 'Local',
-        affinitySeconds: 0,
-      },
-    },
-  });
-  assert.deepEqual(find('Node', 'n3'), {
-    type: 'object',
-    warnings: [],
-    object: {
-      kind: 'Node',
-      key: 'n3',
-      value: {
-        name: 'n3',
-        addresses: ['192.0.2.13', 'fd00:2::13'],
-        podCIDRs: [
-          { address: '10.244.0.0', length: 24 },
-          { address: 'fd00:244::', length: 64 },
-        ],
-        zone: 'zone3',
-      },
-    },
-  });
-});
 
 test('a Service that says nothing gets the defaults of the API server', () => {
   assert.deepEqual(decodedAs(service({})), {
@@ -184,85 +124,6 @@ test('a Service that never got a ClusterIP is not proxied and says so', () => {
   assert.deepEqual(decoded.warnings, [
     'Service shop/cart: spec.clusterIP is missing, so there is nothing to proxy; the API server would assign one',
   ]);
-});
-
-test('an endpoint without conditions is ready, serving and not terminating', () => {
-  assert.deepEqual(decodedAs<EndpointSlice>(slice({})), {
-    namespace: 'shop',
-    name: 'cart-x7k2p',
-    serviceName: 'cart',
-    family: 4,
-    endpoints: [
-      { address: '10.180.0.1', ready: true, serving: true, terminating: false, nodeName: '', hintZones: [], hintNodes: [], pod: '' },
-    ],
-    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-  });
-});
-
-test('a missing serving condition is true even where ready is false, as discovery/v1 says since Kubernetes 1.34', () => {
-  const endpoints = [{ addresses: ['10.180.0.1'], conditions: { ready: false, serving: null, terminating: true } }];
-  const [endpoint] = decodedAs<EndpointSlice>(slice({ endpoints })).endpoints;
-  assert.deepEqual([endpoint?.ready, endpoint?.serving, endpoint?.terminating], [false, true, true]);
-});
-
-test('an endpoint keeps its node, hints and pod', () => {
-  const hints = { forZones: [{ name: 'zone-a' }, { name: 'zone-b' }], forNodes: [{ name: 'n2' }] };
-  const endpoints = [{ addresses: ['10.180.0.1', '10.180.0.2'], nodeName: 'n1', hints, targetRef: { kind: 'Pod', name: 'cart-0' } }];
-  const [endpoint] = decodedAs<EndpointSlice>(slice({ endpoints })).endpoints;
-  assert.deepEqual(endpoint, {
-    address: '10.180.0.1',
-    ready: true,
-    serving: true,
-    terminating: false,
-    nodeName: 'n1',
-    hintZones: ['zone-a', 'zone-b'],
-    hintNodes: ['n2'],
-    pod: 'shop/cart-0',
-  });
-});
-
-test('a slice of nulls is an empty slice', () => {
-  const read = decodedAs<EndpointSlice>(slice({ endpoints: null, ports: null }));
-  assert.deepEqual([read.endpoints, read.ports], [[], []]);
-});
-
-test('endpoints without addresses and ports without numbers are left out with a warning', () => {
-  const decoded = decodeObject(
-    slice({ endpoints: [{ addresses: null }, { addresses: ['10.180.0.2'] }], ports: [{ name: 'all', port: null }] }),
-  );
-  assert.ok(decoded.type === 'object' && decoded.object.kind === 'EndpointSlice');
-  assert.deepEqual(
-    decoded.object.value.endpoints.map(({ address }) => address),
-    ['10.180.0.2'],
-  );
-  assert.deepEqual(decoded.warnings, [
-    'EndpointSlice shop/cart-x7k2p: endpoints[0].addresses is empty, so the endpoint is left out',
-    'EndpointSlice shop/cart-x7k2p: ports[0].port has no number, so the port is left out',
-  ]);
-});
-
-test('a slice with the headless label says so', () => {
-  const metadata = { name: 'cart-x7k2p', namespace: 'shop', labels: { 'service.kubernetes.io/headless': '' } };
-  assert.equal(decodedAs<EndpointSlice>(slice({ metadata })).headless, true);
-  assert.equal(decodedAs<EndpointSlice>(slice({})).headless, undefined);
-});
-
-test('a Node lists internal addresses before external ones and leaves names out', () => {
-  const addresses = [
-    { type: 'ExternalIP', address: '203.0.113.9' },
-    { type: 'Hostname', address: 'n1' },
-    { type: 'InternalIP', address: '192.168.0.2' },
-    { type: 'InternalIP', address: 'n1.example' },
-  ];
-  const decoded = decodeObject(node({ status: { addresses }, spec: { podCIDR: '10.0.1.0/24' } }));
-  assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
-  assert.deepEqual(decoded.object.value, {
-    name: 'n1',
-    addresses: ['192.168.0.2', '203.0.113.9'],
-    podCIDRs: [{ address: '10.0.1.0', length: 24 }],
-    zone: '',
-  });
-  assert.deepEqual(decoded.warnings, ['Node n1: status.addresses[3].address is "n1.example", no IP address, and is left out']);
 });
 
 const ignored: readonly (readonly [object, string])[] = [

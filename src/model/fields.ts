@@ -90,6 +90,7 @@ export function show(value: unknown): string {
 /** Kubernetes prints null, or nothing, for what is not set. */
 export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
 
+/** A JSON object, neither null nor a list. */
 export const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const pathOf = (place: Place, key: string): string => (place.path === '' ? key : `${place.path}.${key}`);

@@ -30,6 +30,7 @@ export function keyOf(kind: string, object: Fields): string {
   return `${typeof namespace === 'string' && namespace !== '' ? namespace : DEFAULT_NAMESPACE}/${name}`;
 }
 
+/** Names are checked as the API does; what is wrong goes into the report of `object`. */
 export function readMetadata(object: Place, kind: 'Service' | 'EndpointSlice' | 'Node'): Metadata {
   const place = child(object, 'metadata');
   const name = text(place, 'name');

@@ -46,6 +46,7 @@ export interface NodePlan {
   readonly settings: Settings;
 }
 
+/** What should exist for the node as it is now. Never throws. */
 export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): NodePlan {
   const view = viewNode(node, rules);
   return {

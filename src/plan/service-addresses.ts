@@ -13,6 +13,7 @@ export interface ServiceAddresses {
   readonly rangesAdmitNode: boolean;
 }
 
+/** What a Service has in `family`; the node decides whether its ranges admit it. */
 export function addressesOf(service: Service, family: Family, view: NodeView): ServiceAddresses {
   const own = (address: Address): boolean => familyOf(address) === family;
   const loadBalancerIPs = service.loadBalancerIPs.filter(own);

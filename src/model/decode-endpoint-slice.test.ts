@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeObject } from './decode.ts';
+import type { EndpointSlice } from './endpoint-slice.ts';
+
+const slice = (fields: object): object => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: 'cart-x7k2p', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'cart' } },
+  addressType: 'IPv4',
+  endpoints: [{ addresses: ['10.180.0.1'] }],
+  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+  ...fields,
+});
+
+function decodedAs<T>(document: object): T {
+  const decoded = decodeObject(document);
+  assert.ok(decoded.type === 'object', JSON.stringify(decoded));
+  return decoded.object.value as T;
+}
+
+test('an endpoint without conditions is ready, serving and not terminating', () => {
+  assert.deepEqual(decodedAs<EndpointSlice>(slice({})), {
+    namespace: 'shop',
+    name: 'cart-x7k2p',
+    serviceName: 'cart',
+    family: 4,
+    endpoints: [
+      { address: '10.180.0.1', ready: true, serving: true, terminating: false, nodeName: '', hintZones: [], hintNodes: [], pod: '' },
+    ],
+    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+  });
+});
+
+test('a missing serving condition is true even where ready is false, as discovery/v1 says since Kubernetes 1.34', () => {
+  const endpoints = [{ addresses: ['10.180.0.1'], conditions: { ready: false, serving: null, terminating: true } }];
+  const [endpoint] = decodedAs<EndpointSlice>(slice({ endpoints })).endpoints;
+  assert.deepEqual([endpoint?.ready, endpoint?.serving, endpoint?.terminating], [false, true, true]);
+});
+
+test('an endpoint keeps its node, hints and pod', () => {
+  const hints = { forZones: [{ name: 'zone-a' }, { name: 'zone-b' }], forNodes: [{ name: 'n2' }] };
+  const endpoints = [{ addresses: ['10.180.0.1', '10.180.0.2'], nodeName: 'n1', hints, targetRef: { kind: 'Pod', name: 'cart-0' } }];
+  const [endpoint] = decodedAs<EndpointSlice>(slice({ endpoints })).endpoints;
+  assert.deepEqual(endpoint, {
+    address: '10.180.0.1',
+    ready: true,
+    serving: true,
+    terminating: false,
+    nodeName: 'n1',
+    hintZones: ['zone-a', 'zone-b'],
+    hintNodes: ['n2'],
+    pod: 'shop/cart-0',
+  });
+});
+
+test('a slice of nulls is an empty slice', () => {
+  const read = decodedAs<EndpointSlice>(slice({ endpoints: null, ports: null }));
+  assert.deepEqual([read.endpoints, read.ports], [[], []]);
+});
+
+test('endpoints without addresses and ports without numbers are left out with a warning', () => {
+  const decoded = decodeObject(
+    slice({ endpoints: [{ addresses: null }, { addresses: ['10.180.0.2'] }], ports: [{ name: 'all', port: null }] }),
+  );
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'EndpointSlice');
+  assert.deepEqual(
+    decoded.object.value.endpoints.map(({ address }) => address),
+    ['10.180.0.2'],
+  );
+  assert.deepEqual(decoded.warnings, [
+    'EndpointSlice shop/cart-x7k2p: endpoints[0].addresses is empty, so the endpoint is left out',
+    'EndpointSlice shop/cart-x7k2p: ports[0].port has no number, so the port is left out',
+  ]);
+});
+
+test('a slice with the headless label says so', () => {
+  const metadata = { name: 'cart-x7k2p', namespace: 'shop', labels: { 'service.kubernetes.io/headless': '' } };
+  assert.equal(decodedAs<EndpointSlice>(slice({ metadata })).headless, true);
+  assert.equal(decodedAs<EndpointSlice>(slice({})).headless, undefined);
+});

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEVICE_PODS, SETTINGS_LOOPBACK_NODE_PORTS, SETTINGS_NO_LOCAL_DETECTOR, SETTINGS_SOCKETS_HOST_ONLY } from '#abi/generated.ts';
+import type { Node } from '#model/node.ts';
+import { address, prefix } from '#model/testing.ts';
+import { viewNode } from './node-view.ts';
+import { type LocalDevice, type NodeRequest, planNode } from './plan-node.ts';
+
+const device = (ifindex: number, name: string, ...ips: string[]): LocalDevice => ({ ifindex, name, addresses: ips.map(address) });
+const NODE: Node = {
+  name: 'n1',
+  addresses: [address('192.168.0.2'), address('192.168.1.2'), address('fd00:2::2')],
+  podCIDRs: [prefix('10.0.1.0/24'), prefix('fd00:10:1::/64')],
+  zone: 'zone-a',
+};
+const DEVICES = [
+  device(1, 'lo', '127.0.0.1', '::1', '192.168.9.9'),
+  device(2, 'eth0', '192.168.0.2', 'fe80::2', 'fd00:2::2'),
+  device(3, 'eth1', '169.254.7.7', '192.168.1.2', '192.168.1.3'),
+  device(4, 'cali1'),
+  device(5, 'cbr0', '10.0.1.1', '192.168.1.2'),
+];
+const RULES: NodeRequest['rules'] = {
+  nodeName: 'n1',
+  localDetector: { mode: 'ClusterCIDR', prefixes: [prefix('10.0.0.0/8')] },
+  masqueradeAll: false,
+  nodePortAddresses: { mode: 'primary' },
+  socketScope: 'all',
+  localhostNodePorts: true,
+  packetMark: 0x100,
+  conntrackMark: 0x200,
+};
+const plan = (rules: Partial<NodeRequest['rules']> = {}, node: Node | undefined = NODE) =>
+  planNode({ node, devices: DEVICES, rules: { ...RULES, ...rules }, netnsCookie: 77n });
+const networks = (...texts: string[]) => ({ nodePortAddresses: { mode: 'networks', prefixes: texts.map(prefix) } }) as const;
+
+test('NodePorts answer on the primary address of each family, unless told otherwise', () => {
+  assert.deepEqual(plan().nodePortAddresses, ['192.168.0.2', 'fd00:2::2']);
+});
+
+test('a loopback address is nobody to dial from outside, even where it is the primary one', () => {
+  assert.deepEqual(plan({}, { ...NODE, addresses: [address('127.0.0.1'), address('fd00:2::2')] }).nodePortAddresses, ['fd00:2::2']);
+});
+
+/** The last two are kube-proxy's own surprise: a family without a network has all of them (NewNodePortAddresses). */
+const chosen: readonly (readonly [readonly string[], readonly string[]])[] = [
+  [
+    ['192.168.1.0/24', '::1/128'],
+    ['192.168.1.2', '192.168.1.3'],
+  ],
+  [
+    ['192.168.0.0/16', 'fd00:2::/64'],
+    ['192.168.9.9', '192.168.0.2', 'fd00:2::2', '192.168.1.2', '192.168.1.3'],
+  ],
+  [
+    ['0.0.0.0/0', '::1/128'],
+    ['192.168.9.9', '192.168.0.2', '169.254.7.7', '192.168.1.2', '192.168.1.3', '10.0.1.1'],
+  ],
+  [
+    ['172.16.0.0/12', '::/0'],
+    ['fe80::2', 'fd00:2::2'],
+  ],
+  [['192.168.0.2/32'], ['192.168.0.2', 'fe80::2', 'fd00:2::2']],
+  [['fd00:2::/64'], ['192.168.9.9', '192.168.0.2', 'fd00:2::2', '169.254.7.7', '192.168.1.2', '192.168.1.3', '10.0.1.1']],
+];
+for (const [given, expected] of chosen) {
+  test(`NodePort addresses ${given.join(',')} choose among the addresses of the devices`, () => {
+    assert.deepEqual(plan(networks(...given)).nodePortAddresses, expected);
+  });
+}
+
+test('pods are known by the ranges of the cluster or of the node, and by none where devices tell', () => {
+  assert.deepEqual(plan().localNets, [prefix('10.0.0.0/8')]);
+  assert.deepEqual(plan({ localDetector: { mode: 'NodeCIDR' } }).localNets, NODE.podCIDRs);
+  assert.deepEqual(
+    planNode({ node: undefined, devices: [], rules: { ...RULES, localDetector: { mode: 'NodeCIDR' } }, netnsCookie: 1n }).localNets,
+    [],
+  );
+  assert.deepEqual(plan({ localDetector: { mode: 'BridgeInterface', name: 'cbr0' } }).localNets, []);
+  assert.deepEqual(plan({ localDetector: { mode: 'None' } }).localNets, []);
+});
+
+test('every device but loopback has its first address that other machines can answer to, or the zero address', () => {
+  assert.deepEqual(plan().devices, [
+    { key: { ifindex: 2 }, value: { snat4: '192.168.0.2', snat6: 'fd00:2::2', flags: 0 } },
+    { key: { ifindex: 3 }, value: { snat4: '192.168.1.2', snat6: '::', flags: 0 } },
+    { key: { ifindex: 4 }, value: { snat4: '0.0.0.0', snat6: '::', flags: 0 } },
+    { key: { ifindex: 5 }, value: { snat4: '10.0.1.1', snat6: '::', flags: 0 } },
+  ]);
+});
+
+test('devices of pods are marked where the local detector goes by devices', () => {
+  const marked = (localDetector: NodeRequest['rules']['localDetector']) =>
+    plan({ localDetector }).devices.flatMap(({ key, value }) => (value.flags === DEVICE_PODS ? [key.ifindex] : []));
+  assert.deepEqual(marked({ mode: 'BridgeInterface', name: 'cbr0' }), [5]);
+  assert.deepEqual(marked({ mode: 'BridgeInterface', name: 'cbr' }), []);
+  assert.deepEqual(marked({ mode: 'InterfaceNamePrefix', prefix: 'c' }), [4, 5]);
+  assert.deepEqual(marked({ mode: 'None' }), []);
+});
+
+test('settings carry marks, cookie and the addresses of the node', () => {
+  assert.deepEqual(plan().settings, {
+    nodeNetnsCookie: 77n,
+    flags: SETTINGS_LOOPBACK_NODE_PORTS,
+    rejectMark: 0x100,
+    conntrackMark: 0x200,
+    snat4: '192.168.0.2',
+    snat6: 'fd00:2::2',
+  });
+});
+
+test('before the Node object is known nothing is assumed about its addresses', () => {
+  const { nodePortAddresses, settings } = planNode({ node: undefined, devices: DEVICES, rules: RULES, netnsCookie: 1n });
+  assert.deepEqual([nodePortAddresses, settings.snat4, settings.snat6], [[], '0.0.0.0', '::']);
+});
+
+const LOOPBACK = SETTINGS_LOOPBACK_NODE_PORTS;
+const flags: readonly (readonly [string, Partial<NodeRequest['rules']>, number])[] = [
+  ['sockets of the node only', { socketScope: 'host' }, LOOPBACK | SETTINGS_SOCKETS_HOST_ONLY],
+  ['no local detector', { localDetector: { mode: 'None' } }, LOOPBACK | SETTINGS_NO_LOCAL_DETECTOR],
+  ['a cluster range that was never given', { localDetector: { mode: 'ClusterCIDR', prefixes: [] } }, LOOPBACK | SETTINGS_NO_LOCAL_DETECTOR],
+  ['a detector by device', { localDetector: { mode: 'InterfaceNamePrefix', prefix: 'veth' } }, LOOPBACK],
+  ['loopback NodePorts switched off', { localhostNodePorts: false }, 0],
+  ['networks without loopback', networks('192.168.0.0/16'), 0],
+  ['networks with loopback', networks('127.0.0.0/8'), LOOPBACK],
+  ['networks of all addresses', networks('0.0.0.0/0'), LOOPBACK],
+];
+for (const [what, rules, expected] of flags) {
+  test(`settings follow the rules: ${what}`, () => assert.equal(plan(rules).settings.flags, expected));
+}
+
+test('a view of the node has its zone, its primary addresses and a detector for the families that are covered', () => {
+  assert.deepEqual(viewNode(NODE, RULES), {
+    nodeName: 'n1',
+    zone: 'zone-a',
+    hasLocalDetector: { 4: true, 6: false },
+    masqueradeAll: false,
+    primaryAddresses: { 4: '192.168.0.2', 6: 'fd00:2::2' },
+  });
+  assert.deepEqual(viewNode(NODE, { ...RULES, localDetector: { mode: 'NodeCIDR' } }).hasLocalDetector, { 4: true, 6: true });
+  assert.deepEqual(viewNode(undefined, { ...RULES, localDetector: { mode: 'NodeCIDR' } }).hasLocalDetector, { 4: false, 6: false });
+});
