@@ -9,7 +9,7 @@ export function lockNode(): Promise<Server> {
     const server = createServer((socket) => socket.destroy());
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const reason = cause.code === 'EADDRINUSE' ? 'another weir agent runs in this network namespace: stop it first' : cause.message;
-      reject(new Error(`Cannot start: ${reason}`, { cause }));
+      reject(new Error(`Cannot take this node: ${reason}`, { cause }));
     });
     server.listen({ path: '\0weir-agent' }, () => {
       server.unref();

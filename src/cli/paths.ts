@@ -1,0 +1,14 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/**
+ * Folder with the compiled programs: `bpf` beside the bundle, or `dist/bpf` of the checkout when the sources run as they are.
+ * Throws where they were not built.
+ */
+export function objectsDir(): string {
+  const here = import.meta.dirname;
+  const dirs = [join(here, 'bpf'), join(dirname(dirname(here)), 'dist/bpf')];
+  const found = dirs.find((dir) => existsSync(join(dir, 'conntrack.bpf.o')));
+  if (found === undefined) throw new Error(`Cannot find conntrack.bpf.o in ${dirs.join(' or ')}: run "make build"`);
+  return found;
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { Command, Option } from 'commander';
+import { startAgent } from '#agent/agent.ts';
+import { FLAGS, type Flag, type Given, type GivenSettings } from '#config/flags.ts';
+import { readConfigFile } from '#config/kube-proxy-file.ts';
+import { parseConfig } from '#config/parse-config.ts';
+import { createCounters } from '#observe/counters.ts';
+import { createLog } from '#observe/log.ts';
+import { objectsDir } from './paths.ts';
+
+/** Exit code of a wrong flag or configuration file, as commander uses for wrong usage. */
+const WRONG_CONFIGURATION = 2;
+
+/** `weir run`: the agent, until SIGTERM or SIGINT. What the kernel does goes on afterwards. */
+export function runCommand(): Command {
+  const command = new Command('run').description('the agent: follow Services and program the kernel of this node');
+  for (const flag of FLAGS) command.addOption(option(flag));
+  return command
+    .addHelpText('after', '\nWorks in the network namespace that it is started in. SIGTERM ends the agent; the kernel goes on serving.')
+    .action(run);
+}
+
+function option({ flags, help, repeatable }: Flag): Option {
+  const made = new Option(flags, help);
+  return repeatable ? made.argParser((value: string, all: string | undefined) => (all === undefined ? value : `${all},${value}`)) : made;
+}
+
+async function run(_: unknown, command: Command): Promise<void> {
+  const given = givenFlags(command);
+  const file = given.get('config');
+  const fromFile = file === undefined ? undefined : readConfigFile(file.text, readFileSync(file.text, 'utf8'));
+  if (fromFile?.ok === false) return refuse(command, fromFile.errors);
+  const parsed = parseConfig(new Map([...(fromFile?.value.settings ?? []), ...given]), hostname());
+  if (!parsed.ok) return refuse(command, parsed.errors);
+  const { config, warnings } = parsed.value;
+  const log = createLog(config.verbosity);
+  for (const warning of [...(fromFile?.value.warnings ?? []), ...warnings]) log.warn(warning);
+  const agent = await startAgent(config, { objectsDir: objectsDir(), log, counters: createCounters() });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
+}
+
+function givenFlags(command: Command): GivenSettings {
+  const values = Object.entries<unknown>(command.opts()).filter(([, value]) => value !== undefined);
+  return new Map(
+    values.map(([camel, value]): [string, Given] => {
+      const name = camel.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      return [name, { text: String(value), from: `--${name}` }];
+    }),
+  );
+}
+
+function refuse(command: Command, errors: readonly string[]): void {
+  command.error(errors.map((error) => `weir run: ${error}`).join('\n'), { exitCode: WRONG_CONFIGURATION });
+}
