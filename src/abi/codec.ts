@@ -19,13 +19,6 @@ export function putU8(into: Uint8Array, at: number, value: number): void {
   into[at] = value;
 }
 
-/** Writes two bytes, little-endian. */
-export function putU16(into: Uint8Array, at: number, value: number): void {
-  if ((value & 0xffff) !== value) throw tooLarge(value, 16);
-  into[at] = value;
-  into[at + 1] = value >>> 8;
-}
-
 /** Writes a port: two bytes in network byte order. */
 export function putBe16(into: Uint8Array, at: number, value: number): void {
   if ((value & 0xffff) !== value) throw tooLarge(value, 16);
@@ -60,9 +53,6 @@ const byte = (from: Uint8Array, at: number): number => from[at] as number;
 
 /** Reads one byte. */
 export const getU8 = byte;
-
-/** Reads two bytes, little-endian. */
-export const getU16 = (from: Uint8Array, at: number): number => byte(from, at) | (byte(from, at + 1) << 8);
 
 /** Reads a port: two bytes in network byte order. */
 export const getBe16 = (from: Uint8Array, at: number): number => (byte(from, at) << 8) | byte(from, at + 1);

@@ -26,20 +26,7 @@ export function emit(layout: Layout, header: Header, digest: string): string {
 
 function emitImports(body: string): string {
   const used = (names: readonly string[]): string => names.filter((name) => body.includes(`${name}(`)).join(', ');
-  const primitives = used([
-    'getBe16',
-    'getText',
-    'getU16',
-    'getU32',
-    'getU64',
-    'getU8',
-    'putBe16',
-    'putText',
-    'putU16',
-    'putU32',
-    'putU64',
-    'putU8',
-  ]);
+  const primitives = used(['getBe16', 'getText', 'getU32', 'getU64', 'getU8', 'putBe16', 'putText', 'putU32', 'putU64', 'putU8']);
   return [
     '// Made by src/abi/generate.ts from bpf/abi; do not edit.',
     `import { type Address, ${used(['decodeAddress', 'encodeAddress'])} } from '#lib/address.ts';`,

@@ -2,7 +2,7 @@ import { type BtfMap, type BtfMember, type BtfStruct, type BtfType, readMaps } f
 import type { Header } from './header.ts';
 
 /** How a field is encoded: a whole number of a width, a port in network byte order, an address, text, or a struct by its name. */
-export type FieldType = 'u8' | 'u16' | 'u32' | 'u64' | 'be16' | 'address' | 'text' | `struct ${string}`;
+export type FieldType = 'u8' | 'u32' | 'u64' | 'be16' | 'address' | 'text' | `struct ${string}`;
 
 export interface Field {
   readonly name: string;
@@ -45,7 +45,7 @@ const MAP_NAME_BYTES = 15;
 /** Padding ends where a word of 4 bytes may begin. */
 const WORD = 4;
 
-const INTEGERS: Readonly<Record<string, FieldType>> = { __u8: 'u8', __u16: 'u16', __u32: 'u32', __u64: 'u64', __be16: 'be16' };
+const INTEGERS: Readonly<Record<string, FieldType>> = { __u8: 'u8', __u32: 'u32', __u64: 'u64', __be16: 'be16' };
 
 /** Layout of everything that the header declares, from BTF. Throws, with one line for each thing that the contract forbids. */
 export function readLayout(types: readonly BtfType[], header: Header): Layout {
@@ -118,7 +118,7 @@ function fieldOf(types: readonly BtfType[], member: BtfMember, isAddressWord: bo
   const element = type?.kind === 'array' ? types[type.element] : undefined;
   if (named(element) === 'char') return { ...at, type: 'text' };
   if (type?.kind === 'array' && element?.kind === 'struct') return { ...at, type: structType(element.name), count: type.length };
-  return 'has a type without a codec: use __u8, __u16, __u32, __u64, __be16, char[], a struct or an array of structs';
+  return 'has a type without a codec: use __u8, __u32, __u64, __be16, char[], a struct or an array of structs';
 }
 
 const structType = (name: string): FieldType => (name === ADDRESS_STRUCT ? ADDRESS_STRUCT : `struct ${name}`);
