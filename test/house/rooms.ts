@@ -17,13 +17,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   lib: quietRoom('', 'ipaddr.js yaml'),
   abi: room('lib'),
   model: quietRoom('lib'),
-  sources: room('lib model abi', 'yaml zod'),
-  config: room('lib model', 'yaml zod'),
+  sources: room('lib model abi'),
+  config: room('lib model', 'yaml'),
   select: quietRoom('lib model abi'),
   plan: quietRoom('lib model abi select'),
   reconcile: room('lib model abi select plan'),
   kernel: room('lib model abi reconcile', 'koffi'),
-  observe: room('lib model abi', 'pino'),
+  observe: room('lib model abi'),
   lab: room('lib model abi sources kernel'),
   agent: room('lib model abi sources config select plan reconcile kernel observe'),
   cli: room('lib model abi agent config lab kernel reconcile', 'commander'),
@@ -36,4 +36,4 @@ export const TEST_PACKAGES: readonly string[] = ['fast-check', 'yaml'];
 export const LONG_FILES: readonly string[] = ['bpf/abi/types.h', 'src/abi/generated.ts'];
 
 /** What the bundle may consist of. Packages cost memory and time at every start (@kubernetes/client-node: 80 MB, 0.7 s): add with a measurement. */
-export const BUNDLED_PACKAGES: readonly string[] = ['commander', 'ipaddr.js', 'pino', 'yaml', 'zod'];
+export const BUNDLED_PACKAGES: readonly string[] = ['commander', 'ipaddr.js', 'yaml'];
