@@ -61,7 +61,7 @@ async function readTopology(lab: string, spec: LabSpec): Promise<Topology> {
 async function build(state: LabState, spec: LabSpec): Promise<Lab> {
   writeState(state);
   makeFolders(state);
-  await wire(state);
+  await wire(state, spec.signal);
   spec.signal?.throwIfAborted();
   for (const node of state.topology.nodes) mountBpffs(paths.bpffsDir(state.topology.name, node.name));
   await startKeeper(state);
@@ -92,9 +92,9 @@ function makeFolders({ topology: { name, nodes }, cgroupRoot }: LabState): void 
   }
 }
 
-async function wire({ topology, cgroupRoot }: LabState): Promise<void> {
+async function wire({ topology, cgroupRoot }: LabState, signal: AbortSignal | undefined): Promise<void> {
   const cgroup = paths.placeCgroup(cgroupRoot, topology.name, KEEPER_CGROUP);
-  const { code, stderr } = await outcomeOf(spawnInCgroup(cgroup, ['/bin/sh', '-e'], { stdio: 'pipe' }), wiringScript(topology));
+  const { code, stderr } = await outcomeOf(spawnInCgroup(cgroup, ['/bin/sh', '-e'], { stdio: 'pipe', signal }), wiringScript(topology));
   if (code !== 0) throw new Error(`Cannot build the namespaces of lab "${topology.name}": ${stderr.trim() || `exit code ${code}`}`);
 }
 

@@ -1,5 +1,9 @@
 import type { Lab } from '../lab.ts';
 import type { Seen, Target } from '../probe.ts';
+import { OUTSIDE } from '../topology.ts';
+
+/** What the lines need of a lab. */
+export type DemoLab = Pick<Lab, 'dial' | 'topology'>;
 
 /** How a line is judged: who should answer and which client it should see, or that nobody should. */
 export type Expectation = { readonly answeredBy: readonly string[]; readonly client: string } | 'refused' | 'dropped';
@@ -32,7 +36,7 @@ const DROP_MS = 400;
 const REFUSAL_MS = 100;
 
 /** Dials along a path and judges what came. */
-export async function tryPath(lab: Lab, path: Path): Promise<Line> {
+export async function tryPath(lab: DemoLab, path: Path): Promise<Line> {
   const timeoutMs = path.expected === 'dropped' ? DROP_MS : ANSWER_MS;
   const seen = await lab.dial(path.from, { ...path.target, timeoutMs });
   const { protocol, address } = path.target;
@@ -57,13 +61,13 @@ function isRight(seen: Seen, { expected, target }: Path): boolean {
   );
 }
 
-function expectedText(lab: Lab, expected: Expectation): string {
+function expectedText(lab: DemoLab, expected: Expectation): string {
   if (typeof expected === 'string') return expected;
   const [first = '', ...others] = expected.answeredBy.map((name) => shortName(lab, name));
-  return `${first}${others.length > 0 ? ` or ${others.length} more` : ''} sees ${expected.client}`;
+  return `${others.length > 0 ? first.replace(/\/.*/, '') : first} sees ${expected.client}`;
 }
 
-function seenText(lab: Lab, seen: Seen, target: Target): string {
+function seenText(lab: DemoLab, seen: Seen, target: Target): string {
   if (seen.outcome === 'timeout') return 'dropped';
   if (seen.outcome === 'failed') return seen.code;
   if (seen.outcome !== 'answered') return seen.outcome;
@@ -76,8 +80,8 @@ const dialled = ({ address, port }: Target): string => (address.includes(':') ? 
 const hostOf = (hostPort: string): string => hostPort.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 
 /** `cart/n1` for `shop/cart-775d56f696-kmclr` on n1; other names are short already. */
-export function shortName(lab: Lab, name: string): string {
+export function shortName(lab: DemoLab, name: string): string {
   const pod = lab.topology.pods.find((candidate) => candidate.name === name);
   const base = name.replace(/^.*\//, '').replace(/(-[0-9a-f]{8,10})?-[a-z0-9]{5}$/, '');
-  return pod ? `${base}/${pod.node}` : name;
+  return pod && pod.node !== OUTSIDE ? `${base}/${pod.node}` : name;
 }

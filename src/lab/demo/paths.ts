@@ -75,11 +75,11 @@ export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
       [cart1, 'kube-dns, mapped', udp(`::ffff:${DNS}`, 53), by(address('cart', 'n1'), dns)],
     ]),
     ...section('Node to ClusterIP', [
-      ['n2', 'ledger-rw, same node', tcp(LEDGER, 5432), by(N2, ledger)],
-      ['n1', 'ledger-rw, other node', tcp(LEDGER, 5432), by(N1, ledger)],
-      ['n1', 'kube-dns, other node', udp(DNS, 53), by(N1, dns)],
+      ['n2', 'ledger-rw here', tcp(LEDGER, 5432), by(N2, ledger)],
+      ['n1', 'ledger-rw elsewhere', tcp(LEDGER, 5432), by(N1, ledger)],
+      ['n1', 'kube-dns elsewhere', udp(DNS, 53), by(N1, dns)],
       ['n1', 'storefront-internal', udp(FRONT, 8080), by(N1, front1)],
-      ['n3', 'cart, other node', tcp(CART6, 7070), by(N3_V6, cart1, cart2)],
+      ['n3', 'cart elsewhere', tcp(CART6, 7070), by(N3_V6, cart1, cart2)],
     ]),
     ...section('internalTrafficPolicy Local, host-network pods', [
       [cart1, 'telemetry', tcp(TELEMETRY, 9464), by(address('cart', 'n1'), pod('telemetry', 'n1'))],
@@ -113,12 +113,12 @@ export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
       ['outside', 'n1:31721', tcp(N1, 31721), by(CLIENT, front1)],
       ['outside', 'n3:31721', tcp(N3, 31721), by(CLIENT, front3)],
       ['outside', `n2:${LOCAL.nodePort}`, tcp(N2, LOCAL.nodePort), by(CLIENT, front2)],
-      ['outside', `n1:${LOCAL.nodePort}, no endpoint there`, tcp(N1, LOCAL.nodePort), 'dropped'],
-      [cart1, `n1:${LOCAL.nodePort}, no endpoint there`, tcp(N1, LOCAL.nodePort), by(address('cart', 'n1'), front2)],
+      ['outside', `n1:${LOCAL.nodePort}, none there`, tcp(N1, LOCAL.nodePort), 'dropped'],
+      [cart1, `n1:${LOCAL.nodePort}, none there`, tcp(N1, LOCAL.nodePort), by(address('cart', 'n1'), front2)],
     ]),
     ...section('LoadBalancer and external addresses', [
       ['outside', `${BALANCER}:80`, tcp(BALANCER, 80), by(CLIENT, front1)],
-      ['outside', `${BALANCER}:80 from ${STRANGER}`, { ...tcp(BALANCER, 80), localAddress: STRANGER }, 'dropped'],
+      ['outside', `${BALANCER} from a stranger`, { ...tcp(BALANCER, 80), localAddress: STRANGER }, 'dropped'],
       ['outside', `${EXTERNAL}:5432`, tcp(EXTERNAL, 5432), by(N2, ledger)],
       [cart1, `${EXTERNAL}:5432`, tcp(EXTERNAL, 5432), by(own(address('cart', 'n1'), N1), ledger)],
     ]),
@@ -126,7 +126,7 @@ export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
       [cart1, 'recommendations', tcp(NOBODY, 80), 'refused'],
       ['n1', 'recommendations', tcp(NOBODY, 80), 'refused'],
       ['outside', `n1:${EMPTY.nodePort}`, tcp(N1, EMPTY.nodePort), 'refused'],
-      [cart1, 'cart, a port it has not', tcp(CART, 7071), 'refused'],
+      [cart1, 'cart, another port', tcp(CART, 7071), 'refused'],
     ]),
   ];
 }

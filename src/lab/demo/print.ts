@@ -1,6 +1,6 @@
 import type { Line } from './line.ts';
 
-const WIDTHS = { path: 49, expected: 32, seen: 32 } as const;
+const WIDTHS = { path: 38, expected: 35, seen: 35 } as const;
 
 /** Prints the lines of a demo as they come: a heading for each section, then a row each. */
 export class DemoPrinter {
@@ -17,7 +17,7 @@ export class DemoPrinter {
     this.#section = line.section;
     const ms = line.ms === undefined ? '' : line.ms.toFixed(1).padStart(6);
     const mark = line.right ? this.#styled(GREEN, 'ok') : this.#styled(RED, 'WRONG');
-    this.#write(row(`  ${line.path}`, line.expected, line.seen, ms, mark));
+    this.#write(row(` ${line.path}`, line.expected, line.seen, ms, mark));
   }
 
   #styled(style: string, text: string): string {

@@ -98,10 +98,10 @@ export async function killAgent(lab: Lab): Promise<Line[]> {
   return [
     loadLine(section, `${shortName(lab, cart)} → ledger-rw, new connections`, pods),
     loadLine(section, 'outside → n1:31452, new connections', outside),
-    holdLine(section, 'outside → n1:31452, one open connection', held[0]),
+    holdLine(section, 'outside → n1:31452, one connection', held[0]),
     holdLine(section, `outside → n1:${FAR.nodePort}, one UDP flow`, held[1]),
     { section, path: 'n1, agent ready again', expected: 'ready', seen: 'ready', ms: back, right: true },
-    { ...caughtUp, path: `${caughtUp.path}, changed meanwhile` },
+    { ...caughtUp, path: `${shortName(lab, cart)} → swap, changed meanwhile` },
   ];
 }
 
