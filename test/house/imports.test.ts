@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { BUNDLED_PACKAGES, ROOMS, TEST_PACKAGES } from './rooms.ts';
 import { BUNDLE_INPUTS, isBuilt, productFiles, textOf, trackedFiles } from './tree.ts';
@@ -13,11 +14,11 @@ function objection(path: string, specifier: string): string | undefined {
   const room = ROOMS[name];
   const isTest = path.endsWith('.test.ts');
   if (room === undefined) return `room "${name}" is not in test/house/rooms.ts`;
-  if (specifier.startsWith('./')) return undefined;
-  if (specifier.startsWith('../')) return `it must be written #room/file.ts`;
+  if (specifier.startsWith('.'))
+    return join(dirname(path), specifier).startsWith(`src/${name}/`) ? undefined : 'it must be written #room/file.ts';
   if (specifier.startsWith('#')) {
     const [target = ''] = specifier.slice(1).split('/');
-    if (target === name) return 'imports inside a room start with ./';
+    if (target === name) return 'imports inside a room are relative';
     return room.rooms.includes(target) ? undefined : `"${name}" may import ${room.rooms.join(', ') || 'no other room'}`;
   }
   if (specifier.startsWith('node:')) return room.quiet && !isTest ? `"${name}" is a quiet room` : undefined;

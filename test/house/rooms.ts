@@ -18,7 +18,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   abi: room('lib'),
   model: quietRoom('lib'),
   sources: room('lib model abi'),
-  config: room('lib model', 'yaml'),
+  config: room('lib model abi', 'yaml'),
   select: quietRoom('lib model abi'),
   plan: quietRoom('lib model abi select'),
   reconcile: room('lib model abi select plan'),
@@ -26,7 +26,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   observe: room('lib model abi'),
   lab: room('lib model abi sources kernel'),
   agent: room('lib model abi sources config select plan reconcile kernel observe'),
-  cli: room('lib model abi agent config lab kernel reconcile', 'commander'),
+  cli: room('lib model abi agent config lab kernel observe reconcile', 'commander'),
 };
 
 /** Packages of tests. */
