@@ -4,10 +4,13 @@ import { productFiles, textOf } from './tree.ts';
 
 const EXPORTED = /^export (?:default )?(?:async )?(?:function\*? |class |const \w+ = (?:async )?(?:<[^=]*>)?\()/;
 
-/** Lines that export a function or class without a docstring above them. */
+const ONE_LINER = /^export const .*;$/;
+
+/** Lines that export a function or class without a docstring above them; one docstring does for adjacent lines. */
 const undocumented = (source: string): number[] => {
   const lines = source.split('\n');
-  return lines.flatMap((line, i) => (EXPORTED.test(line) && !lines[i - 1]?.trimEnd().endsWith('*/') ? [i + 1] : []));
+  const isDocumented = (i: number): boolean => lines[i - 1]?.endsWith('*/') || (ONE_LINER.test(lines[i - 1] ?? '') && isDocumented(i - 1));
+  return lines.flatMap((line, i) => (EXPORTED.test(line) && !isDocumented(i) ? [i + 1] : []));
 };
 
 test('every exported function and class has a docstring', () => {
@@ -21,6 +24,6 @@ test('every exported function and class has a docstring', () => {
 
 test('missing docstrings are found', () => {
   const source =
-    '/** Yes. */\nexport const a = (b: string) => b;\nexport const c = <T>(d: T) => d;\nexport function e() {}\n\nexport class F {}\nexport const g = 1;\n';
-  assert.deepEqual(undocumented(source), [3, 4, 6]);
+    '/** Yes. */\nexport const a = (b: string) => b;\nexport const z = (b: string) => b;\n\nexport const c = <T>(d: T) => d;\nexport function e() {}\n\nexport class F {}\nexport const g = 1;\n';
+  assert.deepEqual(undocumented(source), [5, 6, 8]);
 });
