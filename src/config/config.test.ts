@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatPrefix } from '#lib/address.ts';
 import type { Config } from './config.ts';
 import type { GivenSettings } from './flags.ts';
 import { readConfigFile } from './kube-proxy-file.ts';
@@ -62,7 +63,13 @@ test('each wrong flag is named with what it is and what it must be', () => {
       { 'detect-local-mode': 'BridgeInterface' },
       '--pod-bridge-interface is "", must be a name, because --detect-local-mode is BridgeInterface',
     ],
-    [{ source: 'api' }, '--source is "api", must be manifests: the Kubernetes API is not a source yet'],
+    [{ source: 'api' }, 'The Kubernetes API is not a source yet: give --source manifests --dir DIR'],
+    [{ dir: '', kubeconfig: '/k' }, 'The Kubernetes API is not a source yet: give --source manifests --dir DIR'],
+    [{ source: 'kpng' }, '--source is "kpng", must be manifests'],
+    [
+      { 'nodeport-addresses': 'primary,192.0.2.0/24' },
+      '--nodeport-addresses is "primary,192.0.2.0/24", must be networks such as 192.0.2.0/24, "all" or "localhost"; or "primary" alone',
+    ],
     [{ 'state-dir': 'x' }, '--state-dir is "x", must be an absolute path'],
     [{ v: '-1' }, '--v is "-1", must be a whole number'],
     [{ 'iptables-localhost-nodeports': 'yes' }, '--iptables-localhost-nodeports is "yes", must be true or false'],
@@ -107,8 +114,20 @@ test("kube-proxy's file is read, and what has no effect is said with the reason"
   ]);
 });
 
+const fileOf = (...lines: string[]) =>
+  readConfigFile('kp.yaml', ['apiVersion: kubeproxy.config.k8s.io/v1alpha1', 'kind: KubeProxyConfiguration', ...lines].join('\n'));
+
+test('a flag wins over the file', () => {
+  const file = fileOf('hostnameOverride: from-file', 'clusterCIDR: 10.0.0.0/8');
+  assert.ok(file.ok);
+  const result = parseConfig(new Map([...file.value.settings, ...flags({ 'node-name': 'n1', 'cluster-cidr': '10.244.0.0/16' })]), 'host');
+  assert.ok(result.ok);
+  assert.equal(result.value.config.nodeName, 'n1');
+  assert.deepEqual(result.value.config.localDetector, { mode: 'ClusterCIDR', prefixes: [{ address: '10.244.0.0', length: 16 }] });
+});
+
 test('a wrong value in the file is reported by its field', () => {
-  const file = readConfigFile('kp.yaml', 'kind: KubeProxyConfiguration\nclusterCIDR: nonsense\n');
+  const file = fileOf('clusterCIDR: nonsense');
   assert.ok(file.ok);
   const config = parseConfig(new Map([...flags({}), ...file.value.settings]), 'host');
   assert.deepEqual(config.ok || config.errors, [
@@ -116,12 +135,69 @@ test('a wrong value in the file is reported by its field', () => {
   ]);
 });
 
-test('a field that kube-proxy does not know is refused', () => {
-  const file = readConfigFile('kp.yaml', 'kind: KubeProxyConfiguration\nclusterCidr: 10.0.0.0/8\n');
-  assert.deepEqual(file.ok || file.errors, ["kp.yaml has the field clusterCidr, which kube-proxy's v1alpha1 does not know"]);
+test('masqueradeAll is that of the group of the mode, as in kube-proxy', () => {
+  const groups = ['iptables: { masqueradeAll: false }', 'nftables: { masqueradeAll: true }'];
+  for (const [mode, expected] of [
+    ['nftables', 'true'],
+    ['iptables', 'false'],
+    ['""', 'false'],
+  ] as const) {
+    const file = fileOf(`mode: ${mode}`, ...groups);
+    assert.ok(file.ok);
+    assert.equal(file.value.settings.get('masquerade-all')?.text, expected, mode);
+  }
 });
 
-test('a file of another kind is refused', () => {
-  const file = readConfigFile('kp.yaml', 'kind: Pod\n');
-  assert.deepEqual(file.ok || file.errors, ['kp.yaml should hold kind KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1']);
+test('what kubeadm writes out for fields that nobody set is no warning', () => {
+  const file = fileOf(
+    'bindAddress: 0.0.0.0',
+    'bindAddressHardFail: false',
+    'clientConnection: { acceptContentTypes: "", burst: 0, kubeconfig: /var/lib/kube-proxy/kubeconfig.conf, qps: 0 }',
+    'configSyncPeriod: 0s',
+    'conntrack: { maxPerCore: null, min: null, tcpBeLiberal: false, udpTimeout: 0s }',
+    'detectLocal: { bridgeInterface: "", interfaceNamePrefix: "" }',
+    'enableProfiling: false',
+    'ipvs: { excludeCIDRs: null, strictARP: false, syncPeriod: 0s }',
+    'logging: { flushFrequency: 0, options: { json: { infoBufferSize: "0" } }, verbosity: 0 }',
+    'nodePortAddresses: null',
+    'winkernel: { enableDSR: false, networkName: "" }',
+  );
+  assert.deepEqual(file.ok && file.value.warnings, [
+    'bindAddress in kp.yaml has no effect: weir listens on no Service address',
+    'clientConnection.kubeconfig in kp.yaml has no effect: the Kubernetes API is not a source yet',
+    'logging.options in kp.yaml has no effect: lines go to stderr in one format',
+  ]);
+});
+
+test('a file that is not as kube-proxy would take it is refused', () => {
+  for (const [line, message] of [
+    ['clusterCidr: 10.0.0.0/8', "kp.yaml has the field clusterCidr, which kube-proxy's v1alpha1 does not know"],
+    ['nftables: { masquerade: true }', "kp.yaml has the field nftables.masquerade, which kube-proxy's v1alpha1 does not know"],
+    ['iptables: 5', "kp.yaml has the field iptables, which kube-proxy's v1alpha1 does not know"],
+    ['{', 'kp.yaml does not parse: line 3: '],
+    ['---\na: 1', 'kp.yaml should hold one KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1'],
+  ] as const) {
+    const file = fileOf(line);
+    assert.ok(!file.ok && file.errors.length === 1 && file.errors[0]?.startsWith(message), `${line}: ${JSON.stringify(file)}`);
+  }
+  const old = readConfigFile('kp.yaml', 'apiVersion: componentconfig/v1alpha1\nkind: KubeProxyConfiguration\n');
+  assert.deepEqual(old.ok || old.errors, ['kp.yaml: apiVersion is "componentconfig/v1alpha1", must be kubeproxy.config.k8s.io/v1alpha1']);
+});
+
+test('keywords stand for the networks that kube-proxy puts in their place', () => {
+  const networks = (text: string): unknown => {
+    const { nodePortAddresses } = configOf({ 'nodeport-addresses': text });
+    return nodePortAddresses.mode === 'primary' ? 'primary' : nodePortAddresses.prefixes.map(formatPrefix).join();
+  };
+  for (const [text, expected] of [
+    ['primary', 'primary'],
+    ['', 'primary'],
+    ['primary,localhost', 'primary'],
+    ['localhost', '127.0.0.0/8,::1/128'],
+    ['all', '0.0.0.0/0,::/0'],
+    ['primary,all,192.0.2.0/24', '0.0.0.0/0,::/0'],
+    ['192.0.2.0/24,localhost', '192.0.2.0/24,127.0.0.0/8,::1/128'],
+  ] as const) {
+    assert.equal(networks(text), expected, text);
+  }
 });

@@ -14,7 +14,7 @@ export interface Flag {
 const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--hostname-override <name>', help: 'name of this node among the Node objects (default: the host name)' },
   { flags: '--config <file>', help: "kube-proxy's configuration file; a flag that is given wins over it" },
-  { flags: '--kubeconfig <file>', help: 'not used yet: the Kubernetes API is not a source yet' },
+  { flags: '--kubeconfig <file>', help: 'no effect with --source manifests, which is the only source so far' },
   { flags: '--cluster-cidr <ranges>', help: 'pod ranges, comma separated; tells pods from outsiders' },
   {
     flags: '--detect-local-mode <mode>',
@@ -24,10 +24,10 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--pod-interface-name-prefix <prefix>', help: "start of the names of pods' devices, for InterfaceNamePrefix" },
   {
     flags: '--nodeport-addresses <ranges>',
-    help: 'networks whose addresses of this node answer NodePorts, comma separated, or "primary" (default: primary)',
+    help: 'networks whose addresses of this node answer NodePorts, comma separated; or "primary", "all", "localhost" (default: primary)',
   },
-  { flags: '--masquerade-all', help: 'give every packet to a ClusterIP the node as its source' },
-  { flags: '--iptables-localhost-nodeports <bool>', help: "NodePorts on loopback for the node's own processes (default: true)" },
+  { flags: '--masquerade-all [bool]', help: 'give every packet to a ClusterIP the node as its source' },
+  { flags: '--iptables-localhost-nodeports [bool]', help: "NodePorts on loopback for the node's own processes (default: true)" },
   { flags: '-v, --v <level>', help: 'how much to log: 0 what an operator must know, 2 changes, 4 every write (default: 0)' },
 ];
 

@@ -2,7 +2,7 @@ import { TABLES } from '#abi/generated.ts';
 import { failure, type Result, success } from '#lib/result.ts';
 import type { Config, LocalDetector, NodePortAddresses } from './config.ts';
 import { DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
-import { readSettings, type SettingsReader } from './read-settings.ts';
+import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 
 /** A Config, and what an operator should know about how it came to be. */
 export interface ParsedConfig {
@@ -16,7 +16,7 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
   const warnings: string[] = [];
   const config: Config = {
     nodeName: nodeName(read, hostName),
-    source: source(read),
+    source: source(read, warnings),
     localDetector: localDetector(read, warnings),
     masqueradeAll: read.flag('masquerade-all', false),
     nodePortAddresses: nodePortAddresses(read),
@@ -36,16 +36,18 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
 
 function nodeName(read: SettingsReader, hostName: string): string {
   const [own, familiar] = [read.text('node-name'), read.text('hostname-override')];
-  if (own !== undefined && familiar !== undefined && own !== familiar)
+  if (own !== undefined && familiar !== undefined && own !== familiar && read.isFlag('hostname-override'))
     read.reject('node-name', `the same as --hostname-override (${familiar}), or one of the two left out`);
   return (own || familiar || hostName).trim().toLowerCase();
 }
 
-function source(read: SettingsReader): Config['source'] {
+const NO_API = 'The Kubernetes API is not a source yet: give --source manifests --dir DIR';
+
+function source(read: SettingsReader, warnings: string[]): Config['source'] {
   const dir = read.text('dir') ?? '';
-  if (read.text('source') === 'api') read.reject('source', 'manifests: the Kubernetes API is not a source yet');
-  else if (read.choice('source', ['manifests'], 'manifests') === 'manifests' && dir === '')
-    read.reject('dir', 'a folder of manifests (--source manifests --dir DIR); the Kubernetes API is not a source yet');
+  if (read.text('source') === 'api') read.fail(NO_API);
+  else if (read.choice('source', ['manifests'], 'manifests') === 'manifests' && dir === '') read.fail(NO_API);
+  else if (read.text('kubeconfig') !== undefined) warnings.push('--kubeconfig has no effect with --source manifests');
   return { type: 'manifests', dir };
 }
 
@@ -71,9 +73,19 @@ function required(read: SettingsReader, name: string, mode: string): string {
   return text;
 }
 
+const ALL = '0.0.0.0/0,::/0';
+const LOCALHOST = '127.0.0.0/8,::1/128';
+
+/** Keywords as in kube-proxy (server.go, expandNodePortAddressKeywords), but for "primary" beside networks: which those are changes. */
 function nodePortAddresses(read: SettingsReader): NodePortAddresses {
-  const text = read.text('nodeport-addresses') ?? '';
-  return text === '' || text === 'primary' ? { mode: 'primary' } : { mode: 'networks', prefixes: read.prefixes('nodeport-addresses') };
+  const items = new Set(read.list('nodeport-addresses'));
+  // Loopback comes with the primary addresses, see localhostNodePorts
+  if (items.has('primary')) items.delete('localhost');
+  if (items.size === 0 || (items.size === 1 && items.has('primary'))) return { mode: 'primary' };
+  const text = [...items].map((item) => (item === 'localhost' ? LOCALHOST : item)).join(',');
+  const prefixes = parsePrefixes(items.has('all') ? ALL : text);
+  if (prefixes === undefined) read.reject('nodeport-addresses', 'networks such as 192.0.2.0/24, "all" or "localhost"; or "primary" alone');
+  return { mode: 'networks', prefixes: prefixes ?? [] };
 }
 
 function stateDir(read: SettingsReader): string {

@@ -11,15 +11,19 @@ export interface SettingsReader {
   mark(name: string, fallback: number): number;
   list(name: string): readonly string[];
   prefixes(name: string): readonly Prefix[];
-  /** Whether it was given at all. */
-  has(name: string): boolean;
+  /** Whether it was given on the command line. */
+  isFlag(name: string): boolean;
+  /** The setting is wrong: what it should be. */
   reject(name: string, should: string): void;
+  /** Something else is wrong: a whole sentence. */
+  fail(message: string): void;
   readonly errors: readonly string[];
 }
 
 /** Marks of kube-proxy: KUBE-MARK-MASQ and KUBE-MARK-DROP. */
 const TAKEN_MARKS = [0x4000, 0x8000];
 
+/** A reader of what was given; it fails for nothing, see `errors`. */
 export function readSettings(given: GivenSettings): SettingsReader {
   const errors: string[] = [];
   const reject = (name: string, should: string): void => {
@@ -38,7 +42,8 @@ export function readSettings(given: GivenSettings): SettingsReader {
     errors,
     reject,
     list,
-    has: (name) => given.has(name),
+    isFlag: (name) => given.get(name)?.from.startsWith('--') === true,
+    fail: (message) => void errors.push(message),
     text: (name) => given.get(name)?.text,
     flag: (name, fallback) => parsed(name, fallback, parseBoolean, 'true or false'),
     choice: (name, choices, fallback) => parsed(name, fallback, (text) => choices.find((choice) => choice === text), choices.join(' or ')),
@@ -48,6 +53,7 @@ export function readSettings(given: GivenSettings): SettingsReader {
   };
 }
 
+/** Items of a comma-separated text, without blanks and empty ones. */
 export const splitList = (text: string): string[] =>
   text
     .split(',')
@@ -64,7 +70,8 @@ function parseMark(text: string): number | undefined {
   return isOneBit && !TAKEN_MARKS.includes(mark) ? mark : undefined;
 }
 
-function parsePrefixes(text: string): readonly Prefix[] | undefined {
+/** Networks of a comma-separated text, each once; undefined when one of them is none. */
+export function parsePrefixes(text: string): readonly Prefix[] | undefined {
   const prefixes = splitList(text).map(parsePrefix);
   return prefixes.every((prefix) => prefix !== undefined) ? dedupe(prefixes) : undefined;
 }

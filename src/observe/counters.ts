@@ -5,6 +5,7 @@ export interface Counters {
   snapshot(): Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
+/** Counters that start at nothing. */
 export function createCounters(): Counters {
   const counts = new Map<string, Map<string, number>>();
   return {

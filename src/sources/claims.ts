@@ -18,11 +18,13 @@ export interface ClaimsOutput {
   shared(id: string, findings: readonly Finding[]): void;
 }
 
+/** Unique among all objects; how messages call it. */
 export const objectId = ({ kind, key }: ModelObject): string => `${kind} ${key}`;
 
 const NOTHING: ObjectsById = new Map();
 const NOBODY: readonly string[] = [];
 
+/** Claims of no file yet. */
 export function createClaims(output: ClaimsOutput): Claims {
   const files = new Map<string, ObjectsById>();
   const ownersOf = new Map<string, readonly string[]>();

@@ -11,6 +11,7 @@ export interface Standing {
   replace(subject: string, findings: readonly Finding[]): boolean;
 }
 
+/** `tell` gets each problem once. */
 export function createStanding(tell: (problem: Problem) => void): Standing {
   const standing = new Map<string, ReadonlySet<string>>();
   return {

@@ -25,6 +25,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
+/** Waits for a condition, and fails after a bound that no machine needs. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
   for (const end = performance.now() + 20_000; !holds(); await sleep(5)) {
     if (performance.now() > end) assert.fail(`Never came true: ${what}`);
@@ -34,12 +35,14 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
 /** Longer than everything that waits for something else to happen, with rescans of 50 ms. */
 export const aWhile = (): Promise<void> => sleep(400);
 
+/** A folder that goes after the test. */
 export function temporaryFolder(): string {
   const dir = mkdtempSync(join(tmpdir(), 'weir-manifests-'));
   cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
+/** Content of a file with these documents. */
 export const textOf = (objects: readonly (object | string)[]): string =>
   objects.map((object) => (typeof object === 'string' ? object : JSON.stringify(object))).join('\n---\n');
 
@@ -81,10 +84,12 @@ export async function watched(
   };
 }
 
+/** A Service of namespace shop. */
 export function service(name: string, port = 80): object {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' }, spec: { clusterIP: '10.96.0.1', ports: [{ port }] } };
 }
 
+/** An EndpointSlice of the Service of that name. */
 export function slice(name: string, labels: object = { 'kubernetes.io/service-name': name }): object {
   const metadata = { name: `${name}-1`, namespace: 'shop', labels };
   return {
@@ -97,6 +102,7 @@ export function slice(name: string, labels: object = { 'kubernetes.io/service-na
   };
 }
 
+/** Port of a Service as it was delivered last. */
 export const portOf = ({ objects }: Watched, name: string): number | undefined => {
   const object = objects.get(`Service shop/${name}`);
   return object?.kind === 'Service' ? object.value.ports[0]?.port : undefined;

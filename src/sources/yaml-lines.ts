@@ -35,6 +35,7 @@ export function findList(bytes: Buffer, { start, end }: Span): ListSpans | undef
   return spansFrom(bytes, first, indent, end);
 }
 
+/** Line feeds in a part of a file. */
 export function countNewlines(bytes: Buffer, { start, end }: Span): number {
   let count = 0;
   for (let at = bytes.indexOf(NEWLINE, start); at !== -1 && at < end; at = bytes.indexOf(NEWLINE, at + 1)) count++;

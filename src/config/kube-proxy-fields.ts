@@ -1,0 +1,63 @@
+/**
+ * Fields of KubeProxyConfiguration (k8s.io/kube-proxy, config/v1alpha1/types.go, with the logging and client fields of
+ * k8s.io/component-base) that are a flag here: field -> long name of the flag.
+ */
+export const HONOURED: Readonly<Record<string, string>> = {
+  hostnameOverride: 'hostname-override',
+  clusterCIDR: 'cluster-cidr',
+  detectLocalMode: 'detect-local-mode',
+  'detectLocal.bridgeInterface': 'pod-bridge-interface',
+  'detectLocal.interfaceNamePrefix': 'pod-interface-name-prefix',
+  nodePortAddresses: 'nodeport-addresses',
+  'iptables.masqueradeAll': 'masquerade-all',
+  'nftables.masqueradeAll': 'masquerade-all',
+  'iptables.localhostNodePorts': 'iptables-localhost-nodeports',
+  'logging.verbosity': 'v',
+};
+
+const NO_SYNC = 'changes are written at once, there is no periodic sync';
+const NO_API = 'the Kubernetes API is not a source yet';
+const NO_MARK = '--packet-mark and --conntrack-mark say which bits weir uses';
+const NO_LISTENER = 'weir listens on no Service address';
+const NO_SERVER = 'not served yet';
+const NO_IPVS = 'weir does not use IPVS';
+const NO_SYSCTL = "conntrack's sysctls are left as the node has them";
+const NOT_WINDOWS = 'this is Linux';
+const ONE_FORMAT = 'lines go to stderr in one format';
+
+/** The other fields, by why they mean nothing here. A group with `*` has fields of any name. */
+const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+  'featureGates.*': "weir has none of kube-proxy's feature gates",
+  ...group('clientConnection', 'kubeconfig acceptContentTypes contentType qps burst', NO_API),
+  ...group('logging', 'format flushFrequency vmodule options', ONE_FORMAT),
+  bindAddress: NO_LISTENER,
+  bindAddressHardFail: NO_LISTENER,
+  healthzBindAddress: NO_SERVER,
+  metricsBindAddress: NO_SERVER,
+  showHiddenMetricsForVersion: NO_SERVER,
+  enableProfiling: 'there is no profiling endpoint',
+  mode: 'weir has its own datapath',
+  ...group('iptables', 'syncPeriod minSyncPeriod', NO_SYNC),
+  ...group('nftables', 'syncPeriod minSyncPeriod', NO_SYNC),
+  'iptables.masqueradeBit': NO_MARK,
+  'nftables.masqueradeBit': NO_MARK,
+  ...group('ipvs', 'syncPeriod minSyncPeriod scheduler excludeCIDRs strictARP tcpTimeout tcpFinTimeout udpTimeout', NO_IPVS),
+  ...group('winkernel', 'networkName sourceVip enableDSR rootHnsEndpointName forwardHealthCheckVip', NOT_WINDOWS),
+  windowsRunAsService: NOT_WINDOWS,
+  oomScoreAdj: 'set it where the process is started',
+  ...group('conntrack', 'maxPerCore min tcpEstablishedTimeout tcpCloseWaitTimeout tcpBeLiberal udpTimeout udpStreamTimeout', NO_SYSCTL),
+  configSyncPeriod: NO_SYNC,
+  portRange: 'no port is held open for a NodePort',
+};
+
+/** Why a field of the file means nothing here; undefined for one that is honoured or that nobody knows. */
+export function reasonWithoutEffect(field: string, mode: unknown): string | undefined {
+  // kube-proxy takes masqueradeAll from the group of its mode, iptables' for all but nftables (v1alpha1/conversion.go)
+  const other = mode === 'nftables' ? 'iptables' : 'nftables';
+  if (field === `${other}.masqueradeAll`) return `mode is ${mode || 'not set'}, so kube-proxy reads that of the other group`;
+  return WITHOUT_EFFECT[field] ?? WITHOUT_EFFECT[field.replace(/\..*/, '.*')];
+}
+
+function group(name: string, fields: string, reason: string): Record<string, string> {
+  return Object.fromEntries(fields.split(' ').map((field) => [`${name}.${field}`, reason]));
+}
