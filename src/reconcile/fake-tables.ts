@@ -93,10 +93,11 @@ function putOne<T extends TableName>(table: T, elements: Map<string, Uint8Array>
   else elements.set(key, bytes);
 }
 
+const scratch = Buffer.alloc(256);
+
 function toText<K>(codec: { readonly size: number; encode(key: K, into: Uint8Array, at: number): void }, key: K): string {
-  const bytes = Buffer.alloc(codec.size);
-  codec.encode(key, bytes, 0);
-  return bytes.toString('latin1');
+  codec.encode(key, scratch, 0);
+  return scratch.toString('latin1', 0, codec.size);
 }
 
 const fromText = (text: string): Uint8Array => Buffer.from(text, 'latin1');
