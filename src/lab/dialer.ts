@@ -20,7 +20,8 @@ export class Dialer {
 
   constructor(place: Place) {
     this.#place = place;
-    this.#child = spawnAt(place, [process.execPath, PROBER], { stdio: ['pipe', 'pipe', 'inherit'] });
+    // Detached: a terminal's Ctrl-C is for this process to act on.
+    this.#child = spawnAt(place, [process.execPath, PROBER], { detached: true, stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout) createInterface({ input: this.#child.stdout }).on('line', (line) => this.#settle(JSON.parse(line)));
     this.#child.stdin?.on('error', () => {});
     this.#child.on('error', (error) => this.#fail(error.message));
@@ -51,6 +52,8 @@ export class Dialer {
   #ask<C extends CommandName>(command: C, input: Commands[C]['input']): Running<Commands[C]['output']> {
     const id = ++this.#last;
     const waiting = Promise.withResolvers<Commands[C]['output']>();
+    // Whoever started this may not be looking yet when the prober goes.
+    waiting.promise.catch(() => {});
     this.#waiting.set(id, waiting as PromiseWithResolvers<unknown>);
     if (this.#gone === undefined) this.#write({ id, command, input });
     else this.#fail(this.#gone);

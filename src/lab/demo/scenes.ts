@@ -8,6 +8,8 @@ import { podOf } from './paths.ts';
 /** Milliseconds that a change may take until every path follows it. */
 const CHANGE_MS = 1000;
 const CHANGE_WAIT_MS = 5000;
+/** Short, so that a dial that nobody answers does not hide the moment of the change. */
+const FOLLOW_TIMEOUT_MS = 50;
 
 const MANIFEST = 'demo.json';
 const N1 = '192.0.2.11';
@@ -53,7 +55,7 @@ async function followed(lab: Lab, section: string, from: string, target: Target,
   const deadline = start + CHANGE_WAIT_MS;
   let seen = '';
   do {
-    const answer = await lab.dial(from, { ...target, timeoutMs: 200 });
+    const answer = await lab.dial(from, { ...target, timeoutMs: FOLLOW_TIMEOUT_MS });
     seen = answer.outcome === 'answered' ? answer.answeredBy : answer.outcome;
   } while (seen !== pod && performance.now() < deadline);
   const ms = performance.now() - start;
