@@ -41,7 +41,7 @@ test('slices made by hand, without nodeName, are remote and serve', () => {
   assert.deepEqual([shown(cluster), shown(local)], [['10.0.0.1:80'], []]);
 });
 
-const RUNNING_UNREADY = { ready: false, serving: false, terminating: false };
+const RUNNING_UNREADY = { ready: false, serving: true, terminating: false };
 const twins: readonly (readonly [string, Partial<Endpoint>, Partial<Endpoint>])[] = [
   ['the running one before the leaving one', { ready: true }, LEAVING],
   ['the running one before one that is published although it terminates', RUNNING_UNREADY, { ready: true, terminating: true }],
