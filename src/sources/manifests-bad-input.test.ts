@@ -93,6 +93,9 @@ test('slices without a Service are kept and told', async () => {
   w.write('a.yaml', slice('a'), slice('b'), slice('c', {}));
   await until('the loss of a is told', () => w.problems.length > 0);
   assert.deepEqual(w.problems, [orphan('a', 'belongs to Service shop/a, which does not exist')]);
+  rmSync(join(w.dir, 'b.yaml'));
+  await until('the loss of b is told', () => w.problems.length > 1);
+  assert.equal(w.problems[1], orphan('b', 'belongs to Service shop/b, which does not exist'));
 });
 
 test('a file that became empty is believed when it stays so', async () => {
