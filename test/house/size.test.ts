@@ -12,8 +12,8 @@ interface Body {
 }
 
 /**
- * Functions of a formatted file: from a line that opens a body to the line with the same indent that closes it. Suites of tests
- * (`describe`) and object literals are no functions.
+ * Functions of a formatted file: from a line that opens a body to the line with the same indent that closes it. Functions inside it count
+ * for themselves only: a factory of closures is as long as what it holds besides. Suites of tests (`describe`) are no functions.
  */
 function functionsOf(path: string, source: string): Body[] {
   const opens = path.endsWith('.ts')
@@ -21,12 +21,24 @@ function functionsOf(path: string, source: string): Body[] {
     : /^\{$/;
   const keywords = /^\s*(?:\} )?(?:if|for|while|switch|catch|else|do|try)\b/;
   const lines = source.split('\n');
-  return lines.flatMap((line, i) => {
+  const all = lines.flatMap((line, i) => {
     if (!opens.test(line) || keywords.test(line)) return [];
     const indent = line.slice(0, line.length - line.trimStart().length);
     const end = lines.findIndex((candidate, j) => j > i && candidate.startsWith(`${indent}}`));
     return [{ line: i + 1, length: (end < 0 ? lines.length : end) - i + 1 }];
   });
+  return all.map((body) => ({ ...body, length: body.length - linesInside(body, all) }));
+}
+
+/* Lines of the outermost functions inside another. */
+function linesInside(outer: Body, all: readonly Body[]): number {
+  let [lines, end] = [0, 0];
+  for (const { line, length } of all) {
+    if (line <= Math.max(outer.line, end) || line >= outer.line + outer.length) continue;
+    lines += length;
+    end = line + length - 1;
+  }
+  return lines;
 }
 
 const sources = (): string[] =>
@@ -69,6 +81,13 @@ test('functions are found in every way of writing them', () => {
     '});',
     "describe('none', () => {",
     '});',
+    'export function eight() {',
+    '  const nine = () => {',
+    '    ten(() => {',
+    '    });',
+    '  };',
+    '  return nine;',
+    '}',
   ];
   const found = functionsOf('a.ts', source.join('\n'));
   assert.deepEqual(
@@ -80,6 +99,9 @@ test('functions are found in every way of writing them', () => {
       [10, 2],
       [15, 2],
       [17, 2],
+      [21, 3],
+      [22, 2],
+      [23, 2],
     ],
   );
   assert.deepEqual(functionsOf('a.c', 'static int f(void)\n{\n\treturn 0;\n}\n'), [{ line: 2, length: 3 }]);
