@@ -42,7 +42,7 @@ function up(): Command {
     .option('--agent-flag <flag>', 'flag for every agent, such as --agent-flag=--socket-scope=host; can be repeated', collect, [])
     .option('--no-agents', 'build the places only')
     .action((files: string[], { name, output, serviceCidr, agentFlag, agents }: UpOptions) =>
-      untilInterrupted(async (signal) => {
+      untilInterrupted(name, async (signal) => {
         const lab = await createLab({ name, files, agents, agentFlags: agentFlag, signal, ...(serviceCidr && { serviceCidr }) });
         if (output === 'json') print(JSON.stringify(lab.topology, null, 2));
         else print(`${topologyText(lab.topology)}\n\n${hintsText(lab.topology)}`);
@@ -93,7 +93,7 @@ function demo(): Command {
     .addOption(new Option('--socket-scope <scope>', 'what agents are started with').choices(['all', 'host']).default('all'))
     .option('--keep', 'leave the lab standing')
     .action(({ name, output, keep, socketScope }: DemoFlags) =>
-      untilInterrupted(async (signal) => {
+      untilInterrupted(name, async (signal) => {
         const printer = output === 'table' ? new DemoPrinter(process.stdout) : undefined;
         const result = await runDemo({ name, socketScope, signal, onLine: (line) => printer?.row(line) });
         if (keep) result.lab.close();
@@ -112,14 +112,14 @@ function finishDemo({ lab, lines, conntrackEntry }: DemoResult, printer: DemoPri
 }
 
 /** Runs work that a first Ctrl-C or SIGTERM asks to clean up and end. */
-async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+async function untilInterrupted(lab: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
     await work(interruption.signal);
   } catch (error) {
-    if (!interruption.signal.aborted) throw error;
+    if (!interruption.signal.aborted || labExists(lab)) throw error;
     process.stderr.write('Interrupted: nothing is left of the lab\n');
     process.exitCode = 128 + constants.signals.SIGINT;
   } finally {

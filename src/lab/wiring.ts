@@ -30,19 +30,24 @@ export function wiringScript(lab: Topology): string {
   const names = [wireNetns(lab.name), outsideNetns(lab.name), ...lab.nodes.map((n) => n.netns), ...ownPods.map((p) => p.netns)];
   return [
     batch(names.map((name) => `netns add ${name}`)),
-    inside(wireNetns(lab.name), ['all', 'default'], wireLines(lab)),
-    inside(outsideNetns(lab.name), ['all', 'default', 'eth0'], routedLines(outsideAddresses(lab))),
-    ...lab.nodes.map((node) => inside(node.netns, ['all', 'default', 'eth0'], nodeLines(lab, node))),
-    ...ownPods.map((pod) => inside(pod.netns, ['all', 'default', 'eth0'], routedLines(pod.addresses))),
+    asRouter(wireNetns(lab.name), ['all', 'default'], wireLines(lab)),
+    inside(outsideNetns(lab.name), routedLines(outsideAddresses(lab))),
+    ...lab.nodes.map((node) => asRouter(node.netns, ['all', 'default', 'eth0'], nodeLines(lab, node))),
+    ...ownPods.map((pod) => inside(pod.netns, routedLines(pod.addresses))),
   ].join('');
 }
 
-const batch = (lines: readonly string[]): string => `ip -batch - <<'BATCH'\n${lines.join('\n')}\nBATCH\n`;
+const batch = (lines: readonly string[], command = 'ip'): string => `${command} -batch - <<'BATCH'\n${lines.join('\n')}\nBATCH\n`;
+
+const enter = (netns: string): string => `nsenter --net=${netnsPath(netns)}`;
+
+/** Runs ip commands inside a namespace. */
+const inside = (netns: string, lines: readonly string[]): string => batch(['link set lo up', ...lines], `${enter(netns)} ip`);
 
 /** Runs ip commands inside a namespace, after making `devices` forward, believe every source and use addresses at once. */
-function inside(netns: string, devices: readonly string[], lines: readonly string[]): string {
-  const settings = devices.map((d) => `set_device ${d}`).join('\n');
-  return `nsenter --net=${netnsPath(netns)} sh -e <<'INSIDE'\n${SET_DEVICE}${settings}\n${batch(['link set lo up', ...lines])}INSIDE\n`;
+function asRouter(netns: string, devices: readonly string[], lines: readonly string[]): string {
+  const settings = devices.map((device) => `set_device ${device}`).join('\n');
+  return `${enter(netns)} sh -e <<'INSIDE'\n${SET_DEVICE}${settings}\n${batch(['link set lo up', ...lines])}INSIDE\n`;
 }
 
 const SET_DEVICE = `set_device() {

@@ -33,7 +33,7 @@ const ANSWER_MS = 3000;
 const DROP_MS = 400;
 
 /** A refusal that takes longer is a time-out in disguise. */
-const REFUSAL_MS = 100;
+const REFUSAL_MS = 200;
 
 /** Dials along a path and judges what came. */
 export async function tryPath(lab: DemoLab, path: Path): Promise<Line> {
