@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "sockets.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ALL_LISTS    (BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/** More Services than a socket keeps by itself. */
+static const struct {
+	const char *service, *backend;
+} many[] = {
+	{"172.30.0.9", "10.0.1.10"},  {"172.30.0.14", "10.0.1.11"}, {"172.30.0.15", "10.0.1.12"},
+	{"172.30.0.16", "10.0.1.13"}, {"172.30.0.17", "10.0.1.14"}, {"172.30.0.12", NULL},
+};
+
+static void expect_text(const char *what, const char *is, const char *should_be)
+{
+	if (strcmp(is, should_be) != 0)
+		complain("%s is %s, should be %s", what, is, should_be);
+}
+
+static void expect_sent(int client, const char *address, int port, int error)
+{
+	int result = send_to(client, address, port);
+
+	if (result != error)
+		complain("sendto: %s", strerror(result));
+}
+
+static void keeps_its_backend(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+	char first[64];
+
+	begin_case("an unconnected socket keeps its backend, and sees the Service reply");
+	mark_counters(tables);
+	expect_sent(client, "172.30.0.12", 53, 0);
+	expect_counters(tables, OUTCOME_SOCKET_TRANSLATED, NOTHING);
+	strcpy(first, answered_by());
+	for (int i = 0; i < 30; i++) {
+		mark_counters(tables);
+		expect_sent(client, "172.30.0.12", 53, 0);
+		expect_counters(tables, OUTCOME_SOCKET_KEPT_BACKEND, NOTHING);
+		expect_text("the backend", answered_by(), first);
+		expect_text("the sender", received_from(client), expected_text("172.30.0.12", 53));
+	}
+	close(client);
+	end_case();
+}
+
+static void leaves_a_backend_that_is_gone(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("an unconnected socket leaves a backend that is gone");
+	expect_sent(client, "172.30.0.12", 53, 0);
+	answered_by();
+	set_backend_flags(tables, 12, 0);
+	mark_counters(tables);
+	expect_sent(client, "172.30.0.12", 53, 0);
+	expect_counters(tables, OUTCOME_SOCKET_TRANSLATED, NOTHING);
+	answered_by();
+	set_backend_flags(tables, 12, ALL_LISTS);
+	close(client);
+	end_case();
+}
+
+static void uses_the_node_port(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("an unconnected socket dials a NodePort");
+	mark_counters(tables);
+	expect_sent(client, "192.168.0.2", 30053, 0);
+	expect_counters(tables, OUTCOME_SOCKET_TRANSLATED, NOTHING);
+	expect_text("the backend", answered_by(), expected_text("10.0.1.10", 5353));
+	expect_text("the sender", received_from(client), expected_text("192.168.0.2", 30053));
+	close(client);
+	end_case();
+}
+
+static void is_refused(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("an unconnected socket is refused at once");
+	mark_counters(tables);
+	expect_sent(client, "172.30.0.18", 53, ECONNREFUSED);
+	expect_counters(tables, OUTCOME_SOCKET_REFUSED_NO_ENDPOINT, NOTHING);
+	mark_counters(tables);
+	expect_sent(client, "172.30.0.18", 54, ECONNREFUSED);
+	expect_counters(tables, OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT, NOTHING);
+	close(client);
+	end_case();
+}
+
+static void strangers_stay_strangers(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+	const char *stranger;
+
+	begin_case("a datagram from anybody else shows its own address");
+	expect_sent(client, "172.30.0.9", 53, 0);
+	answered_by();
+	received_from(client);
+	mark_counters(tables);
+	stranger = stranger_writes_to(client);
+	expect_text("the sender", received_from(client), stranger);
+	expect_sent(client, "10.0.1.11", 5353, 0);
+	expect_text("the backend", answered_by(), expected_text("10.0.1.11", 5353));
+	expect_text("the sender", received_from(client), expected_text("10.0.1.11", 5353));
+	expect_counters(tables, NOTHING, NOTHING);
+	close(client);
+	end_case();
+}
+
+static void remembers_many(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("replies of six Services find their names");
+	for (int round = 0; round < 3; round++)
+		for (size_t i = 0; i < COUNT(many); i++) {
+			mark_counters(tables);
+			expect_sent(client, many[i].service, 53, 0);
+			expect_counters(tables, round ? OUTCOME_SOCKET_KEPT_BACKEND : OUTCOME_SOCKET_TRANSLATED,
+					NOTHING);
+		}
+	for (size_t answers = 0; answers < 3 * COUNT(many); answers++)
+		answered_by();
+	for (size_t answers = 0; answers < 3 * COUNT(many); answers++) {
+		const char *from = received_from(client);
+		size_t i = 0;
+
+		while (i < COUNT(many) && strcmp(from, expected_text(many[i].service, 53)) != 0)
+			i++;
+		if (i == COUNT(many))
+			complain("a reply came from %s", from);
+	}
+	close(client);
+	end_case();
+}
+
+static void forgets_when_it_connects(void)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("a socket that connects to a backend itself forgets the Service");
+	if (connect_to(client, "172.30.0.9", 53) != 0)
+		complain("cannot connect");
+	expect_text("the backend", datagram_arrives_at(client), expected_text("10.0.1.10", 5353));
+	expect_text("the sender", received_from(client), expected_text("172.30.0.9", 53));
+	if (connect_to(client, "10.0.1.10", 5353) != 0)
+		complain("cannot connect again");
+	expect_text("the peer", peer_of(client), expected_text("10.0.1.10", 5353));
+	expect_text("the backend", datagram_arrives_at(client), expected_text("10.0.1.10", 5353));
+	expect_text("the sender", received_from(client), expected_text("10.0.1.10", 5353));
+	close(client);
+	end_case();
+}
+
+void datagram_cases(const struct tables *tables)
+{
+	keeps_its_backend(tables);
+	leaves_a_backend_that_is_gone(tables);
+	uses_the_node_port(tables);
+	is_refused(tables);
+	strangers_stay_strangers(tables);
+	remembers_many(tables);
+	forgets_when_it_connects();
+}
+
+void a_service_that_goes(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("an unconnected socket is refused when its Service port goes");
+	expect_sent(client, "172.30.0.14", 53, 0);
+	remove_frontend(tables, "172.30.0.14", 53, IPPROTO_UDP);
+	mark_counters(tables);
+	send_to(client, "172.30.0.14", 53);
+	expect_counters(tables, OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT, NOTHING);
+	close(client);
+	end_case();
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* packet_suite.c: one table of packets, each asked of the loaded tc program through BPF_PROG_TEST_RUN. */
+#include "packet_cases.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <string.h>
+
+#define OTHER_COOKIE 1
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct bpf_object *object;
+static struct tables tables;
+
+struct answer {
+	int verdict;
+	__u32 mark;
+};
+
+static struct answer ask(const char *program, const char *device, const struct frame *frame)
+{
+	unsigned char bytes[512];
+	struct __sk_buff skb = {.mark = 1, .ifindex = device_index(device)};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = build_frame(frame, bytes), .ctx_in = &skb,
+		    .ctx_size_in = sizeof(skb), .ctx_out = &skb, .ctx_size_out = sizeof(skb));
+
+	if (bpf_prog_test_run_opts(program_of(object, program), &run) != 0)
+		die("Cannot run %s: %s", program, strerror(errno));
+	return (struct answer){(int)run.retval, skb.mark};
+}
+
+static void expect_answer(const struct answer *answer, enum verdict verdict)
+{
+	int action = verdict == DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	__u32 mark = 1 | (verdict == REFUSE ? REJECT_MARK : 0);
+
+	if (answer->verdict != action)
+		complain("verdict is %d, should be %d", answer->verdict, action);
+	if (answer->mark != mark)
+		complain("mark is 0x%x, should be 0x%x", answer->mark, mark);
+}
+
+static bool same(const struct address *a, const char *v4)
+{
+	struct address b = ip(v4);
+
+	return memcmp(a, &b, sizeof(b)) == 0;
+}
+
+static void expect_flow(const struct packet_case *c)
+{
+	struct flow flow;
+
+	if (!find_conntrack(&c->frame, &flow))
+		return complain("conntrack does not have the flow");
+	if (!same(&flow.destination, c->frame.destination))
+		complain("the flow goes to %s", ip_text(&flow.destination));
+	if (!same(&flow.reply_source, c->backend) || flow.reply_source_port != c->backend_port)
+		complain("%s %d answers", ip_text(&flow.reply_source), flow.reply_source_port);
+	if (!same(&flow.reply_destination, c->seen))
+		complain("the backend sees %s", ip_text(&flow.reply_destination));
+	if (flow.mark != CONNTRACK_MARK)
+		complain("conntrack mark is 0x%lx", flow.mark);
+}
+
+static void expect_no_flow(const struct packet_case *c)
+{
+	struct flow flow;
+
+	if (c->frame.protocol != TCP && c->frame.protocol != UDP)
+		return;
+	if (!c->old_state && find_conntrack(&c->frame, &flow))
+		complain("there is a flow to %s", ip_text(&flow.reply_source));
+	if (c->old_state && (!find_conntrack(&c->frame, &flow) || flow.mark == CONNTRACK_MARK))
+		complain("the old flow is gone");
+}
+
+static void run_case(const struct packet_case *c)
+{
+	struct answer answer;
+
+	begin_case(c->name);
+	flush_conntrack();
+	if (c->old_state)
+		insert_conntrack(&c->frame, c->old_state);
+	mark_counters(&tables);
+	answer = ask("weir_ingress_l2", "outside", &c->frame);
+	expect_answer(&answer, c->verdict);
+	expect_counters(&tables, c->outcome, c->also);
+	if (c->backend)
+		expect_flow(c);
+	else
+		expect_no_flow(c);
+	end_case();
+}
+
+/** Number of different backends that this many clients or connections get. */
+static int different_backends(const char *service, int protocol, int port, int connections)
+{
+	struct address seen[16];
+	int different = 0;
+
+	for (int i = 0; i < connections; i++) {
+		struct frame frame = {FROM(CLIENT, 2000 + i), TO(service, port), protocol, PLAIN};
+		struct flow flow;
+		int known = 0;
+
+		ask("weir_ingress_l2", "outside", &frame);
+		if (!find_conntrack(&frame, &flow)) {
+			complain("connection %d has no flow", i);
+			return 0;
+		}
+		while (known < different && memcmp(&seen[known], &flow.reply_source, sizeof(seen[0])) != 0)
+			known++;
+		if (known == different && different < (int)COUNT(seen))
+			seen[different++] = flow.reply_source;
+	}
+	return different;
+}
+
+static void choice_cases(void)
+{
+	int different;
+
+	begin_case("connections spread over all backends");
+	different = different_backends("172.30.0.11", TCP, 80, 80);
+	if (different != 8)
+		complain("%d backends of 8 were chosen", different);
+	end_case();
+
+	begin_case("session affinity keeps a client at its backend");
+	different = different_backends("172.30.0.10", TCP, 80, 10);
+	if (different != 1)
+		complain("%d backends were chosen", different);
+	end_case();
+
+	begin_case("session affinity leaves a backend that is gone");
+	set_backend_flags(&tables, 10, 0);
+	flush_conntrack();
+	different = different_backends("172.30.0.10", TCP, 80, 40);
+	if (different < 2)
+		complain("%d backends were chosen", different);
+	set_backend_flags(&tables, 10, BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST);
+	end_case();
+}
+
+static void setting_cases(void)
+{
+	struct frame from_pod = {FROM(POD, 1000), WEB, PLAIN}, from_device = {FROM(CLIENT, 1000), WEB, PLAIN};
+
+	begin_case("what enters by a device of pods comes from a pod");
+	flush_conntrack();
+	mark_counters(&tables);
+	ask("weir_ingress_l2", "pods", &from_device);
+	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
+	end_case();
+
+	begin_case("pods whose sockets are left to packets are no surprise");
+	flush_conntrack();
+	set_settings(&tables, SETTINGS_SOCKETS_HOST_ONLY, OTHER_COOKIE);
+	mark_counters(&tables);
+	ask("weir_ingress_l2", "outside", &from_pod);
+	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, NOTHING);
+	set_settings(&tables, 0, OTHER_COOKIE);
+	end_case();
+}
+
+/** A second client behind the same tuple: the kernel must choose another port, or the connection is lost. */
+static void clash_case(void)
+{
+	struct frame direct = {FROM(POD, 1000), TO("10.0.1.10", 8080), TCP, PLAIN};
+	struct frame dialled = {FROM(POD, 1000), WEB, PLAIN};
+	struct flow flow;
+
+	begin_case("a client that talks to the backend directly gets another port through the Service");
+	flush_conntrack();
+	insert_conntrack(&direct, "ESTABLISHED");
+	mark_counters(&tables);
+	ask("weir_ingress_l2", "outside", &dialled);
+	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
+	if (!find_conntrack(&dialled, &flow))
+		complain("conntrack does not have the flow");
+	else if (flow.reply_destination_port == 1000)
+		complain("both flows have the same reply tuple");
+	end_case();
+}
+
+static void extension_case(void)
+{
+	struct frame frame = {FROM(CLIENT, 1000), WEB, MANY_EXTENSIONS};
+
+	begin_case("a packet with a dozen extension headers passes");
+	flush_conntrack();
+	mark_counters(&tables);
+	ask("weir_ingress_l2", "outside", &frame);
+	expect_counters(&tables, NOTHING, NOTHING);
+	end_case();
+}
+
+void packet_suite(void)
+{
+	object = load_object("conntrack");
+	tables = open_tables(object);
+	fill_tables(&tables);
+	set_settings(&tables, 0, OTHER_COOKIE);
+	for (mode = V4; mode <= V6; mode++) {
+		for (size_t i = 0; i < COUNT(cases); i++)
+			run_case(&cases[i]);
+		choice_cases();
+		setting_cases();
+		clash_case();
+	}
+	mode = V6;
+	extension_case();
+	flush_conntrack();
+	bpf_object__close(object);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * socket_suite.c: real sockets in a cgroup of our own; test runs do not know socket programs. The backends are sockets of this
+ * process as well. Whether it counts as the node or as a pod is a matter of the namespace cookie in `settings`.
+ */
+#include "test.h"
+#include "sockets.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TCP	       SOCK_STREAM
+#define UDP	       SOCK_DGRAM
+#define LOOPBACK_PORTS SETTINGS_LOOPBACK_NODE_PORTS
+#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
+
+enum caller { NODE, POD };
+
+struct dial_case {
+	const char *name;
+	enum caller caller;
+	__u32 settings;
+	int type;
+	const char *address;
+	int port;
+	/** NOTHING: left alone, uncounted. */
+	enum outcome outcome;
+	/** Who answers; NULL = nobody. */
+	const char *backend;
+	int backend_port;
+	/** What connect() fails with, where it matters. */
+	int error;
+};
+
+#define REFUSED(why) .outcome = OUTCOME_SOCKET_REFUSED_##why, .error = ECONNREFUSED
+#define ANSWERS	     OUTCOME_SOCKET_TRANSLATED
+#define TO_PACKETS   OUTCOME_SOCKET_LEFT_TO_PACKETS
+
+/* clang-format off */
+static const struct dial_case dial_cases[] = {
+	{ "a ClusterIP", NODE, 0, TCP, "172.30.0.1", 80, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a ClusterIP, from a pod", POD, 0, TCP, "172.30.0.1", 80, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a ClusterIP, by a connected UDP socket", POD, 0, UDP, "172.30.0.9", 53, ANSWERS, "10.0.1.10", 5353, 0 },
+	{ "an address of no Service", NODE, 0, TCP, "10.0.1.10", 8080, NOTHING, "10.0.1.10", 8080, 0 },
+	{ "a NodePort", NODE, 0, TCP, "192.168.0.2", 30080, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a NodePort, from a pod", POD, 0, TCP, "192.168.0.2", 30080, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a NodePort on loopback", NODE, LOOPBACK_PORTS, TCP, "127.0.0.1", 30080, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a NodePort on the zero address is one on loopback", NODE, LOOPBACK_PORTS, TCP, "0.0.0.0", 30080, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a NodePort on loopback, switched off", NODE, 0, TCP, "127.0.0.1", 30080, NOTHING, NULL, 0, ECONNREFUSED },
+	{ "a pod's loopback is its own", POD, LOOPBACK_PORTS, TCP, "127.0.0.1", 30080, NOTHING, NULL, 0, ECONNREFUSED },
+	{ "a pod's zero address is its own", POD, LOOPBACK_PORTS, TCP, "0.0.0.0", 30080, NOTHING, NULL, 0, ECONNREFUSED },
+	{ "a Service without endpoints", NODE, 0, TCP, "172.30.0.3", 80, REFUSED(NO_ENDPOINT) },
+	{ "a Service without endpoints, connected UDP", POD, 0, UDP, "172.30.0.18", 53, REFUSED(NO_ENDPOINT) },
+	{ "a port that the ClusterIP lacks", POD, 0, TCP, "172.30.0.1", 81, REFUSED(UNKNOWN_PORT) },
+	{ "a protocol that the ClusterIP lacks", NODE, 0, UDP, "172.30.0.1", 80, REFUSED(UNKNOWN_PORT) },
+	{ "a slot with another Service's backend", NODE, 0, TCP, "172.30.0.6", 80, REFUSED(BROKEN_TABLE) },
+	{ "a slot beyond the table", NODE, 0, TCP, "172.30.0.7", 80, REFUSED(BROKEN_TABLE) },
+	{ "policy that admits nobody here is left to packets", POD, 0, TCP, "172.30.0.4", 80, OUTCOME_SOCKET_NO_LOCAL_ENDPOINT, NULL, 0, 0 },
+	{ "source ranges that admit the node", NODE, 0, TCP, "203.0.113.201", 80, ANSWERS, "10.0.1.10", 8085, 0 },
+	{ "source ranges that do not", NODE, 0, TCP, "203.0.113.202", 80, TO_PACKETS, NULL, 0, 0 },
+	{ "source ranges are left to packets, from a pod", POD, 0, TCP, "203.0.113.201", 80, TO_PACKETS, NULL, 0, 0 },
+	{ "pods' sockets left to packets", POD, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.1", 80, NOTHING, NULL, 0, 0 },
+	{ "the node's own are not", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.1", 80, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a pod is a local source", POD, 0, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "a pod is no outside source", POD, 0, TCP, "203.0.113.200", 82, REFUSED(NO_ENDPOINT) },
+	{ "without a local detector a pod is one", POD, SETTINGS_NO_LOCAL_DETECTOR, TCP, "203.0.113.200", 82, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "without a local detector the node still is local", NODE, SETTINGS_NO_LOCAL_DETECTOR, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },
+};
+/* clang-format on */
+
+static struct tables tables;
+
+static void set_caller(enum caller caller, __u32 flags)
+{
+	set_settings(&tables, flags, caller == NODE ? own_netns_cookie() : 1);
+}
+
+static void expect_peer(int client, const char *address, int port)
+{
+	const char *peer = peer_of(client), *expected = expected_text(address, port);
+
+	if (strcmp(peer, expected) != 0)
+		complain("getpeername says %s, should be %s", peer, expected);
+}
+
+static void expect_backend(int client, const struct dial_case *c)
+{
+	const char *backend = c->type == TCP ? accepted_at(c->backend_port) : datagram_arrives_at(client);
+	const char *expected = expected_text(c->backend, c->backend_port);
+
+	if (strcmp(backend, expected) != 0)
+		complain("%s answered, should be %s", backend, expected);
+}
+
+static void run_dial_case(const struct dial_case *c)
+{
+	int client = open_client(c->type), error;
+
+	begin_case(c->name);
+	set_caller(c->caller, c->settings);
+	mark_counters(&tables);
+	error = connect_to(client, c->address, c->port);
+	expect_counters(&tables, c->outcome, NOTHING);
+	if (c->error && error != c->error)
+		complain("connect: %s, should be %s", strerror(error), strerror(c->error));
+	if (c->backend && error)
+		complain("connect: %s", strerror(error));
+	if (c->backend && !error) {
+		expect_backend(client, c);
+		if (c->outcome == ANSWERS && strcmp(c->address, "0.0.0.0") != 0)
+			expect_peer(client, c->address, c->port);
+	}
+	close(client);
+	end_case();
+}
+
+/** Number of different backends that this many connections get. */
+static int different_backends(const char *address, int connections)
+{
+	char seen[16][64];
+	int different = 0;
+
+	for (int i = 0; i < connections; i++) {
+		int client = open_client(TCP), known = 0;
+		const char *backend;
+
+		if (connect_to(client, address, 80) != 0)
+			complain("cannot connect to %s", address);
+		backend = accepted_at(8080);
+		while (known < different && strcmp(seen[known], backend) != 0)
+			known++;
+		if (known == different && different < (int)COUNT(seen))
+			strcpy(seen[different++], backend);
+		close(client);
+	}
+	return different;
+}
+
+static void choice_cases(void)
+{
+	int different;
+
+	set_caller(POD, 0);
+	begin_case("sockets spread over all backends");
+	different = different_backends("172.30.0.11", 80);
+	if (different != 8)
+		complain("%d backends of 8 were chosen", different);
+	end_case();
+
+	begin_case("session affinity keeps a namespace's sockets at one backend");
+	different = different_backends("172.30.0.10", 20);
+	if (different != 1)
+		complain("%d backends were chosen", different);
+	end_case();
+}
+
+void socket_suite(void)
+{
+	struct bpf_object *object = load_object("socket");
+
+	tables = open_tables(object);
+	fill_tables(&tables);
+	attach_to_own_cgroup(object);
+	open_servers();
+	for (mode = V4; mode <= MAPPED; mode++) {
+		for (size_t i = 0; i < COUNT(dial_cases); i++)
+			run_dial_case(&dial_cases[i]);
+		choice_cases();
+		set_caller(POD, 0);
+		datagram_cases(&tables);
+	}
+	for (mode = V4; mode <= V6; mode++)
+		a_service_that_goes(&tables);
+	close_servers();
+	bpf_object__close(object);
+}
