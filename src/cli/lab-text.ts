@@ -38,10 +38,10 @@ export function hintsText(lab: Topology): string {
   const port = service?.ports.find(({ protocol }) => protocol === 'TCP')?.port ?? 80;
   return [
     'Try:',
-    `  weir lab exec ${option}${pod} bash -c 'head -1 </dev/tcp/${service?.clusterIPs[0] ?? 'ADDRESS'}/${port}'`,
-    `  weir lab exec ${option}${node} conntrack -L`,
-    `  weir dump --state-dir ${bpffsDir(lab.name, node)}`,
+    `  bin/weir lab exec ${option}${pod} bash -c 'head -1 </dev/tcp/${service?.clusterIPs[0] ?? 'ADDRESS'}/${port}'`,
+    `  bin/weir lab exec ${option}${node} conntrack -L`,
+    `  bin/weir dump --state-dir ${bpffsDir(lab.name, node)}`,
     `  edit a file in ${manifestsDir(lab.name)}: the agents follow`,
-    `  weir lab down ${option}`.trimEnd(),
+    `  bin/weir lab down ${option}`.trimEnd(),
   ].join('\n');
 }

@@ -16,6 +16,7 @@ const LONGEST_RANGE: Readonly<Record<Family, number>> = { 4: 24, 6: 112 };
 /** The on-link network that an address of a node lies in. */
 export const networkOf = (address: Address): Prefix => prefixOf(address, ON_LINK[familyOf(address)]);
 
+/** The network of a length that an address lies in; throws for a length that its family has not. */
 export const prefixOf = (address: Address, length: number): Prefix => {
   const prefix = parsePrefix(`${address}/${length}`);
   if (prefix === undefined) throw new Error(`Cannot make a network of ${address}: length is ${length}`);

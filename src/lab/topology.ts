@@ -65,8 +65,11 @@ export interface Topology {
   readonly notes: readonly string[];
 }
 
+/** What the names of all namespaces of a lab begin with; a lab's name has no hyphen, so no lab's prefix begins another's. */
 export const netnsPrefix = (lab: string): string => `weir-${lab}-`;
+/** Namespace of the bridge between the nodes, which is the router, too. */
 export const wireNetns = (lab: string): string => `${netnsPrefix(lab)}wire`;
+/** Namespace of the outside client. */
 export const outsideNetns = (lab: string): string => `${netnsPrefix(lab)}${OUTSIDE}`;
 
 /** Node's address in a family, undefined if it has none. */

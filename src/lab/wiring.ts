@@ -19,6 +19,7 @@ const ROUTER_MAC = 'ee:ee:ee:ee:ee:ee';
 const ALL = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 const BRIDGE = 'br0';
 
+/** File that holds a namespace, where `ip netns` keeps it. */
 export const netnsPath = (netns: string): string => `/run/netns/${netns}`;
 
 /** Name prefix of a pod's device on its node. */

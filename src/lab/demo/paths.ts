@@ -37,26 +37,45 @@ export function podOf(lab: Lab, app: string, node: string) {
   return pod;
 }
 
+/** Who takes part: the sample's pods by name, and how to say what is expected of them. */
+interface Cast {
+  readonly cart1: string;
+  readonly cart2: string;
+  readonly front1: string;
+  readonly front2: string;
+  readonly front3: string;
+  readonly ledger: string;
+  readonly dns: string;
+  pod(app: string, node: string): string;
+  address(app: string, node: string, v6?: boolean): string;
+  /** A packet that comes back to its own sender, or goes to an outer address, takes the node's address; a socket's does not. */
+  own(podAddress: string, nodeAddress: string): string;
+}
+
+function castOf(lab: Lab, scope: SocketScope): Cast {
+  const pod = (app: string, node: string): string => podOf(lab, app, node).name;
+  const [cart1, cart2] = [pod('cart', 'n1'), pod('cart', 'n2')];
+  const [front1, front2, front3] = [pod('storefront', 'n1'), pod('storefront', 'n2'), pod('storefront', 'n3')];
+  return {
+    ...{ cart1, cart2, front1, front2, front3, ledger: pod('ledger', 'n2'), dns: pod('coredns', 'n2'), pod },
+    address: (app, node, v6 = false) => podOf(lab, app, node).addresses.find((address) => address.includes(':') === v6) ?? '',
+    own: (podAddress, nodeAddress) => (scope === 'all' ? podAddress : nodeAddress),
+  };
+}
+
+const by = (client: string, ...answeredBy: string[]): Expectation => ({ answeredBy, client });
+
+const section = (name: string, paths: readonly (readonly [from: string, to: string, Target, Expectation])[]): Path[] =>
+  paths.map(([from, to, target, expected]) => ({ section: name, from, to, target, expected }));
+
 /** Every path of the demo, with what a proxy that follows Kubernetes makes of it. */
 export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
-  const pod = (app: string, node: string): string => podOf(lab, app, node).name;
-  const address = (app: string, node: string, v6 = false): string =>
-    podOf(lab, app, node).addresses.find((a) => a.includes(':') === v6) ?? '';
-  const [cart1, cart2, front1, front2, front3] = [
-    pod('cart', 'n1'),
-    pod('cart', 'n2'),
-    pod('storefront', 'n1'),
-    pod('storefront', 'n2'),
-    pod('storefront', 'n3'),
-  ];
-  const ledger = pod('ledger', 'n2');
-  const dns = pod('coredns', 'n2');
-  const by = (client: string, ...answeredBy: string[]): Expectation => ({ answeredBy, client });
-  /** A packet that comes back to its own sender, or that leaves by a Service's outer address, takes the node's address; a socket's does not. */
-  const own = (podAddress: string, nodeAddress: string): string => (scope === 'all' ? podAddress : nodeAddress);
-  const section = (name: string, paths: readonly (readonly [string, string, Target, Expectation])[]): Path[] =>
-    paths.map(([from, to, target, expected]) => ({ section: name, from, to, target, expected }));
+  const cast = castOf(lab, scope);
+  return [podPaths, nodePaths, nodePortPaths, outerPaths].flatMap((paths) => paths(cast));
+}
 
+/** Pods to ClusterIPs, themselves included. */
+function podPaths({ cart1, cart2, front1, front2, front3, ledger, dns, address, own }: Cast): Path[] {
   return [
     ...section('Pod to ClusterIP, answered on the same node', [
       [cart2, 'ledger-rw', tcp(LEDGER, 5432), by(address('cart', 'n2'), ledger)],
@@ -74,6 +93,20 @@ export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
       [cart1, 'ledger-rw, mapped', tcp(`::ffff:${LEDGER}`, 5432), by(address('cart', 'n1'), ledger)],
       [cart1, 'kube-dns, mapped', udp(`::ffff:${DNS}`, 53), by(address('cart', 'n1'), dns)],
     ]),
+    ...section('Pod to itself through its Service', [
+      [ledger, 'ledger-rw', tcp(LEDGER, 5432), by(own(address('ledger', 'n2'), N2), ledger)],
+      [front2, 'far', tcp(FAR.v6, FAR.port), by(own(address('storefront', 'n2', true), N2_V6), front2)],
+    ]),
+    ...section('Endpoints by hand, on no node', [
+      [cart1, 'legacy', tcp(LEGACY, 80), by(address('cart', 'n1'), '192.0.2.1')],
+      [cart1, 'kubernetes', tcp(API, 443), by(address('cart', 'n1'), '192.0.2.10')],
+    ]),
+  ];
+}
+
+/** A node's own processes, and Services that only this node answers. */
+function nodePaths({ cart1, cart2, front1, front3, ledger, dns, pod, address }: Cast): Path[] {
+  return [
     ...section('Node to ClusterIP', [
       ['n2', 'ledger-rw here', tcp(LEDGER, 5432), by(N2, ledger)],
       ['n1', 'ledger-rw elsewhere', tcp(LEDGER, 5432), by(N1, ledger)],
@@ -86,14 +119,12 @@ export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
       [front3, 'telemetry', udp(TELEMETRY, 8125), by(address('storefront', 'n3'), pod('telemetry', 'n3'))],
       ['n2', 'telemetry', udp(TELEMETRY, 8125), by(N2, pod('telemetry', 'n2'))],
     ]),
-    ...section('Pod to itself through its Service', [
-      [ledger, 'ledger-rw', tcp(LEDGER, 5432), by(own(address('ledger', 'n2'), N2), ledger)],
-      [front2, 'far', tcp(FAR.v6, FAR.port), by(own(address('storefront', 'n2', true), N2_V6), front2)],
-    ]),
-    ...section('Endpoints by hand, on no node', [
-      [cart1, 'legacy', tcp(LEGACY, 80), by(address('cart', 'n1'), '192.0.2.1')],
-      [cart1, 'kubernetes', tcp(API, 443), by(address('cart', 'n1'), '192.0.2.10')],
-    ]),
+  ];
+}
+
+/** NodePorts from everywhere. */
+function nodePortPaths({ cart1, front2, ledger, address, own }: Cast): Path[] {
+  return [
     ...section('Outside to NodePort, answered on the node dialled', [
       ['outside', 'n2:31452', tcp(N2, 31452), by(N2, ledger)],
       ['outside', `n2:${FAR.nodePort}`, udp(N2, FAR.nodePort), by(N2, front2)],
@@ -109,6 +140,12 @@ export function demoPaths(lab: Lab, scope: SocketScope): Path[] {
       ['n1', 'n1:31452', tcp(N1, 31452), by(N1, ledger)],
       ['n1', 'localhost:31452', tcp('127.0.0.1', 31452), by(N1, ledger)],
     ]),
+  ];
+}
+
+/** Addresses and policies for clients outside, and refusals. */
+function outerPaths({ cart1, front1, front2, front3, ledger, address, own }: Cast): Path[] {
+  return [
     ...section('externalTrafficPolicy Local', [
       ['outside', 'n1:31721', tcp(N1, 31721), by(CLIENT, front1)],
       ['outside', 'n3:31721', tcp(N3, 31721), by(CLIENT, front3)],
