@@ -69,6 +69,7 @@ function followSource(source: Source, store: Store, loop: Loop, log: Log, counte
       loop.wake();
     },
     synced: loop.synced,
+    complete: loop.complete,
     problem({ reason, message }) {
       counters.increment('source_problems', reason);
       log.warn(message);

@@ -21,6 +21,7 @@ export interface Attachments {
   count(): number;
 }
 
+/** `exclude`: globs of device names that get no program. */
 export function createAttachments(datapath: Datapath, exclude: readonly string[], log: Log): Attachments {
   const ours = new Map<number, string>();
 

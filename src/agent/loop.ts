@@ -28,17 +28,22 @@ export interface Loop {
   wake(): void;
   /** Devices or their addresses have changed. */
   wakeForDevices(): void;
-  /** The store is complete for the first time. */
+  /** The store has what the source could deliver. */
   synced(): void;
+  /** What the store does not have does not exist. */
+  complete(): void;
   stop(): void;
 }
 
 /** Wait after a pass that failed as a whole, ms. */
 const RETRY_MS = 1000;
 
+/** A loop that sleeps until it is woken; one pass runs at a time. */
 export function createLoop(parts: LoopParts): Loop {
   let isSynced = false;
   let isReady = false;
+  let isComplete = false;
+  let isSwept = false;
   let isStopped = false;
   let devices: readonly LocalDevice[] | undefined;
   let next: NodeJS.Immediate | undefined;
@@ -50,7 +55,12 @@ export function createLoop(parts: LoopParts): Loop {
     try {
       const devicesChanged = devices === undefined;
       devices ??= localDevices();
-      const report = isReady ? update(parts, devices, devicesChanged) : begin(parts, devices);
+      parts.programmer.plan(devices);
+      const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
+      isSwept = isComplete;
+      say(parts, report);
+      if (!isReady) begin(parts, isSwept);
+      else if (devicesChanged) parts.attachments.follow();
       isReady = true;
       if (report.retryInMs !== undefined) retry = setTimeout(wake, report.retryInMs);
     } catch (error) {
@@ -74,6 +84,10 @@ export function createLoop(parts: LoopParts): Loop {
       isSynced = true;
       wake();
     },
+    complete() {
+      isComplete = true;
+      wake();
+    },
     stop() {
       isStopped = true;
       clearImmediate(next);
@@ -82,28 +96,18 @@ export function createLoop(parts: LoopParts): Loop {
   };
 }
 
-/** The first pass: complete tables, then nothing that nobody wants, then the programs that use them. */
-function begin(parts: LoopParts, devices: readonly LocalDevice[]): Report {
-  const { config, datapath, reconciler, programmer, attachments, log, store } = parts;
-  programmer.plan(devices);
-  const report = reconciler.sweep();
+/** After the first pass: the tables are complete, so the programs that use them may come. */
+function begin(parts: LoopParts, isSwept: boolean): void {
+  const { config, datapath, attachments, log, store } = parts;
   installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
   attachments.follow();
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
-  say(parts, report);
+  if (datapath.adopted && !isSwept)
+    log.warn('Something in the folder cannot be used: what an earlier agent served stays until that is mended');
   if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
   const { services, slices } = store.counts();
   log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);
-  return report;
-}
-
-function update(parts: LoopParts, devices: readonly LocalDevice[], devicesChanged: boolean): Report {
-  parts.programmer.plan(devices);
-  const report = parts.reconciler.flush();
-  if (devicesChanged) parts.attachments.follow();
-  say(parts, report);
-  return report;
 }
 
 function say({ log, counters }: LoopParts, report: Report): void {

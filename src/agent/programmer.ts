@@ -21,6 +21,7 @@ interface Parts {
   readonly log: Log;
 }
 
+/** `netnsCookie`: SO_NETNS_COOKIE of the node's network namespace. */
 export function createProgrammer({ config, store, reconciler, netnsCookie, log }: Parts): Programmer {
   const planned = new Map<string, readonly PortKey[]>();
   const said = new Map<string, string>();

@@ -8,6 +8,7 @@ import { runCommand } from './run.ts';
 const program = new Command('weir')
   .description("A Kubernetes Service proxy for Linux nodes: eBPF and the kernel's own connection tracking, without iptables")
   .version('0.1.0')
+  .enablePositionalOptions()
   .showHelpAfterError('(weir COMMAND --help lists the options)')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed (the last line on stderr says why), 2 wrong usage or configuration.')
   .addCommand(runCommand())

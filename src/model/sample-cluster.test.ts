@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseAllDocuments } from 'yaml';
+import { parseYaml } from '#lib/yaml.ts';
 import { decodeObject, flattenLists } from './decode.ts';
 
 const text = readFileSync(new URL('../../test/fixtures/shop-cluster.yaml', import.meta.url), 'utf8');
-const decoded = parseAllDocuments(text).flatMap((document) => [...flattenLists(document.toJS())].map(decodeObject));
+const parsed = parseYaml(text);
+assert.ok(parsed.ok);
+const decoded = parsed.values.flatMap((document) => [...flattenLists(document)].map(decodeObject));
 const find = (kind: string, key: string) =>
   decoded.find((one) => one.type === 'object' && one.object.kind === kind && one.object.key === key);
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseAllDocuments } from 'yaml';
 import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST } from '#abi/generated.ts';
+import { parseYaml } from '#lib/yaml.ts';
 import { decodeObject, flattenLists } from '#model/decode.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { ModelObject } from '#model/objects.ts';
@@ -11,8 +11,10 @@ import { viewNode } from './node-view.ts';
 import { planService, unservedPorts } from './plan-service.ts';
 
 const text = readFileSync(new URL('../../test/fixtures/shop-cluster.yaml', import.meta.url), 'utf8');
-const objects: readonly ModelObject[] = parseAllDocuments(text)
-  .flatMap((document) => [...flattenLists(document.toJS())])
+const parsed = parseYaml(text);
+assert.ok(parsed.ok);
+const objects: readonly ModelObject[] = parsed.values
+  .flatMap((document) => [...flattenLists(document)])
   .map((document) => {
     const decoded = decodeObject(document);
     assert.ok(decoded.type === 'object');

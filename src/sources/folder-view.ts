@@ -1,5 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
-import { describe, type FolderWatch, folderIdentity, listManifests, type Signature, signatureOf, watchFolder } from './folder.ts';
+import {
+  describe,
+  type FolderWatch,
+  folderIdentity,
+  isEmptySignature,
+  listManifests,
+  type Signature,
+  signatureOf,
+  type Touch,
+  watchFolder,
+} from './folder.ts';
 import type { Finding, Standing } from './standing.ts';
 
 /** Events come in bursts. */
@@ -27,8 +37,8 @@ export class FolderView {
   #watch: FolderWatch | undefined;
   #identity: string | undefined;
   #everRead = false;
-  /** Manifests that may have changed. */
-  #touched = new Set<string>();
+  /** Manifests that may have changed, and how. */
+  #touched = new Map<string, Touch>();
   #allTouched = true;
   /** Changed files and how they looked last. */
   readonly #unsettled = new Map<string, Signature>();
@@ -87,34 +97,40 @@ export class FolderView {
 
   /** A file that was handed out and changed again while it was read. */
   again(path: string): void {
-    this.#touched.add(path);
+    this.#touched.set(path, 'written');
   }
 
-  async #candidates(known: Known): Promise<ReadonlySet<string>> {
+  async #candidates(known: Known): Promise<ReadonlyMap<string, Touch>> {
     const identity = await folderIdentity(this.#dir);
     if (identity !== this.#identity) this.#follow(identity);
     if (performance.now() >= this.#rescanAt) {
       this.rescans++;
       this.#allTouched = true;
     }
-    const candidates = new Set([...this.#touched, ...this.#unsettled.keys()]);
-    this.#touched = new Set();
+    const written = (paths: Iterable<string>): [string, Touch][] => Array.from(paths, (path) => [path, 'written']);
+    const candidates = new Map([...written(this.#unsettled.keys()), ...this.#touched]);
+    this.#touched = new Map();
     if (!this.#allTouched) return candidates;
     this.#allTouched = false;
     const listed = await listManifests(this.#dir);
     this.#everRead = true;
     this.#standing.replace('folder', []);
     this.#rescanAt = performance.now() + this.#rescanMs;
-    return new Set([...candidates, ...listed, ...known.paths()]);
+    return new Map([...written(listed), ...written(known.paths()), ...candidates]);
   }
 
-  async #settled(candidates: ReadonlySet<string>, known: Known): Promise<Changed> {
-    const looks = await Promise.all([...candidates].map(async (path) => [path, await signatureOf(path)] as const));
-    return looks.filter((look) => this.#hasSettled(...look, known)).sort(([a], [b]) => (a < b ? -1 : 1));
+  async #settled(candidates: ReadonlyMap<string, Touch>, known: Known): Promise<Changed> {
+    const looks = await Promise.all([...candidates].map(async ([path, touch]) => ({ path, touch, signature: await signatureOf(path) })));
+    return looks
+      .filter(({ path, touch, signature }) => this.#hasSettled(path, signature, known, touch))
+      .map(({ path, signature }) => [path, signature] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  #hasSettled(path: string, signature: Signature, known: Known): boolean {
-    const settled = this.#unsettled.has(path) && this.#unsettled.get(path) === signature;
+  /** A file that was moved into place is complete; one that is written there must look the same twice. */
+  #hasSettled(path: string, signature: Signature, known: Known, touch: Touch): boolean {
+    const complete = touch === 'replaced' && signature !== undefined && !isEmptySignature(signature);
+    const settled = complete || (this.#unsettled.has(path) && this.#unsettled.get(path) === signature);
     const judged = known.isJudged(path, signature);
     if (judged || settled) this.#unsettled.delete(path);
     else this.#unsettled.set(path, signature);
@@ -131,7 +147,7 @@ export class FolderView {
 
   #startWatch(): FolderWatch | undefined {
     try {
-      const watch = watchFolder(this.#dir, (path) => this.#ring(path));
+      const watch = watchFolder(this.#dir, (path, touch) => this.#ring(path, touch));
       this.#standing.replace('watch', []);
       return watch;
     } catch (error) {
@@ -149,9 +165,9 @@ export class FolderView {
     this.#standing.replace('folder', [missing(this.#dir, error, this.#everRead)]);
   }
 
-  #ring(path: string | undefined): void {
+  #ring(path?: string, touch: Touch = 'written'): void {
     if (path === undefined) this.#allTouched = true;
-    else this.#touched.add(path);
+    else this.#touched.set(path, touch);
     this.#alarm.abort();
   }
 

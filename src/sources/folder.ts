@@ -25,11 +25,16 @@ export async function signatureOf(path: string): Promise<Signature> {
   }
 }
 
+export const isEmptySignature = (signature: string): boolean => signature.split(' ')[2] === '0';
+
 /** Tells a folder from another one in its place. Throws where there is none. */
 export async function folderIdentity(dir: string): Promise<string> {
   const { dev, ino, birthtimeNs } = await stat(dir, { bigint: true });
   return `${dev} ${ino} ${birthtimeNs}`;
 }
+
+/** What happened to a file last: it came, went or was replaced by a rename; or it was written to where it is. */
+export type Touch = 'replaced' | 'written';
 
 export interface FolderWatch {
   close(): void;
@@ -40,10 +45,10 @@ export interface FolderWatch {
  * them: the kubelet switches a ConfigMap's files all at once by renaming the link `..data`, and the folder's own end carries its
  * own name. Throws where it cannot watch.
  */
-export function watchFolder(dir: string, changed: (path?: string) => void): FolderWatch {
-  const watcher = watch(dir, { persistent: false }, (_event, name) => {
+export function watchFolder(dir: string, changed: (path?: string, touch?: Touch) => void): FolderWatch {
+  const watcher = watch(dir, { persistent: false }, (event, name) => {
     if (name === null || name.startsWith('..') || name === basename(dir)) changed();
-    else if (isManifestName(name)) changed(join(dir, name));
+    else if (isManifestName(name)) changed(join(dir, name), event === 'rename' ? 'replaced' : 'written');
   });
   // The folder's end shows as an error on some systems; the next look at the folder tells what happened
   watcher.on('error', () => changed());

@@ -28,6 +28,8 @@ export class ManifestFiles {
   readonly #states = new Map<string, FileState>();
   /** Files that look as if somebody were in the middle of something, and the rescan at which that was first seen. */
   readonly #doubts = new Map<string, number>();
+  /** Files that were refused, or hold an object that was. */
+  readonly #refused = new Set<string>();
 
   constructor(output: FilesOutput) {
     this.#output = output;
@@ -35,6 +37,11 @@ export class ManifestFiles {
 
   paths(): Iterable<string> {
     return this.#states.keys();
+  }
+
+  /** Nothing was refused: what the files do not name does not exist. */
+  get complete(): boolean {
+    return this.#refused.size === 0;
   }
 
   isJudged(path: string, signature: Signature): boolean {
@@ -48,6 +55,7 @@ export class ManifestFiles {
     if (!sure && this.#isDoubtful(path, rescan)) return;
     this.#states.delete(path);
     this.#doubts.delete(path);
+    this.#refused.delete(path);
     this.#output.claims.replace(path, NO_MANIFEST.objects);
     this.#output.standing.replace(`text ${path}`, []);
     this.#output.standing.replace(`objects ${path}`, []);
@@ -84,9 +92,12 @@ export class ManifestFiles {
     this.#output.claims.replace(path, manifest.objects);
     if (this.#output.standing.replace(`text ${path}`, findings)) this.#output.note(`${path} is fine again`);
     this.#output.standing.replace(`objects ${path}`, manifest.findings);
+    if (manifest.findings.some(({ reason }) => reason === 'invalid_object')) this.#refused.add(path);
+    else this.#refused.delete(path);
   }
 
   #complain(path: string, reason: string, message: string): void {
+    this.#refused.add(path);
     this.#output.standing.replace(`text ${path}`, [{ id: message, reason, message }]);
   }
 

@@ -24,10 +24,20 @@ test('a file that does not parse leaves its last good state in force, and says s
   assert.equal(w.problems.length, 2);
 });
 
-test('a file that never was good holds up nothing', async () => {
+test('a file that never was good holds up nothing but the claim to be complete', async () => {
   const w = await watched({ 'a.yaml': ['hello'], 'b.yaml': [service('b')] });
   assert.deepEqual(w.calls, ['set Service shop/b', 'synced']);
   assert.equal(w.problems.length, 1);
+  w.write('a.yaml', service('a'));
+  await until('the state is complete', () => w.calls.includes('complete'));
+  assert.deepEqual(w.calls.slice(2), ['set Service shop/a', 'complete']);
+});
+
+test('an object that never was good holds up the claim to be complete until it goes', async () => {
+  const w = await watched({ 'a.yaml': [service('a', 70_000)] });
+  assert.deepEqual(w.calls, ['synced']);
+  rmSync(`${w.dir}/a.yaml`);
+  await until('the state is complete', () => w.calls.includes('complete'));
 });
 
 test('an object that is not valid keeps its own last good version only', async () => {
@@ -135,7 +145,7 @@ test('folders, pipes and the like are no manifests whatever their name', async (
   const dir = temporaryFolder();
   mkdirSync(join(dir, 'a.yaml'));
   const w = await watched({ 'b.yaml': [service('b')] }, { dir });
-  assert.deepEqual([w.calls, w.problems], [['set Service shop/b', 'synced'], []]);
+  assert.deepEqual([w.calls, w.problems], [['set Service shop/b', 'synced', 'complete'], []]);
 });
 
 test('a folder that vanishes leaves everything in force, and is read again when it is back', async () => {
@@ -168,7 +178,7 @@ test('a folder that is missing at the start is waited for', async () => {
   writeFileSync(join(`${dir}.new`, 'a.yaml'), textOf([service('a')]));
   renameSync(`${dir}.new`, dir);
   await until('synced', () => w.calls.includes('synced'));
-  assert.deepEqual(w.calls, ['set Service shop/a', 'synced']);
+  assert.deepEqual(w.calls, ['set Service shop/a', 'synced', 'complete']);
 });
 
 test('nothing is delivered after the stop', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { aWhile, portOf, service, slice, temporaryFolder, textOf, until, watched } from './test-folder.ts';
 
-test('everything in the folder is delivered, then synced', async () => {
+test('everything in the folder is delivered, then synced and complete', async () => {
   const yaml = 'kind: Node\napiVersion: v1\nmetadata: {name: n1}\n';
   const list = { kind: 'List', apiVersion: 'v1', items: [service('b'), slice('b')] };
   const w = await watched({
@@ -21,12 +21,13 @@ test('everything in the folder is delivered, then synced', async () => {
     'set EndpointSlice shop/b-1',
     'set Service shop/c',
     'synced',
+    'complete',
   ]);
   assert.deepEqual(w.problems, []);
 });
 
 test('an empty folder is a complete state', async () => {
-  assert.deepEqual((await watched()).calls, ['synced']);
+  assert.deepEqual((await watched()).calls, ['synced', 'complete']);
 });
 
 test('files that come, change and go are followed by events alone', async () => {

@@ -57,6 +57,7 @@ const deliver = (sink: Sink, orphans: Orphans): { set(object: ModelObject): void
 
 async function follow(view: FolderView, files: ManifestFiles, sink: Sink, orphans: Orphans): Promise<void> {
   let synced = false;
+  let complete = false;
   for (let looks = 0; !view.stopped; await view.sleep()) {
     const changed = await view.look(files);
     if (changed === undefined) continue;
@@ -69,6 +70,10 @@ async function follow(view: FolderView, files: ManifestFiles, sink: Sink, orphan
     if (!synced && (view.calm || ++looks > MAX_LOOKS_BEFORE_SYNC)) {
       synced = true;
       sink.synced();
+    }
+    if (synced && !complete && files.complete) {
+      complete = true;
+      sink.complete();
     }
     if (synced) orphans.check();
   }

@@ -67,6 +67,7 @@ export async function watched(
       objects.delete(`${kind} ${key}`);
     },
     synced: () => calls.push('synced'),
+    complete: () => calls.push('complete'),
     problem: ({ reason, message }) => problems.push(`${reason}: ${short(message)}`),
   });
   if (options.sync !== false) await until('synced', () => calls.includes('synced'));

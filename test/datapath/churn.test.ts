@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLab } from '#lab/create-lab.ts';
+import type { Lab } from '#lab/lab.ts';
+import { node, nodeAddress, type PodSpec, parked, service, slice } from './objects.ts';
+
+const CHANGES = 300;
+const PODS: readonly PodSpec[] = [
+  { name: 'p1', node: 'n1' },
+  { name: 'p2', node: 'n2' },
+  { name: 'p3', node: 'n1' },
+  { name: 'p4', node: 'n2' },
+];
+const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+const VIP = { v4: '10.96.0.10', v6: 'fd00:96::10' };
+const NODE_PORT = { tcp: 30080, udp: 30081 };
+
+const WEB = service({
+  name: 'web',
+  clusterIPs: [VIP.v4, VIP.v6],
+  ports: [
+    { name: 'tcp', protocol: 'TCP', port: 80, nodePort: NODE_PORT.tcp },
+    { name: 'udp', protocol: 'UDP', port: 81, nodePort: NODE_PORT.udp },
+  ],
+});
+
+let lab: Lab;
+
+before(async () => {
+  lab = await createLab({
+    name: `churn${process.pid % 10000}`,
+    objects: [node('n1'), node('n2'), ...parked([...PODS, CLIENT]), WEB],
+    serviceCidr: '10.96.0.0/16,fd00:96::/112',
+    agentFlags: ['-v', '2'],
+  });
+});
+
+after(() => lab?.down());
+
+const slices = (pods: readonly PodSpec[]): object[] => [slice({ of: 'web', pods }), slice({ of: 'web', pods, family: 6 })];
+
+/** The pods of change `i`: every combination but none. */
+const chosen = (i: number): readonly PodSpec[] => PODS.filter((_, p) => ((i % 15) + 1) & (1 << p));
+
+test('no connection is lost while the endpoints of a Service change hundreds of times', async () => {
+  const loads = [
+    ['t/p9', { protocol: 'tcp', address: VIP.v4, port: 80 }],
+    ['t/p9', { protocol: 'tcp', address: VIP.v6, port: 80 }],
+    ['t/p9', { protocol: 'udp', address: VIP.v4, port: 81, unconnected: true }],
+    ['outside', { protocol: 'tcp', address: nodeAddress('n1'), port: NODE_PORT.tcp }],
+    ['outside', { protocol: 'tcp', address: nodeAddress('n1', 6), port: NODE_PORT.tcp }],
+    ['outside', { protocol: 'udp', address: nodeAddress('n1'), port: NODE_PORT.udp }],
+  ] as const;
+  lab.writeManifest('web.json', slices(PODS));
+  await sleep(1000);
+  const running = loads.map(([from, target]) => lab.load(from, { target: { ...target, timeoutMs: 5000 }, concurrency: 2 }));
+  for (let i = 0; i < CHANGES; i++) {
+    lab.writeManifest('web.json', slices(chosen(i)));
+    await sleep(10);
+  }
+  const reports = await Promise.all(running.map((load) => load.stop()));
+  for (const [i, report] of reports.entries()) {
+    assert.deepEqual(report.failures, {}, `${JSON.stringify(loads[i])}: ${report.answered} answered`);
+    assert.equal(Object.keys(report.answeredBy).length, PODS.length, `${JSON.stringify(loads[i])} should have met every pod`);
+  }
+  const connections = reports.reduce((sum, report) => sum + report.answered, 0);
+  assert.ok(connections > 2000, `only ${connections} connections`);
+  const passes = lab.agent('n1').log.match(/Wrote tables/g)?.length ?? 0;
+  assert.ok(passes > 100, `only ${passes} changes reached the kernel`);
+});

@@ -1,0 +1,78 @@
+/** Kubernetes objects of small clusters for the datapath's tests: nodes n1, n2 ..., pods `t/pN`, addresses by one plan. */
+
+export interface PodSpec {
+  /** `p1`: its addresses end in this number. */
+  readonly name: string;
+  readonly node: string;
+}
+
+type Family = 4 | 6;
+
+/** Node n1 is 192.0.2.11 and fd00:2::11. */
+export const nodeAddress = (node: string, family: Family = 4): string =>
+  `${family === 4 ? '192.0.2.' : 'fd00:2::'}${10 + Number(node.slice(1))}`;
+
+/** Pod p7 on n2 is 10.244.2.7 and fd00:244:0:2::7. */
+export const podAddress = ({ name, node }: PodSpec, family: Family = 4): string =>
+  `${family === 4 ? `10.244.${node.slice(1)}.` : `fd00:244:0:${node.slice(1)}::`}${name.slice(1)}`;
+
+export const node = (name: string): object => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name },
+  status: { addresses: ([4, 6] as const).map((family) => ({ type: 'InternalIP', address: nodeAddress(name, family) })) },
+});
+
+export interface ServiceSpec {
+  readonly name: string;
+  readonly clusterIPs: readonly string[];
+  /** Names are those of the slices' ports. */
+  readonly ports: readonly { name: string; protocol: 'TCP' | 'UDP'; port: number; nodePort?: number }[];
+  /** Rest of `spec`. */
+  readonly spec?: object;
+  readonly status?: object;
+}
+
+export const service = ({ name, clusterIPs, ports, spec, status }: ServiceSpec): object => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name, namespace: 't' },
+  spec: { type: ports.some((port) => port.nodePort) ? 'NodePort' : 'ClusterIP', clusterIP: clusterIPs[0], clusterIPs, ports, ...spec },
+  status,
+});
+
+/** Every pod listens on these. */
+export const POD_PORTS = [
+  { name: 'tcp', protocol: 'TCP', port: 8080 },
+  { name: 'udp', protocol: 'UDP', port: 8081 },
+] as const;
+
+type Conditions = Readonly<Partial<Record<'ready' | 'serving' | 'terminating', boolean>>>;
+
+export interface SliceSpec {
+  /** Service that it belongs to, and the slice's own name with the family behind it. */
+  readonly of: string;
+  readonly pods: readonly (PodSpec & { readonly conditions?: Conditions })[];
+  readonly family?: Family;
+}
+
+export const slice = ({ of, pods, family = 4 }: SliceSpec): object => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: `${of}-${family}`, namespace: 't', labels: { 'kubernetes.io/service-name': of } },
+  addressType: `IPv${family}`,
+  endpoints: pods.map((pod) => ({
+    addresses: [podAddress(pod, family)],
+    conditions: pod.conditions ?? { ready: true },
+    nodeName: pod.node,
+    targetRef: { kind: 'Pod', namespace: 't', name: pod.name },
+  })),
+  ports: POD_PORTS,
+});
+
+/** A headless Service over every pod, so that the lab builds them whatever the other slices say. */
+export const parked = (pods: readonly PodSpec[]): object[] => [
+  { ...service({ name: 'parked', clusterIPs: ['None'], ports: [{ name: 'tcp', protocol: 'TCP', port: 8080 }] }) },
+  slice({ of: 'parked', pods }),
+  slice({ of: 'parked', pods, family: 6 }),
+];
