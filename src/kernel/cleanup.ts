@@ -2,7 +2,7 @@ import { existsSync, rmdirSync } from 'node:fs';
 import { detachLink, LINK_TCX, pinnedLink } from './bpf-link.ts';
 import { removeFolders } from './datapath.ts';
 import { listLinks } from './links.ts';
-import { isBpffs, unmountBpffs } from './mounts.ts';
+import { isBpffs, unmountEmptyBpffs } from './mounts.ts';
 import { linksFolder, namesIn } from './state-folder.ts';
 import { detachFilter } from './tc-filter.ts';
 
@@ -15,9 +15,7 @@ export function removeState(stateDir: string): string[] {
   if (!isBpffs(stateDir)) return lines;
   lines.push(...removeLinks(stateDir));
   lines.push(...removeFolders(stateDir, () => true).map((folder) => `Removed tables ${folder}`));
-  if (unmountBpffs(stateDir)) lines.push(`Unmounted the bpffs at ${stateDir}`);
-  if (removeIfEmpty(stateDir)) lines.push(`Removed folder ${stateDir}`);
-  return lines;
+  return [...lines, ...removeFolder(stateDir)];
 }
 
 const removeFilters = (): string[] =>
@@ -39,6 +37,14 @@ function removeLinks(stateDir: string): string[] {
   });
   rmdirSync(folder);
   return lines;
+}
+
+/** The folder may be a mount point, a folder on a mount of ours, or one on somebody else's. */
+function removeFolder(stateDir: string): string[] {
+  const isRemoved = removeIfEmpty(stateDir);
+  const place = unmountEmptyBpffs(stateDir);
+  const lines = place === undefined ? [] : [`Unmounted the bpffs at ${place}`];
+  return isRemoved || removeIfEmpty(stateDir) ? [`Removed folder ${stateDir}`, ...lines] : lines;
 }
 
 function removeIfEmpty(dir: string): boolean {

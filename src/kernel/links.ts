@@ -24,7 +24,7 @@ function dumped(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer[] {
 
 /**
  * Follows devices and addresses of this network namespace. `onChange` is called once for all that happened since the last
- * call, and says no more than "list again": so notifications that were lost change nothing. `onError` gets what it throws.
+ * call, and says no more than "list again": so it does not matter if some of a burst were lost. `onError` gets what it throws.
  */
 export function watchLinks({ onChange, onError }: { onChange: () => void; onError: (error: unknown) => void }): { close(): void } {
   const socket = new RtnetlinkSocket(GROUPS);

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
 import { checkedErrno } from './ffi.ts';
 import { libc } from './libc.ts';
 
@@ -8,6 +8,12 @@ const CGROUP2_SUPER_MAGIC = 0x63677270;
 
 /** The first column of /proc/mounts for a file system that weir mounted itself, so that cleanup knows it. */
 const OUR_MOUNT = 'weir';
+
+/** Where a bpffs usually is. The folder is sysfs's own, so nothing can be made in it before. */
+const USUAL_PLACE = '/sys/fs/bpf';
+
+/** What every bpffs has from the beginning. */
+const OWN_FILES: readonly string[] = ['maps.debug', 'progs.debug'];
 
 /** One line of /proc/mounts. */
 export interface Mount {
@@ -46,12 +52,16 @@ const magicOf = (path: string): number | undefined => {
   }
 };
 
-/** Makes `dir` a folder on a bpffs: mounts one there unless it is on one already. */
+/** Makes `dir` a folder on a bpffs: mounts one there, or at /sys/fs/bpf where `dir` is below that, unless it is on one already. */
 export function mountBpffs(dir: string): void {
+  if (isBelowUsualPlace(dir) && !isBpffs(USUAL_PLACE)) mountAt(USUAL_PLACE);
   makeFolder(dir);
-  if (isBpffs(dir)) return;
-  checkedErrno(libc.mount(OUR_MOUNT, dir, 'bpf', 0, 'mode=0700'), `mount a bpffs at ${dir}`);
+  if (!isBpffs(dir)) mountAt(dir);
 }
+
+const mountAt = (dir: string): number => checkedErrno(libc.mount(OUR_MOUNT, dir, 'bpf', 0, 'mode=0700'), `mount a bpffs at ${dir}`);
+
+const isBelowUsualPlace = (dir: string): boolean => dir.startsWith(`${USUAL_PLACE}/`);
 
 function makeFolder(dir: string): void {
   try {
@@ -59,6 +69,14 @@ function makeFolder(dir: string): void {
   } catch (cause) {
     throw new Error(`Cannot make folder ${dir}: it should lie on a bpffs or where one can be mounted`, { cause });
   }
+}
+
+/** Unmounts the bpffs of which `dir` is or was a folder, if `mountBpffs` mounted it and nobody else has pins there; returns where. */
+export function unmountEmptyBpffs(dir: string): string | undefined {
+  const place = isBelowUsualPlace(dir) ? USUAL_PLACE : dir;
+  if (!existsSync(place)) return undefined;
+  const isInUse = readdirSync(place).some((name) => !OWN_FILES.includes(name));
+  return !isInUse && unmountBpffs(place) ? place : undefined;
 }
 
 /** Unmounts the bpffs at `dir` if `mountBpffs` mounted it exactly there; says whether it did. */

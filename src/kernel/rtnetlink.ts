@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { checkedErrno, KernelError } from './ffi.ts';
-import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './libc.ts';
+import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from './libc.ts';
 import {
   dumpRequest,
   type NetlinkMessage,
@@ -14,13 +14,14 @@ import {
 
 const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_NO_ENOBUFS = 5;
 /** The kernel fills at most 32 KiB into one datagram of a dump. */
 const DATAGRAM_BYTES = 64 << 10;
 /** A dump that the kernel calls inconsistent is asked for again. */
 const DUMP_ATTEMPTS = 10;
 const EINTR = 4;
 const EAGAIN = 11;
-const ENOBUFS = 105;
 
 /** A socket to the kernel's routing tables, in the network namespace of the moment, for its life. */
 export class RtnetlinkSocket {
@@ -30,14 +31,21 @@ export class RtnetlinkSocket {
   /** `groups`: RTMGRP_* bits whose notifications it gets. */
   constructor(groups = 0) {
     this.fd = checkedErrno(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), 'open an rtnetlink socket');
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    address.writeUInt32LE(groups, 8);
-    if (libc.bind(this.fd, address, address.length) < 0) {
-      const error = new KernelError('bind an rtnetlink socket', koffi.errno());
+    try {
+      this.#join(groups);
+    } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  #join(groups: number): void {
+    // Lost notifications must be no error: libuv ends a poll at the first one.
+    setIntOption(this.fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1);
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    address.writeUInt32LE(groups, 8);
+    checkedErrno(libc.bind(this.fd, address, address.length), 'bind an rtnetlink socket');
   }
 
   /** Bodies of all messages that answer a dump request. */
@@ -70,13 +78,13 @@ export class RtnetlinkSocket {
     return [...splitMessages(this.#datagram.subarray(0, length))];
   }
 
-  /** Throws away every waiting notification; says whether there was one, or some were lost. */
+  /** Throws away every waiting notification; says whether there was one. */
   drain(): boolean {
     for (let any = false; ; any = true) {
       if (libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0) >= 0) continue;
       const errno = koffi.errno();
       if (errno === EAGAIN) return any;
-      if (errno !== ENOBUFS && errno !== EINTR) throw new KernelError('follow the devices', errno);
+      if (errno !== EINTR) throw new KernelError('follow the devices', errno);
     }
   }
 
