@@ -111,11 +111,15 @@ function finishDemo({ lab, lines, conntrackEntry }: DemoResult, printer: DemoPri
   if (printer && keep) print(`\n${hintsText(lab.topology)}`);
 }
 
-/** Runs work that a first Ctrl-C or SIGTERM asks to clean up and end. */
+/** What asks for the end: Ctrl-C, a service manager, a terminal that is closed. A reader that goes away (`| head`) asks, too. */
+const INTERRUPTIONS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Runs work that a first interruption asks to clean up and end. */
 async function untilInterrupted(lab: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  for (const signal of INTERRUPTIONS) process.on(signal, interrupt);
+  process.stdout.on('error', interrupt);
   try {
     await work(interruption.signal);
   } catch (error) {
@@ -123,7 +127,7 @@ async function untilInterrupted(lab: string, work: (signal: AbortSignal) => Prom
     process.stderr.write('Interrupted: nothing is left of the lab\n');
     process.exitCode = 128 + constants.signals.SIGINT;
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    for (const signal of INTERRUPTIONS) process.off(signal, interrupt);
   }
 }
 
