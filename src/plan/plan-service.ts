@@ -38,7 +38,7 @@ export function unservedPorts(service: Service): readonly string[] {
     .filter((port) => PROTOCOL_NUMBERS[port.protocol] === 0)
     .map(
       (port) =>
-        `Service ${service.namespace}/${service.name}: port ${port.port}/${port.protocol} is not served, SCTP comes with the next release step`,
+        `Service ${service.namespace}/${service.name}: port ${port.port}/${port.protocol} is not served: SCTP is not supported yet`,
     );
 }
 

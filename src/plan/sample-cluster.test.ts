@@ -60,6 +60,6 @@ test('node n1 of a real cluster serves these Service ports, c = in the cluster l
     'default/kubernetes:https 6 10.96.0.1:443 -> 192.0.2.10:6443=c',
   ]);
   assert.deepEqual(services.flatMap(unservedPorts), [
-    'Service shop/signalling: port 2905/SCTP is not served, SCTP comes with the next release step',
+    'Service shop/signalling: port 2905/SCTP is not served: SCTP is not supported yet',
   ]);
 });
