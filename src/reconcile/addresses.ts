@@ -16,6 +16,7 @@ export interface AddressBook {
 
 const FOUND = 'found';
 
+/** A book in which nobody holds anything. */
 export function createAddressBook(): AddressBook {
   const flagsByHolder = new Map<Address, Map<string, number>>();
   const dirty = new Set<Address>();

@@ -147,3 +147,16 @@ test('places that a live frontend uses are not handed out before it is put right
   reconciler.want(plan, plan);
   assert.deepEqual(reconciler.flush().writes, { services: 1, backends: 5, slots: 5, frontends: 1, addresses: 1 });
 });
+
+test('what somebody else changed is put right after another look', () => {
+  const tables = createFakeTables({ faultRate: 0 });
+  const reconciler = agent(tables);
+  reconciler.sweep();
+  const expected = readerOf(tables).meaning();
+  tables.remove('frontends', [{ address: '172.30.9.9' as Address, port: 80, protocol: TCP }]);
+  tables.put('addresses', [{ key: { address: '172.30.9.9' as Address }, value: { flags: ADDRESS_NODE } }]);
+  assert.deepEqual(reconciler.flush().writes, {});
+  reconciler.adopt();
+  assert.deepEqual(reconciler.sweep().writes, { frontends: 1, addresses: 1 });
+  assert.deepEqual(readerOf(tables).meaning(), expected);
+});

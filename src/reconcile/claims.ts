@@ -12,8 +12,10 @@ export interface Claims {
   winner(frontend: FrontendKey): PortPlan | undefined;
 }
 
+/** portIdentity() of a plan. */
 export const identityOf = (plan: PortPlan): string => portIdentity(plan.name, plan.family, plan.protocol);
 
+/** Claims of nobody yet; the cost of a change goes with the plans that change. */
 export function createClaims(): Claims {
   /** Claimants of each frontend, the winner first. */
   const claimants = new Map<string, PortPlan[]>();

@@ -28,6 +28,7 @@ export interface Desired {
   touchAll(): void;
 }
 
+/** Nothing wanted yet. */
 export function createDesired(): Desired {
   const plans = new Map<string, PortPlan>();
   const targets = new Map<string, PortPlan>();

@@ -27,6 +27,7 @@ export class Crash extends Error {}
 
 const BPF_MAP_TYPE_ARRAY = 2;
 
+/** Empty tables. */
 export function createFakeTables(options: FakeOptions = {}): FakeTables {
   const held = new Map<TableName, Map<string, Uint8Array>>();
   const random = xorshift(options.seed ?? 1);

@@ -48,7 +48,7 @@ function placeBackends(state: State, port: PortState, plan: PortPlan): Layout['b
   const known = new Map(port.backends.map((backend) => [endpointText(backend), backend]));
   const backends: { placed: PlacedBackend; flags: number }[] = [];
   for (const { address, port: number, flags } of plan.backends) {
-    let placed = known.get(endpointText({ address, port: number }));
+    let placed = known.size === 0 ? undefined : known.get(endpointText({ address, port: number }));
     if (placed === undefined) {
       const id = state.spaces.backends.take(1);
       if (id === undefined) continue;

@@ -135,11 +135,13 @@ function retryDelay(state: State, retries: Retries, now: number): number | undef
 }
 
 function problemsOf(holder: string, retries: Retries, conflicts: PassContext['conflicts']): Problem[] {
+  const failure = retries.failures().get(holder);
+  const lost = conflicts.get(holder) ?? [];
+  if (failure === undefined && lost.length === 0) return [];
   const [, name, family] = /^(.*) (\d+) \d+$/.exec(holder) ?? [];
   const port = holder === NODE ? undefined : (name ?? holder);
   const subject = port === undefined ? "the node's tables" : `Service "${port}"${family === undefined ? '' : ` over IPv${family}`}`;
-  const failure = retries.failures().get(holder);
-  const problems: Problem[] = (conflicts.get(holder) ?? []).map((message) => ({ port, code: 'conflict', message }));
+  const problems: Problem[] = lost.map((message) => ({ port, code: 'conflict', message }));
   if (failure !== undefined) problems.push({ port, code: failure.code, message: `Cannot program ${subject}: ${failure.message}` });
   return problems;
 }

@@ -24,6 +24,7 @@ const BOTH = [
   ['outsideSource', FRONTEND_OUTSIDE_SOURCE_USES_LOCAL],
 ] as const;
 
+/** A reader of the tables as they are at this moment. */
 export function readerOf(tables: Tables): Reader {
   const slots = new Map(tables.dump('slots').map(({ key, value }) => [key.value, value.backend]));
   const backends = new Map(tables.dump('backends').map(({ key, value }) => [key.value, value]));

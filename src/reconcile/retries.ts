@@ -21,6 +21,7 @@ export interface Retries {
 const FIRST_MS = 200;
 const LAST_MS = 30_000;
 
+/** Nobody has failed yet. Pauses double from 200 ms to 30 s. */
 export function createRetries(): Retries {
   const failures = new Map<string, WriteFailure>();
   const attempts = new Map<string, { readonly count: number; readonly dueAt: number }>();

@@ -24,6 +24,7 @@ export function samplePlan(name: string, fields: Partial<PortPlan> = {}): PortPl
   };
 }
 
+/** A frontend on port 80 that the cluster list answers. */
 export const sampleFrontend = (address: string, fields: Partial<PlannedFrontend> = {}): PlannedFrontend => ({
   address: address as Address,
   port: 80,
@@ -33,6 +34,7 @@ export const sampleFrontend = (address: string, fields: Partial<PlannedFrontend>
   ...fields,
 });
 
+/** A backend on port 8080 of the cluster list. */
 export const sampleBackend = (address: string, flags: number = BACKEND_CLUSTER_LIST, port = 8080): PlannedBackend => ({
   address: address as Address,
   port,

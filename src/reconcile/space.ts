@@ -73,8 +73,10 @@ export function coalesce(runs: readonly Run[]): FreeRun[] {
   return joined;
 }
 
+/** Order of runs. */
 export const byFirst = (a: Run, b: Run): number => a.first - b.first;
 
+/** The number after the last. */
 export const endOf = (run: Run): number => run.first + run.count;
 
 /** The part of a run that lies inside `bounds`; count 0 when there is none. */

@@ -63,10 +63,13 @@ export interface NodeTables {
 /** One Service port in one family and one protocol: what a service id stands for. */
 export const portIdentity = (name: string, family: number, protocol: number): string => `${name} ${family} ${protocol}`;
 
+/** Text of a frontend's key, for maps. */
 export const frontendText = (key: FrontendKey): string => `${key.address} ${key.port} ${key.protocol}`;
 
+/** Text of a prefix in a longest-prefix table, for maps. */
 export const rangeText = (key: { readonly prefixBits: number; readonly address: Address }): string => `${key.address}/${key.prefixBits}`;
 
+/** A service id that the kernel knows nothing of yet. */
 export const newPort = (identity: string, service: number): PortState => ({
   identity,
   service,

@@ -72,6 +72,7 @@ export function withdrawals(port: PortState, keep: readonly FrontendKey[]): Step
   return [...port.frontends].filter(([text]) => !kept.has(text)).map(([, entry]) => ({ kind: 'withdraw', port, element: entry.key }));
 }
 
+/** Keys of some of a plan's frontends. */
 export const frontendKeys = (plan: PortPlan, frontends: readonly PlannedFrontend[]): FrontendKey[] =>
   frontends.map(({ address, port }) => ({ address, port, protocol: plan.protocol }));
 

@@ -3,6 +3,7 @@ import type { TableEntry, TableKey, TableName } from '#abi/generated.ts';
 /** Why the kernel refused. `full`: the table's limit is reached; `missing`: no such key; `transient`: worth another try. */
 export type TableErrorCode = 'full' | 'missing' | 'transient' | 'fatal';
 
+/** A write that failed, see Tables. */
 export class TableError extends Error {
   readonly code: TableErrorCode;
   readonly table: TableName;
