@@ -17,6 +17,7 @@ export interface LinkDescription {
   readonly target: bigint;
 }
 
+/** Reads the description of the link behind a descriptor. */
 export function describeLink(fd: number): LinkDescription {
   const bytes = objectInfo(fd, new CStruct(32), 'a link');
   const type = bytes.readUInt32LE(0);

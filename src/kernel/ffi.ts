@@ -21,6 +21,7 @@ export class KernelError extends Error {
   }
 }
 
+/** Name of a positive errno: `ENODEV`. */
 export const errnoName = (errno: number): string => (errno === ENOTSUPP ? 'ENOTSUPP' : getSystemErrorName(-errno));
 
 /** Text of a positive errno, with its name: `no such device (ENODEV)`. */

@@ -19,10 +19,13 @@ export interface Trouble {
   readonly remedy: string;
 }
 
+/** A thing that is as it should be. */
 export const fine = (name: string, detail: string): Finding => ({ name, status: 'fine', detail, consequence: '', remedy: '' });
 
+/** A thing without which something works less well, or may. */
 export const degraded = (name: string, detail: string, trouble: Trouble): Finding => ({ name, status: 'degraded', detail, ...trouble });
 
+/** A thing without which something does not work. */
 export const missing = (name: string, detail: string, trouble: Trouble): Finding => ({ name, status: 'missing', detail, ...trouble });
 
 /** Runs a probe; one that fails is a finding too. */

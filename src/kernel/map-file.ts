@@ -39,6 +39,7 @@ export interface Chunk {
   readonly stride: number;
 }
 
+/** Reads the description of the map behind a descriptor. */
 export function readMapShape(fd: number, name: string): MapShape {
   const bytes = objectInfo(fd, new CStruct(24), `map "${name}"`);
   const at = (offset: number) => bytes.readUInt32LE(offset);

@@ -16,6 +16,7 @@ export type ModuleName = keyof typeof MODULES;
 
 const names = Object.keys(MODULES) as ModuleName[];
 
+/** Whether sysfs shows a module; one that is built in need not be there. */
 export const isModuleLoaded = (name: string): boolean => existsSync(`/sys/module/${name}`);
 
 /** Those of the modules that are neither loaded nor built in. */

@@ -40,8 +40,10 @@ const currentMounts = (): Mount[] => parseMounts(readFileSync('/proc/self/mounts
 export const findCgroupRoot = (mounts: readonly Mount[] = currentMounts()): string | undefined =>
   mounts.find((mount) => mount.type === 'cgroup2')?.target;
 
+/** Whether a folder lies in the cgroup v2 hierarchy. */
 export const isCgroup2 = (dir: string): boolean => magicOf(dir) === CGROUP2_SUPER_MAGIC;
 
+/** Whether a folder lies on a bpffs; one that does not exist does not. */
 export const isBpffs = (dir: string): boolean => magicOf(dir) === BPF_FS_MAGIC;
 
 const magicOf = (path: string): number | undefined => {

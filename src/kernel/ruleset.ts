@@ -34,6 +34,7 @@ export function removeRuleset(): boolean {
   return true;
 }
 
+/** Whether table `inet weir` is in this network namespace. */
 export function hasRuleset(): boolean {
   try {
     runNft('list table inet weir');

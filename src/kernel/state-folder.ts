@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 
-/** `<stateDir>/links` holds pinned links, every other folder beside it pinned maps, see `folderName`. */
+/** Beside it lie folders with pinned maps, see `folderName`. */
 const LINKS = 'links';
 
+/** Folder of a state folder's pinned links. */
 export const linksFolder = (stateDir: string): string => `${stateDir}/${LINKS}`;
 
 /** Names of the folders with maps, sorted; none where the state folder is missing. */

@@ -7,7 +7,8 @@ import { listLinks } from './links.ts';
 import { findCgroupRoot, isBpffs } from './mounts.ts';
 import { inNetns } from './netns.ts';
 
-const objectsDir = new URL('../../dist/bpf', import.meta.url).pathname;
+/** The compiled datapath. */
+export const objectsDir = new URL('../../dist/bpf', import.meta.url).pathname;
 
 /** Why kernel tests cannot run here; undefined where they can. */
 export const whyNoKernel = (): string | undefined => (process.geteuid?.() === 0 ? undefined : 'needs root');
