@@ -37,43 +37,59 @@ struct fragment_header {
 	__be32 identification;
 };
 
-static always_inline bool load(struct __sk_buff *skb, __u32 offset, void *into, __u32 size)
+/** `size` bytes of the packet, in place or in `copy`; NULL if it is shorter. */
+static always_inline const void *header_at(struct __sk_buff *skb, __u32 offset, void *copy, __u32 size)
 {
-	return bpf_skb_load_bytes(skb, offset, into, size) == 0;
+	void *in_place = (void *)(long)skb->data + offset;
+
+	if (in_place + size <= (void *)(long)skb->data_end)
+		return in_place;
+	return bpf_skb_load_bytes(skb, offset, copy, size) == 0 ? copy : NULL;
 }
 
-/** Ports of a UDP datagram, or of a TCP SYN without ACK: no other segment starts a connection. */
+/** Ports of a TCP SYN without ACK: no other segment starts a connection. */
+static always_inline bool parse_tcp(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+{
+	struct tcphdr copy;
+	const struct tcphdr *tcp = header_at(skb, offset, &copy, sizeof(copy));
+
+	if (!tcp || !tcp->syn || tcp->ack || tcp->rst || tcp->fin)
+		return false;
+	packet->source_port = tcp->source;
+	packet->destination_port = tcp->dest;
+	return true;
+}
+
+static always_inline bool parse_udp(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+{
+	struct udphdr copy;
+	const struct udphdr *udp = header_at(skb, offset, &copy, sizeof(copy));
+
+	if (!udp)
+		return false;
+	packet->source_port = udp->source;
+	packet->destination_port = udp->dest;
+	return true;
+}
+
 static always_inline bool parse_ports(struct __sk_buff *skb, __u32 offset, struct packet *packet)
 {
-	struct udphdr udp;
-	struct tcphdr tcp;
-
-	if (packet->protocol == IPPROTO_TCP) {
-		if (!load(skb, offset, &tcp, sizeof(tcp)) || !tcp.syn || tcp.ack || tcp.rst || tcp.fin)
-			return false;
-		packet->source_port = tcp.source;
-		packet->destination_port = tcp.dest;
-		return true;
-	}
-	if (packet->protocol != IPPROTO_UDP || !load(skb, offset, &udp, sizeof(udp)))
-		return false;
-	packet->source_port = udp.source;
-	packet->destination_port = udp.dest;
-	return true;
+	if (packet->protocol == IPPROTO_TCP)
+		return parse_tcp(skb, offset, packet);
+	return packet->protocol == IPPROTO_UDP && parse_udp(skb, offset, packet);
 }
 
 static always_inline bool parse_v4(struct __sk_buff *skb, __u32 offset, struct packet *packet)
 {
-	struct iphdr ip;
+	struct iphdr copy;
+	const struct iphdr *ip = header_at(skb, offset, &copy, sizeof(copy));
 
-	if (!load(skb, offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (!ip || ip->version != 4 || ip->ihl < 5 || (ip->frag_off & IPV4_FRAGMENT_OFFSET))
 		return false;
-	if (ip.frag_off & IPV4_FRAGMENT_OFFSET)
-		return false;
-	packet->source = address_from_v4(ip.saddr);
-	packet->destination = address_from_v4(ip.daddr);
-	packet->protocol = ip.protocol;
-	return parse_ports(skb, offset + ip.ihl * 4, packet);
+	packet->source = address_from_v4(ip->saddr);
+	packet->destination = address_from_v4(ip->daddr);
+	packet->protocol = ip->protocol;
+	return parse_ports(skb, offset + ip->ihl * 4, packet);
 }
 
 /** Steps over one extension header; false where no upper header can follow, or it is not for us to read. */
@@ -86,13 +102,14 @@ static always_inline bool skip_extension(struct __sk_buff *skb, __u32 *offset, _
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
-		if (!load(skb, *offset, &option, sizeof(option)))
+		if (bpf_skb_load_bytes(skb, *offset, &option, sizeof(option)) != 0)
 			return false;
 		*offset += (option.hdrlen + 1) * 8;
 		*next = option.nexthdr;
 		return true;
 	case IPPROTO_FRAGMENT:
-		if (!load(skb, *offset, &fragment, sizeof(fragment)) || (fragment.offset & IPV6_FRAGMENT_OFFSET))
+		if (bpf_skb_load_bytes(skb, *offset, &fragment, sizeof(fragment)) != 0 ||
+		    (fragment.offset & IPV6_FRAGMENT_OFFSET))
 			return false;
 		*offset += sizeof(fragment);
 		*next = fragment.next;
@@ -104,14 +121,15 @@ static always_inline bool skip_extension(struct __sk_buff *skb, __u32 *offset, _
 
 static always_inline bool parse_v6(struct __sk_buff *skb, __u32 offset, struct packet *packet)
 {
-	struct ipv6hdr ip;
+	struct ipv6hdr copy;
+	const struct ipv6hdr *ip = header_at(skb, offset, &copy, sizeof(copy));
 
-	if (!load(skb, offset, &ip, sizeof(ip)) || ip.version != 6)
+	if (!ip || ip->version != 6)
 		return false;
-	packet->source = address_from_v6(ip.saddr.in6_u.u6_addr32);
-	packet->destination = address_from_v6(ip.daddr.in6_u.u6_addr32);
-	packet->protocol = ip.nexthdr;
-	offset += sizeof(ip);
+	packet->source = address_from_v6(ip->saddr.in6_u.u6_addr32);
+	packet->destination = address_from_v6(ip->daddr.in6_u.u6_addr32);
+	packet->protocol = ip->nexthdr;
+	offset += sizeof(*ip);
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
 		if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
 			break;
