@@ -2,7 +2,7 @@ import { FdWatcher } from './fd-watcher.ts';
 import { decodeLink, decodeLinkAddress, type Link, type LinkAddress, RTM_GETADDR, RTM_GETLINK } from './netlink-messages.ts';
 import { RtnetlinkSocket } from './rtnetlink.ts';
 
-export type { AddressScope, Link, LinkAddress } from './netlink-messages.ts';
+export type { Link, LinkAddress } from './netlink-messages.ts';
 
 /** RTMGRP_* of <linux/rtnetlink.h>: links, IPv4 addresses, IPv6 addresses. */
 const GROUPS = 0x1 | 0x10 | 0x100;

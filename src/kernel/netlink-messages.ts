@@ -5,9 +5,7 @@ import { AF_INET, AF_INET6 } from './socket-address.ts';
 /** <linux/netlink.h>, <linux/rtnetlink.h>. */
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
-export const RTM_NEWLINK = 16;
 export const RTM_GETLINK = 18;
-export const RTM_NEWADDR = 20;
 export const RTM_GETADDR = 22;
 export const NLM_F_DUMP_INTR = 0x10;
 const NLM_F_REQUEST = 0x1;
