@@ -1,19 +1,40 @@
 import { Command } from 'commander';
 import { lockNode } from '#agent/lock.ts';
-import { DEFAULT_STATE_DIR } from '#config/flags.ts';
+import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR } from '#config/flags.ts';
+import { readSettings } from '#config/read-settings.ts';
 import { removeState } from '#kernel/cleanup.ts';
-import { removeRuleset } from '#kernel/ruleset.ts';
+import { countConntrackEntries } from '#kernel/conntrack.ts';
+import { hasRuleset, keepTranslation, removeRuleset } from '#kernel/ruleset.ts';
 
-/** `weir cleanup`: this network namespace and one state folder are as if weir had never run; open connections go on untranslated. */
+/** `weir cleanup`: this network namespace and one state folder are as if weir had never run, but for what open connections need. */
 export function cleanupCommand(): Command {
   return new Command('cleanup')
     .description('remove everything that weir left in the kernel: programs, tables, pins, table inet weir')
     .option('--state-dir <dir>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
-    .addHelpText('after', '\nConntrack entries and open sockets are not touched. A running agent must be stopped first.')
-    .action(async ({ stateDir }: { stateDir: string }) => {
+    .option('--conntrack-mark <bit>', 'bit of ct->mark that the agent was given', `0x${DEFAULT_CONNTRACK_MARK.toString(16)}`)
+    .addHelpText(
+      'after',
+      `
+Open connections go on. Those that packets translated need the NAT chains of table inet weir: while some live, these chains stay and
+it is said; run it again later. Conntrack entries and sockets are not touched. A running agent must be stopped first.`,
+    )
+    .action(async ({ stateDir, conntrackMark }: { stateDir: string; conntrackMark: string }, command: Command) => {
+      const read = readSettings(new Map([['conntrack-mark', { text: conntrackMark, from: '--conntrack-mark' }]]));
+      const mark = read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK);
+      for (const error of read.errors) command.error(`weir cleanup: ${error}`, { exitCode: 2 });
       await lockNode();
-      const removed = removeState(stateDir);
-      if (removeRuleset()) removed.push('Removed table inet weir');
-      process.stdout.write(removed.length > 0 ? `${removed.join('\n')}\n` : 'Nothing of weir was here\n');
+      const lines = [...removeState(stateDir), ...removeOrKeepRuleset(mark)];
+      process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
     });
+}
+
+function removeOrKeepRuleset(conntrackMark: number): string[] {
+  if (!hasRuleset()) return [];
+  const flows = countConntrackEntries(conntrackMark);
+  if (flows === 0) {
+    removeRuleset();
+    return ['Removed table inet weir'];
+  }
+  keepTranslation();
+  return [`Kept the NAT chains of table inet weir for ${flows} conntrack entries: run "weir cleanup" again when they have ended`];
 }

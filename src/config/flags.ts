@@ -1,6 +1,9 @@
 /** bpffs folder for pins where nothing else is said. */
 export const DEFAULT_STATE_DIR = '/sys/fs/bpf/weir';
 
+/** Bit of ct->mark where nothing else is said. */
+export const DEFAULT_CONNTRACK_MARK = 0x2000;
+
 /** One flag of `weir run`, as commander takes it. `parse-config.ts` gives each its meaning. */
 export interface Flag {
   /** For example `--cluster-cidr <ranges>`. */

@@ -1,7 +1,7 @@
 import { TABLES } from '#abi/generated.ts';
 import { failure, type Result, success } from '#lib/result.ts';
 import type { Config, LocalDetector, NodePortAddresses } from './config.ts';
-import { DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
+import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 
 /** A Config, and what an operator should know about how it came to be. */
@@ -28,7 +28,7 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
     localhostNodePorts: read.flag('iptables-localhost-nodeports', true),
     mapSizes: mapSizes(read),
     packetMark: read.mark('packet-mark', 0x2000),
-    conntrackMark: read.mark('conntrack-mark', 0x2000),
+    conntrackMark: read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK),
     verbosity: read.number('v', 0),
   };
   return read.errors.length > 0 ? failure(...read.errors) : success({ config: Object.freeze(config), warnings });

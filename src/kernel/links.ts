@@ -1,6 +1,6 @@
 import { FdWatcher } from './fd-watcher.ts';
-import { decodeLink, decodeLinkAddress, type Link, type LinkAddress, RTM_GETADDR, RTM_GETLINK } from './netlink-messages.ts';
-import { RtnetlinkSocket } from './rtnetlink.ts';
+import { decodeLink, decodeLinkAddress, dumpRequest, type Link, type LinkAddress, RTM_GETADDR, RTM_GETLINK } from './netlink-messages.ts';
+import { NETLINK_ROUTE, NetlinkSocket } from './netlink-socket.ts';
 
 export type { Link, LinkAddress } from './netlink-messages.ts';
 
@@ -14,9 +14,9 @@ export const listLinks = (): Link[] => dumped(RTM_GETLINK).map(decodeLink);
 export const listAddresses = (): LinkAddress[] => dumped(RTM_GETADDR).flatMap((body) => decodeLinkAddress(body) ?? []);
 
 function dumped(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer[] {
-  const socket = new RtnetlinkSocket();
+  const socket = new NetlinkSocket(NETLINK_ROUTE, 'devices');
   try {
-    return socket.dump(type);
+    return socket.dump(dumpRequest(type));
   } finally {
     socket.close();
   }
@@ -27,7 +27,7 @@ function dumped(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer[] {
  * call, and says no more than "list again": so it does not matter if some of a burst were lost. `onError` gets what it throws.
  */
 export function watchLinks({ onChange, onError }: { onChange: () => void; onError: (error: unknown) => void }): { close(): void } {
-  const socket = new RtnetlinkSocket(GROUPS);
+  const socket = new NetlinkSocket(NETLINK_ROUTE, 'devices', GROUPS);
   const watcher = new FdWatcher(
     socket.fd,
     () => {

@@ -27,6 +27,13 @@ export function replaceServiceCIDRs(serviceCIDRs: readonly Prefix[]): void {
   runNft(commands.join('\n'));
 }
 
+/** Reduces table `inet weir` to what translates flows that live already: their packets and replies go on. */
+export function keepTranslation(): void {
+  runNft(
+    `add table inet weir\ndelete table inet weir\ntable inet weir {\n  comment "weir: kept for flows that it translated"${NAT_CHAINS}\n}\n`,
+  );
+}
+
 /** Removes table `inet weir` from this network namespace. Says whether it was there. */
 export function removeRuleset(): boolean {
   if (!hasRuleset()) return false;
@@ -66,6 +73,15 @@ const dropUnowned = `
     ct state new ip daddr @service_cidrs4 counter drop comment "no Service owns this address"
     ct state new ip6 daddr @service_cidrs6 counter drop comment "no Service owns this address"`;
 
+const NAT_CHAINS = `
+  chain nat_prerouting {
+    type nat hook prerouting priority -100; policy accept
+    ct state new counter comment "turns connection tracking on, decides nothing"
+  }
+  chain nat_input { type nat hook input priority 100; policy accept; }
+  chain nat_output { type nat hook output priority -100; policy accept; }
+  chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }`;
+
 /**
  * The kernel tracks and translates flows of the programs only where nat chains exist and something refers to conntrack: so the
  * nat chains, and in one of them a rule that looks at the state and decides nothing (nat chains see a flow's first packet only).
@@ -77,14 +93,7 @@ export function rulesetText({ rejectMark, serviceCIDRs }: RulesetOptions): strin
   return `table inet weir {
   comment "weir: what its packet programs need of netfilter"
   ${cidrSet(4, serviceCIDRs)}
-  ${cidrSet(6, serviceCIDRs)}
-  chain nat_prerouting {
-    type nat hook prerouting priority -100; policy accept
-    ct state new counter comment "turns connection tracking on, decides nothing"
-  }
-  chain nat_input { type nat hook input priority 100; policy accept; }
-  chain nat_output { type nat hook output priority -100; policy accept; }
-  chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }
+  ${cidrSet(6, serviceCIDRs)}${NAT_CHAINS}
   chain refuse {
     type filter hook prerouting priority -150; policy accept
     meta mark & ${mark} != ${mark} accept comment "not marked for refusal"

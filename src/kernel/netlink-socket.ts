@@ -1,19 +1,12 @@
 import koffi from 'koffi';
 import { checkedErrno, KernelError } from './ffi.ts';
 import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from './libc.ts';
-import {
-  dumpRequest,
-  type NetlinkMessage,
-  NLM_F_DUMP_INTR,
-  NLMSG_DONE,
-  NLMSG_ERROR,
-  type RTM_GETADDR,
-  type RTM_GETLINK,
-  splitMessages,
-} from './netlink-messages.ts';
+import { type NetlinkMessage, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
 
 const AF_NETLINK = 16;
-const NETLINK_ROUTE = 0;
+/** Protocols of <linux/netlink.h>. */
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 const SOL_NETLINK = 270;
 const NETLINK_NO_ENOBUFS = 5;
 /** The kernel fills at most 32 KiB into one datagram of a dump. */
@@ -23,14 +16,19 @@ const DUMP_ATTEMPTS = 10;
 const EINTR = 4;
 const EAGAIN = 11;
 
-/** A socket to the kernel's routing tables, in the network namespace of the moment, for its life. */
-export class RtnetlinkSocket {
+/** A netlink socket, in the network namespace of the moment, for its life. */
+export class NetlinkSocket {
   readonly fd: number;
+  readonly #subject: string;
   readonly #datagram = Buffer.alloc(DATAGRAM_BYTES);
 
-  /** `groups`: RTMGRP_* bits whose notifications it gets. */
-  constructor(groups = 0) {
-    this.fd = checkedErrno(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), 'open an rtnetlink socket');
+  /** `subject`: what it lists or follows, for messages. `groups`: RTMGRP_* bits whose notifications it gets. */
+  constructor(protocol: number, subject: string, groups = 0) {
+    this.#subject = subject;
+    this.fd = checkedErrno(
+      libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol),
+      `open a netlink socket for ${subject}`,
+    );
     try {
       this.#join(groups);
     } catch (error) {
@@ -45,36 +43,35 @@ export class RtnetlinkSocket {
     const address = Buffer.alloc(12);
     address.writeUInt16LE(AF_NETLINK, 0);
     address.writeUInt32LE(groups, 8);
-    checkedErrno(libc.bind(this.fd, address, address.length), 'bind an rtnetlink socket');
+    checkedErrno(libc.bind(this.fd, address, address.length), `bind a netlink socket for ${this.#subject}`);
   }
 
   /** Bodies of all messages that answer a dump request. */
-  dump(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer[] {
+  dump(request: Buffer): Buffer[] {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-      const bodies = this.#dumpOnce(type);
-      if (bodies !== undefined) return bodies;
+      const bodies: Buffer[] = [];
+      if (this.walk(request, (body) => bodies.push(Buffer.from(body)))) return bodies;
     }
-    throw new Error(`Cannot list the devices: they changed during each of ${DUMP_ATTEMPTS} attempts`);
+    throw new Error(`Cannot list ${this.#subject}: they changed during each of ${DUMP_ATTEMPTS} attempts`);
   }
 
-  #dumpOnce(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer[] | undefined {
-    const request = dumpRequest(type);
-    checkedErrno(libc.send(this.fd, request, request.length, 0), 'ask for the devices');
-    const bodies: Buffer[] = [];
+  /** Hands over each body, valid only for the call. False: there were changes meanwhile, some may be missing or twice. */
+  walk(request: Buffer, each: (body: Buffer) => void): boolean {
+    checkedErrno(libc.send(this.fd, request, request.length, 0), `ask for ${this.#subject}`);
     let isConsistent = true;
     while (true) {
       for (const message of this.#receiveAnswer()) {
         isConsistent &&= (message.flags & NLM_F_DUMP_INTR) === 0;
-        if (message.type === NLMSG_DONE) return isConsistent ? bodies : undefined;
-        if (message.type === NLMSG_ERROR) throw new KernelError('list the devices', -message.body.readInt32LE(0));
-        bodies.push(Buffer.from(message.body));
+        if (message.type === NLMSG_DONE) return isConsistent;
+        if (message.type === NLMSG_ERROR) throw new KernelError(`list ${this.#subject}`, -message.body.readInt32LE(0));
+        each(message.body);
       }
     }
   }
 
   /** The kernel answers a dump before send() and each recv() return, so there is nothing to wait for. */
   #receiveAnswer(): NetlinkMessage[] {
-    const length = checkedErrno(libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0), 'receive the devices');
+    const length = checkedErrno(libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0), `receive ${this.#subject}`);
     return [...splitMessages(this.#datagram.subarray(0, length))];
   }
 
@@ -84,7 +81,7 @@ export class RtnetlinkSocket {
       if (libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0) >= 0) continue;
       const errno = koffi.errno();
       if (errno === EAGAIN) return any;
-      if (errno !== EINTR) throw new KernelError('follow the devices', errno);
+      if (errno !== EINTR) throw new KernelError(`follow ${this.#subject}`, errno);
     }
   }
 
