@@ -82,7 +82,7 @@ static void print_flows(void)
 	PRINT(socket_state,
 	      .flows = {flow("10.96.0.11", "10.244.0.1", 2), flow("fd00::11", "fd00:244::1", 3),
 			flow("10.96.0.13", "10.244.0.3", 4), flow("10.96.0.14", "10.244.0.4", 5)},
-	      .next = 2);
+	      .moved = 2);
 	PRINT(socket_flow_key, .socket = 0x1122334455667788ull, .address = ip("fd00:10:96::b"), .port = htons(53),
 	      .direction = FLOW_FROM_BACKEND);
 	PRINT(counter, .count = 0x8000000000000001ull);

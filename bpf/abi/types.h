@@ -255,10 +255,10 @@ struct socket_flow {
 
 /** Value of `socket_state`, kept in the socket itself. */
 struct socket_state {
-	/** The destinations that this socket used last. */
+	/** The destinations that this socket used last, the last one first. */
 	struct socket_flow flows[4];
-	/** Number of destinations so far; the next new one takes the place of this number modulo 4. */
-	__u32 next;
+	/** 1: older ones are in `socket_flows`. */
+	__u32 moved;
 };
 
 /** Which way an entry of `socket_flows` is looked up. */

@@ -46,6 +46,7 @@ static always_inline bool keep_backend(struct bpf_sock_addr *ctx, __u32 service,
 	if (!backend || backend->port != old.backend_port || !address_equal(&backend->address, &old.backend_address))
 		return false;
 	*flow = old;
+	remember_flow(ctx, flow);
 	return true;
 }
 

@@ -34,7 +34,7 @@ static always_inline bool flow_matches(const struct socket_flow *flow, enum flow
 	return flow->backend_port == port && address_equal(&flow->backend_address, address);
 }
 
-/** The flow of this socket to a Service address, or from a backend: the youngest, if two fit. */
+/** The flow of this socket to a Service address, or from a backend: the one used last, if two fit. */
 static always_inline bool find_flow(struct bpf_sock_addr *ctx, enum flow_direction direction,
 				    const struct address *address, __be16 port, struct socket_flow *into)
 {
@@ -44,14 +44,13 @@ static always_inline bool find_flow(struct bpf_sock_addr *ctx, enum flow_directi
 
 	if (!state)
 		return false;
-	for (__u32 age = 1; age <= PLACES; age++) {
-		flow = &state->flows[(state->next - age) % PLACES];
-		if (flow_matches(flow, direction, address, port)) {
-			*into = *flow;
+	for (__u32 i = 0; i < PLACES; i++) {
+		if (flow_matches(&state->flows[i], direction, address, port)) {
+			*into = state->flows[i];
 			return true;
 		}
 	}
-	if (state->next <= PLACES)
+	if (!state->moved)
 		return false;
 	key = flow_key(ctx, direction, address, port);
 	flow = bpf_map_lookup_elem(&socket_flows, &key);
@@ -70,30 +69,36 @@ static always_inline void move_to_table(struct bpf_sock_addr *ctx, const struct 
 	bpf_map_update_elem(&socket_flows, &key, flow, BPF_ANY);
 }
 
-/** Place of the flow to the same Service address, else the oldest one. */
-static always_inline struct socket_flow *place_for(struct bpf_sock_addr *ctx, struct socket_state *state,
-						   const struct socket_flow *flow)
+/** Frees the first place, for a flow to this Service address: its old place is closed up, or the oldest flow moves out. */
+static always_inline void make_room(struct bpf_sock_addr *ctx, struct socket_state *state,
+				    const struct socket_flow *flow)
 {
-	struct socket_flow *place;
+	__u32 old = 0;
 
-	for (__u32 i = 0; i < PLACES; i++) {
-		place = &state->flows[i];
-		if (flow_matches(place, FLOW_TO_SERVICE, &flow->service_address, flow->service_port))
-			return place;
+	while (old < PLACES &&
+	       !flow_matches(&state->flows[old], FLOW_TO_SERVICE, &flow->service_address, flow->service_port))
+		old++;
+	if (old == PLACES && state->flows[PLACES - 1].backend_port) {
+		move_to_table(ctx, &state->flows[PLACES - 1]);
+		state->moved = 1;
 	}
-	place = &state->flows[state->next++ % PLACES];
-	if (place->backend_port)
-		move_to_table(ctx, place);
-	return place;
+	for (__u32 i = PLACES - 1; i > 0; i--)
+		if (i <= old)
+			state->flows[i] = state->flows[i - 1];
 }
 
-/** Without memory for it the flow works all the same, but shows the backend's address. */
+/**
+ * The order is that of use, because two Services may lead to one backend: its reply belongs to the one asked last. Without
+ * memory for it the flow works all the same, but shows the backend's address.
+ */
 static always_inline void remember_flow(struct bpf_sock_addr *ctx, const struct socket_flow *flow)
 {
 	struct socket_state *state = bpf_sk_storage_get(&socket_state, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (state)
-		*place_for(ctx, state, flow) = *flow;
+	if (!state)
+		return;
+	make_room(ctx, state, flow);
+	state->flows[0] = *flow;
 }
 
 /** A socket that connects anew has no older flows; what is in the table is not asked until the places are full again. */

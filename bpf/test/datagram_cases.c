@@ -145,6 +145,27 @@ static void remembers_many(const struct tables *tables)
 	end_case();
 }
 
+static void tells_twins_apart(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+	/* Both lead to 10.0.1.10:5353. */
+	const struct {
+		const char *address;
+		int port;
+	} asked[] = {{"172.30.0.9", 53}, {"192.168.0.2", 30053}, {"172.30.0.9", 53}, {"192.168.0.2", 30053}};
+
+	begin_case("a reply of a backend of two Services shows the one asked last");
+	for (size_t i = 0; i < COUNT(asked); i++) {
+		mark_counters(tables);
+		expect_sent(client, asked[i].address, asked[i].port, 0);
+		expect_counters(tables, i < 2 ? OUTCOME_SOCKET_TRANSLATED : OUTCOME_SOCKET_KEPT_BACKEND, NOTHING);
+		answered_by();
+		expect_text("the sender", received_from(client), expected_text(asked[i].address, asked[i].port));
+	}
+	close(client);
+	end_case();
+}
+
 static void forgets_when_it_connects(void)
 {
 	int client = open_client(SOCK_DGRAM);
@@ -171,6 +192,7 @@ void datagram_cases(const struct tables *tables)
 	is_refused(tables);
 	strangers_stay_strangers(tables);
 	remembers_many(tables);
+	tells_twins_apart(tables);
 	forgets_when_it_connects();
 }
 

@@ -74,7 +74,7 @@ const SAMPLES = {
       flow('10.96.0.13', '10.244.0.3', 4),
       flow('10.96.0.14', '10.244.0.4', 5),
     ],
-    next: 2,
+    moved: 2,
   }),
   socket_flow_key: bound(abi.socketFlowKey, {
     socket: 0x1122334455667788n,
@@ -145,7 +145,7 @@ test('values that do not fit are refused', () => {
   refused(() => abi.counter.encode({ count: 2n ** 64n }, bytes, 0), /64 bits/);
   refused(() => abi.serviceName.encode({ text: 'x'.repeat(152), family: 4, protocol: 6 }, bytes, 0), /at most 151 bytes/);
   refused(() => abi.serviceName.encode({ text: 'é'.repeat(76), family: 4, protocol: 6 }, bytes, 0), /at most 151 bytes/);
-  refused(() => abi.socketState.encode({ flows: [], next: 0 }, bytes, 0), /has 0 elements, must have 4/);
+  refused(() => abi.socketState.encode({ flows: [], moved: 0 }, bytes, 0), /has 0 elements, must have 4/);
 });
 
 test('the longest text fits and is ended', () => {

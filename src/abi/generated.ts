@@ -500,10 +500,10 @@ export const socketFlow: Codec<SocketFlow> = {
 
 /** Value of `socket_state`, kept in the socket itself. */
 export interface SocketState {
-  /** The destinations that this socket used last. */
+  /** The destinations that this socket used last, the last one first. */
   readonly flows: readonly SocketFlow[];
-  /** Number of destinations so far; the next new one takes the place of this number modulo 4. */
-  readonly next: number;
+  /** 1: older ones are in `socket_flows`. */
+  readonly moved: number;
 }
 
 /** Bytes of SocketState. */
@@ -514,12 +514,12 @@ export const socketState: Codec<SocketState> = {
     value.flows.forEach((element, i) => {
       socketFlow.encode(element, into, at + 44 * i);
     });
-    putU32(into, at + 176, value.next);
+    putU32(into, at + 176, value.moved);
   },
   decode(from, at) {
     return {
       flows: Array.from({ length: 4 }, (_, i) => socketFlow.decode(from, at + 44 * i)),
-      next: getU32(from, at + 176),
+      moved: getU32(from, at + 176),
     };
   },
 };
@@ -750,4 +750,4 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '875769556a5e0d5b';
+export const LAYOUT_DIGEST: string = '6e56d7e0f5506990';
