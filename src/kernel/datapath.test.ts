@@ -125,9 +125,11 @@ test('devices are attached, attached anew, detached and attached at once again',
     datapath.attachDevice(c, 'l2');
     assert.deepEqual(datapath.attachedDevices(), [a, c]);
     assert.equal(datapath.detachDevice(a), true);
-    assert.equal(datapath.detachDevice(a), false);
     datapath.attachDevice(a, 'l2');
     assert.deepEqual(datapath.attachedDevices(), [a, c]);
+    assert.equal(datapath.detachDevice(a), true);
+    assert.equal(datapath.detachDevice(a), false);
+    assert.deepEqual(datapath.attachedDevices(), [c]);
   });
 });
 
