@@ -125,7 +125,7 @@ test('devices are attached, attached anew, detached and attached at once again',
     datapath.attachDevice(c, 'l2');
     assert.deepEqual(datapath.attachedDevices(), [a, c]);
     assert.equal(datapath.detachDevice(a), true);
-    datapath.attachDevice(a, 'l2');
+    datapath.attachDevice(a, 'l3');
     assert.deepEqual(datapath.attachedDevices(), [a, c]);
     assert.equal(datapath.detachDevice(a), true);
     assert.equal(datapath.detachDevice(a), false);

@@ -1,9 +1,11 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { type LoadedObject, type LoadedProgram, loadObject } from './bpf-object.ts';
 import { attachDevice, attachedDevices, detachDevice } from './device-links.ts';
+import { inheritFlowState } from './flow-state.ts';
 import { openPinnedTables, type PinnedTables } from './maps.ts';
 import { loadModules } from './modules.ts';
 import { mountBpffs } from './mounts.ts';
+import { folderInUse } from './open-tables.ts';
 import { attachSockets } from './socket-links.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
 import { folderName, tableSizes } from './table-sizes.ts';
@@ -55,7 +57,9 @@ export function openDatapath({ objectsDir, stateDir, mapSizes }: DatapathOptions
   const name = folderName(sizes);
   const folder = `${stateDir}/${name}`;
   const adopted = namesIn(folder).length > 0;
+  const before = adopted ? undefined : folderInUse(stateDir);
   mkdirSync(folder, { recursive: true });
+  if (before !== undefined) inheritFlowState(`${stateDir}/${before}`, folder, sizes);
   const objects: LoadedObject[] = [];
   const close = () => {
     for (const object of objects.splice(0)) object.close();

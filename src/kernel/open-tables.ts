@@ -24,7 +24,7 @@ export function readTables(stateDir: string): PinnedTables | undefined {
 }
 
 /** Of several folders the one whose maps the attached programs use; where nothing is attached, the newest. */
-function folderInUse(stateDir: string): string | undefined {
+export function folderInUse(stateDir: string): string | undefined {
   const folders = mapFolders(stateDir);
   if (folders.length < 2) return folders[0];
   const used = mapsOfLinks(linksFolder(stateDir));
