@@ -8,6 +8,7 @@ import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import { pinnedLink } from './bpf-link.ts';
 import { removeState } from './cleanup.ts';
 import { type Datapath, openDatapath } from './datapath.ts';
+import { pinnedMapId } from './maps.ts';
 import { inNetns, netnsCookie } from './netns.ts';
 import { readTables } from './open-tables.ts';
 import { mapFolders } from './state-folder.ts';
@@ -165,6 +166,27 @@ test('other sizes have tables of their own, and the old ones go once they are no
   assert.equal(datapath.removeStaleStates().length, 1);
   assert.deepEqual(datapath.removeStaleStates(), []);
   assert.equal(readTables(stateDir)?.limit('frontends'), 60);
+});
+
+test('tables of other sizes inherit what flows wrote, as far as it fits, and nothing else', kernel, (t) => {
+  const stateDir = scratchState(t);
+  const old = openSmall(stateDir, { frontends: 50, socket_flows: 40 });
+  const mapId = (name: string): number => pinnedMapId(`${stateDir}/${mapFolders(stateDir).at(0)}/${name}`) ?? 0;
+  const [state, flows] = [mapId('socket_state'), mapId('socket_flows')];
+  refuseClusterIP(old);
+  old.close();
+  for (const [sizes, flowsStay] of [
+    [{ frontends: 60, socket_flows: 40 }, true],
+    [{ frontends: 60, socket_flows: 30 }, false],
+  ] as const) {
+    const datapath = openSmall(stateDir, sizes);
+    assert.equal(datapath.adopted, false);
+    assert.equal(datapath.tables.dump('addresses').length, 0);
+    datapath.removeStaleStates();
+    assert.equal(mapId('socket_state'), state);
+    assert.equal(mapId('socket_flows') === flows, flowsStay);
+    datapath.close();
+  }
 });
 
 test('tables are read without an agent; where there are none, there are none', kernel, (t) => {
