@@ -89,6 +89,12 @@ test('every device but loopback has its first address that other machines can an
   ]);
 });
 
+test("a device that has the node's primary address among others gives that one", () => {
+  const devices = [device(2, 'eth0', '192.168.0.99', '192.168.0.2', 'fd00:2::99', 'fd00:2::2')];
+  const [eth0] = planNode({ node: NODE, devices, rules: RULES, netnsCookie: 1n }).devices;
+  assert.deepEqual([eth0?.value.snat4, eth0?.value.snat6], ['192.168.0.2', 'fd00:2::2']);
+});
+
 test('devices of pods are marked where the local detector goes by devices', () => {
   const marked = (localDetector: NodeRequest['rules']['localDetector']) =>
     plan({ localDetector }).devices.flatMap(({ key, value }) => (value.flags === DEVICE_PODS ? [key.ifindex] : []));

@@ -52,7 +52,7 @@ export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): No
   return {
     nodePortAddresses: planNodePortAddresses(view, devices, rules.nodePortAddresses),
     localNets: localNetsOf(node, rules),
-    devices: devices.filter(isNoLoopback).map((device) => ({ key: { ifindex: device.ifindex }, value: planDevice(device, rules) })),
+    devices: devices.filter(isNoLoopback).map((device) => ({ key: { ifindex: device.ifindex }, value: planDevice(device, view, rules) })),
     settings: {
       nodeNetnsCookie: netnsCookie,
       flags: settingsFlags(view, rules),
@@ -84,9 +84,12 @@ function isWanted(address: Address, prefixes: readonly Prefix[]): boolean {
   return own.length === 0 || own.some((prefix) => prefixContains(prefix, address));
 }
 
-function planDevice({ name, addresses }: LocalDevice, { localDetector }: NodeRules): Device {
-  const sourceFor = (family: Family): Address =>
-    addresses.find((address) => familyOf(address) === family && scopeOf(address) === 'global') ?? ZERO_ADDRESS[family];
+/** The node's primary address where the device has it: of others, such as one that moves between nodes, flows would not survive the loss. */
+function planDevice({ name, addresses }: LocalDevice, { primaryAddresses }: NodeView, { localDetector }: NodeRules): Device {
+  const sourceFor = (family: Family): Address => {
+    const own = addresses.filter((address) => familyOf(address) === family && scopeOf(address) === 'global');
+    return own.find((address) => address === primaryAddresses[family]) ?? own[0] ?? ZERO_ADDRESS[family];
+  };
   const carriesPods =
     (localDetector.mode === 'BridgeInterface' && name === localDetector.name) ||
     (localDetector.mode === 'InterfaceNamePrefix' && name.startsWith(localDetector.prefix));
