@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createLab, type LabSpec } from '#lab/create-lab.ts';
+import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, WEIR } from '#lab/paths.ts';
 import { netnsPrefix } from '#lab/topology.ts';
@@ -18,13 +18,19 @@ export const scaled = (ms: number): number => ms * TIME_SCALE;
 export const fewer = (count: number): number => Math.ceil(count / TIME_SCALE);
 
 /** A lab whose name is this process's own, `letter` tells apart those of one process. */
-export const raise = (letter: string, objects: readonly unknown[], agentFlags: readonly string[] = []): Promise<Lab> =>
-  createLab({
+export async function raise(letter: string, objects: readonly unknown[], agentFlags: readonly string[] = []): Promise<Lab> {
+  const lab = await createLab({
     name: `${letter}${process.pid}`,
     objects,
     serviceCidr: SERVICE_CIDRS,
     agentFlags: ['-v', '2', ...agentFlags],
-  } satisfies LabSpec);
+  });
+  await Promise.all(lab.topology.nodes.map(({ name }) => lab.exec(name, ['sh', '-c', UNLIMITED_ICMP])));
+  return lab;
+}
+
+/** Otherwise the kernel tells one client of a refused datagram about once a second. */
+const UNLIMITED_ICMP = 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit';
 
 /** Name of a namespace of the lab; those that a test adds are removed with it. */
 export const netns = (lab: Lab, place: string): string => `${netnsPrefix(lab.topology.name)}${place}`;
