@@ -53,7 +53,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
       links.close();
       datapath.close();
       lock.close();
-      log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds');
+      log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());
     },
   };
 }

@@ -33,6 +33,6 @@ export interface Config {
   /** Bit of skb->mark, bit of ct->mark. */
   readonly packetMark: number;
   readonly conntrackMark: number;
-  /** -v: 0 = what an operator must know, 2 = changes, 4 = every write. */
+  /** -v: 0 = what an operator must know, 2 = what was written and attached. */
   readonly verbosity: number;
 }

@@ -7,5 +7,5 @@ test('counts are kept for each name and label', () => {
   counters.increment('source_problems', 'parse');
   counters.increment('source_problems', 'parse');
   counters.increment('source_problems', 'duplicate');
-  assert.deepEqual(counters.snapshot(), { source_problems: { parse: 2, duplicate: 1 } });
+  assert.deepEqual(counters.totals(), { 'source_problems.parse': 2, 'source_problems.duplicate': 1 });
 });

@@ -6,7 +6,7 @@ export interface Log {
   info(message: string, facts?: Facts): void;
   warn(message: string, facts?: Facts): void;
   error(message: string, facts?: Facts): void;
-  /** Only shown from this verbosity on: 2 = changes, 4 = every write. */
+  /** Only shown from this verbosity on: 2 = what was written and attached. */
   debug(verbosity: number, message: string, facts?: Facts): void;
 }
 
