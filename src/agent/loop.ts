@@ -7,6 +7,7 @@ import type { LocalDevice } from '#plan/plan-node.ts';
 import type { Reconciler, Report } from '#reconcile/reconciler.ts';
 import { type Attachments, localDevices } from './attachments.ts';
 import type { Programmer } from './programmer.ts';
+import { createSpareMemory } from './spare-memory.ts';
 import type { Store } from './store.ts';
 
 export interface LoopParts {
@@ -48,10 +49,12 @@ export function createLoop(parts: LoopParts): Loop {
   let devices: readonly LocalDevice[] | undefined;
   let next: NodeJS.Immediate | undefined;
   let retry: NodeJS.Timeout | undefined;
+  const memory = createSpareMemory();
 
   const pass = (): void => {
     next = undefined;
     clearTimeout(retry);
+    memory.busy();
     try {
       const devicesChanged = devices === undefined;
       devices ??= localDevices();
@@ -92,6 +95,7 @@ export function createLoop(parts: LoopParts): Loop {
       isStopped = true;
       clearImmediate(next);
       clearTimeout(retry);
+      memory.stop();
     },
   };
 }

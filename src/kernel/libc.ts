@@ -6,6 +6,7 @@ interface LibC {
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  malloc_trim(keep: number): number;
   memcpy(into: Uint8Array, from: bigint, length: number): bigint;
   mmap(at: null, length: number, protection: number, flags: number, fd: number, offset: number): number;
   munmap(address: bigint, length: number): number;
@@ -25,6 +26,7 @@ export const libc = bindLibrary<LibC>('libc.so.6', 'libc6', {
   close: 'int close(int fd)',
   fcntl: 'int fcntl(int fd, int command, long argument)',
   getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
+  malloc_trim: 'int malloc_trim(size_t keep)',
   memcpy: 'void *memcpy(void *into, const void *from, size_t length)',
   mmap: 'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
   munmap: 'int munmap(void *address, size_t length)',

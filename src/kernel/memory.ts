@@ -4,6 +4,9 @@ import { libc } from './libc.ts';
 const PROT_READ = 1;
 const MAP_SHARED = 1;
 
+/** Gives what C libraries have freed back to the kernel; malloc keeps it otherwise (malloc_trim(3)). */
+export const trimHeap = (): void => void libc.malloc_trim(0);
+
 /** Memory of the kernel, readable until it is unmapped. It is copied out: a view that outlives the mapping would crash. */
 export interface MappedMemory {
   /** Copies `length` bytes from `offset` to the start of `into`. */
