@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * layout.bpf.c: holds no program. src/abi/generate.ts compiles it and reads every struct, enum and map from its BTF.
- * Clang describes only what is used: structs are used by the maps, enums by the variables below.
+ * Clang describes only what is used: structs are used by the maps, the others by the variables below.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "maps.h"
+
+struct index index_used;
 
 enum address_flags address_flags_used;
 enum frontend_flags frontend_flags_used;

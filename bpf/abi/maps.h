@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * maps.h: the tables that both sides share. Names fit in the kernel's 15 bytes; sizes are defaults, --map-size changes them.
- * Tables that only the control plane writes are allocated as they fill (BPF_F_NO_PREALLOC).
+ * Tables that only the control plane writes are allocated as they fill (BPF_F_NO_PREALLOC). Arrays have a plain __u32 as
+ * their key (struct index to the control plane): the kernel takes no other type information for them (kernel/bpf/arraymap.c).
  */
 #ifndef WEIR_ABI_MAPS_H
 #define WEIR_ABI_MAPS_H
@@ -30,7 +31,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1048576);
-	__type(key, struct index);
+	__type(key, __u32);
 	__type(value, struct slot);
 } slots SEC(".maps");
 
@@ -38,7 +39,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 524288);
-	__type(key, struct index);
+	__type(key, __u32);
 	__type(value, struct backend);
 } backends SEC(".maps");
 
@@ -82,7 +83,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
-	__type(key, struct index);
+	__type(key, __u32);
 	__type(value, struct settings);
 } settings SEC(".maps");
 
@@ -114,7 +115,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, OUTCOME_COUNT);
-	__type(key, struct index);
+	__type(key, __u32);
 	__type(value, struct counter);
 } counters SEC(".maps");
 

@@ -91,7 +91,7 @@ struct frontend {
 	__u32 affinity_seconds;
 };
 
-/** Key of `slots` and of `backends`, arrays both. */
+/** Key of the arrays: `slots`, `backends`, `settings`, `counters`. */
 struct index {
 	/** Place in the array. */
 	__u32 value;

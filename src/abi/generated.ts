@@ -128,7 +128,7 @@ export const frontend: Codec<Frontend> = {
   },
 };
 
-/** Key of `slots` and of `backends`, arrays both. */
+/** Key of the arrays: `slots`, `backends`, `settings`, `counters`. */
 export interface Index {
   /** Place in the array. */
   readonly value: number;

@@ -89,6 +89,9 @@ function constants(types: readonly BtfType[], header: Header, name: string, erro
   return Object.fromEntries(found.constants.map(({ name, value }) => [name, value]));
 }
 
+/** Struct whose codec stands for the plain __u32 that arrays have as their key. */
+const ARRAY_KEY = 'index';
+
 function mapLayout(types: readonly BtfType[], header: Header, map: BtfMap, errors: string[]): MapLayout {
   if (!header.docs.has(`map ${map.name}`)) errors.push(`Map "${map.name}" has no docstring`);
   if (map.name.length > MAP_NAME_BYTES)
@@ -97,6 +100,7 @@ function mapLayout(types: readonly BtfType[], header: Header, map: BtfMap, error
     const type = types[index];
     if (type?.kind === 'struct' && header.structs.includes(type.name)) return type.name;
     if (type?.kind === 'int' && type.name === 'int') return 'int';
+    if (type?.kind === 'typedef' && type.name === '__u32') return ARRAY_KEY;
     errors.push(`Map "${map.name}" has a key or value that is no documented struct`);
     return '';
   };
