@@ -89,8 +89,9 @@ test('the next agent updates the links of the last one instead of making new one
   };
   const [oldPrograms, oldIds] = attach();
   const [newPrograms, newIds] = attach();
-  assert.equal(newPrograms?.length, 9);
-  assert.ok(newPrograms?.every((program) => !oldPrograms?.includes(program)));
+  // Without tcx (Linux before 6.6) there is none for the device.
+  assert.ok(newPrograms && newPrograms.length >= 8);
+  assert.ok(newPrograms.every((program) => !oldPrograms?.includes(program)));
   assert.deepEqual(newIds, oldIds);
 });
 
@@ -224,7 +225,7 @@ test('cleanup says what it removes, and leaves nothing', kernel, (t) => {
   inNetns(netns, () => datapath.attachDevice(ifindex, 'l2'));
   datapath.close();
   const lines = inNetns(netns, () => removeState(stateDir));
-  assert.ok(lines.includes('Detached the packet program from device a'));
+  assert.ok(lines.some((line) => /^Detached the packet program from device a( \(clsact\))?$/.test(line)));
   assert.equal(lines.filter((line) => line.startsWith('Detached socket program ')).length, 8);
   assert.deepEqual(lines.slice(-2), [`Removed folder ${stateDir}`, `Unmounted the bpffs at ${stateDir}`]);
   assert.equal(existsSync(stateDir), false);
