@@ -100,11 +100,18 @@ function mapLayout(types: readonly BtfType[], header: Header, map: BtfMap, error
     const type = types[index];
     if (type?.kind === 'struct' && header.structs.includes(type.name)) return type.name;
     if (type?.kind === 'int' && type.name === 'int') return 'int';
-    if (type?.kind === 'typedef' && type.name === '__u32') return ARRAY_KEY;
     errors.push(`Map "${map.name}" has a key or value that is no documented struct`);
     return '';
   };
-  return { type: map.type, flags: map.flags, maxEntries: map.maxEntries, key: nameOf(map.key), value: nameOf(map.value) };
+  const key = types[map.key];
+  const isPlainKey = key?.kind === 'typedef' && key.name === '__u32';
+  return {
+    type: map.type,
+    flags: map.flags,
+    maxEntries: map.maxEntries,
+    key: isPlainKey ? ARRAY_KEY : nameOf(map.key),
+    value: nameOf(map.value),
+  };
 }
 
 /** What the field is, or why it may not be. */
