@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ADDRESS_CLUSTER_IP, ADDRESS_NODE, BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, type Frontend } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
-import { createFakeTables, type FakeTables } from './fake-tables.ts';
+import { Crash, createFakeTables, type FakeTables } from './fake-tables.ts';
 import { createReconciler, type Reconciler } from './reconciler.ts';
 import { readerOf } from './resolve.ts';
 import { numberedPlan, sampleBackend, sampleFrontend, samplePlan, TCP, UDP } from './sample-plans.ts';
@@ -159,4 +159,25 @@ test('what somebody else changed is put right after another look', () => {
   reconciler.adopt();
   assert.deepEqual(reconciler.sweep().writes, { frontends: 1, addresses: 1 });
   assert.deepEqual(readerOf(tables).meaning(), expected);
+});
+
+test('wherever an error that nobody expected ends a flush, the next one writes what is missing and removes what is too much', () => {
+  const [gone, fresh] = [numberedPlan(5, 2), numberedPlan(6, 3)];
+  for (let writes = 0; writes < 14; writes++) {
+    const tables = createFakeTables({ faultRate: 0 });
+    const reconciler = agent(tables);
+    reconciler.want(gone, gone);
+    reconciler.sweep();
+    reconciler.want(gone, undefined);
+    reconciler.want(fresh, fresh);
+    tables.crashAfter(writes);
+    assert.throws(() => reconciler.flush(), Crash);
+    tables.crashAfter(undefined);
+    reconciler.flush();
+    assert.deepEqual(readerOf(tables).wrongs(), []);
+    assert.deepEqual(
+      tables.dump('services').map(({ value }) => value.text),
+      [...PLANS, fresh].map(({ name }) => name),
+    );
+  }
 });

@@ -42,7 +42,7 @@ export interface Reconciler {
   wantNode(facts: NodeFacts): void;
   /** Writes what changed and what is due for another try. */
   flush(): Report;
-  /** Once everything is known that should be: a flush that also removes what adopt() found and nobody wants. */
+  /** From now on everything is known that should be: a flush that also removes what adopt() found, or will find, and nobody wants. */
   sweep(): Report;
   /** Everything that is not as it should be. */
   problems(): readonly Problem[];
@@ -58,14 +58,19 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
   const retries = createRetries();
   const conflicts = new Map<string, readonly string[]>();
   let held: State | undefined;
-  let swept = false;
+  let isComplete = false;
 
   const takeOver = (): State => {
-    held = adopt(tables, now());
-    swept = false;
-    desired.addresses.find(held.addresses);
+    const state = adopt(tables, now());
+    desired.addresses.find(state.addresses);
     desired.touchAll();
-    return held;
+    if (isComplete) disown(state);
+    held = state;
+    return state;
+  };
+  const disown = (state: State): void => {
+    desired.addresses.forgetFound();
+    for (const identity of state.ports.keys()) if (!desired.targets.has(identity)) desired.dirty.add(identity);
   };
   const flush = (): Report => {
     const state = held ?? takeOver();
@@ -73,9 +78,12 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
     const wrote = (table: TableName): void => {
       writes[table] = (writes[table] ?? 0) + 1;
     };
+    // After an error that nobody expected it is unknown what was written: the next flush reads the tables again
+    held = undefined;
     const attempted = runPasses({ tables, state, desired, retries, conflicts, now: now(), wrote });
+    held = state;
     desired.dirty.clear();
-    if (swept && retries.failures().size === 0) emptyLimbo(state, now());
+    if (isComplete && retries.failures().size === 0) emptyLimbo(state, now());
     return {
       writes,
       failed: [...attempted].flatMap((holder) => problemsOf(holder, retries, conflicts)),
@@ -93,10 +101,8 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
     wantNode: desired.wantNode,
     flush,
     sweep() {
-      const state = held ?? takeOver();
-      desired.addresses.forgetFound();
-      for (const identity of state.ports.keys()) if (!desired.targets.has(identity)) desired.dirty.add(identity);
-      swept = true;
+      isComplete = true;
+      disown(held ?? takeOver());
       return flush();
     },
     problems: () =>
