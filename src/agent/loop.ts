@@ -5,6 +5,7 @@ import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { Reconciler, Report } from '#reconcile/reconciler.ts';
+import { createStanding } from '#sources/standing.ts';
 import { type Attachments, localDevices } from './attachments.ts';
 import type { Programmer } from './programmer.ts';
 import { createSpareMemory } from './spare-memory.ts';
@@ -50,6 +51,7 @@ export function createLoop(parts: LoopParts): Loop {
   let next: NodeJS.Immediate | undefined;
   let retry: NodeJS.Timeout | undefined;
   const memory = createSpareMemory();
+  const say = createSpeaker(parts);
 
   const pass = (): void => {
     next = undefined;
@@ -61,7 +63,7 @@ export function createLoop(parts: LoopParts): Loop {
       parts.programmer.plan(devices);
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       isSwept = isComplete;
-      say(parts, report);
+      say(report);
       if (!isReady) begin(parts, isSwept);
       else if (devicesChanged) parts.attachments.follow();
       isReady = true;
@@ -114,10 +116,16 @@ function begin(parts: LoopParts, isSwept: boolean): void {
   log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);
 }
 
-function say({ log, counters }: LoopParts, report: Report): void {
-  for (const { code, message } of report.failed) {
-    counters.increment('table_problems', code);
+/** Tells what a pass wrote, and each problem once, however often it is tried again. */
+function createSpeaker({ log, counters, reconciler }: LoopParts): (report: Report) => void {
+  const standing = createStanding(({ reason, message }) => {
+    counters.increment('table_problems', reason);
     log.error(message);
-  }
-  if (Object.keys(report.writes).length > 0) log.debug(2, 'Wrote tables', { ...report.writes });
+  });
+  return ({ writes }) => {
+    const problems = reconciler.problems().map(({ code, message }) => ({ id: message, reason: code, message }));
+    const areSolved = standing.replace('tables', problems);
+    if (Object.keys(writes).length > 0) log.debug(2, 'Wrote tables', { ...writes });
+    if (areSolved) log.info('What did not fit or failed before is in the tables now');
+  };
 }
