@@ -1,7 +1,7 @@
 import type { Config } from '#config/config.ts';
 import { openDatapath } from '#kernel/datapath.ts';
-import { watchLinks } from '#kernel/links.ts';
-import { findCgroupRoot } from '#kernel/mounts.ts';
+import { listLinks, watchLinks } from '#kernel/links.ts';
+import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { netnsCookie } from '#kernel/netns.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
@@ -35,13 +35,14 @@ export interface Agent {
 export async function startAgent(config: Config, { objectsDir, log, counters }: Surroundings): Promise<Agent> {
   const cgroupRoot = config.cgroupRoot ?? findCgroupRoot();
   if (cgroupRoot === undefined) throw new Error('Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
+  if (!isCgroup2(cgroupRoot)) throw new Error(`Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
   const lock = await lockNode();
   const datapath = openDatapath({ objectsDir, stateDir: config.stateDir, mapSizes: config.mapSizes });
   const reconciler = createReconciler({ tables: datapath.tables, now: () => performance.now() });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
   const programmer = createProgrammer({ config, store, reconciler, netnsCookie: netnsCookie(), log });
-  const attachments = createAttachments(datapath, config.excludeDevices, log);
+  const attachments = createAttachments({ datapath, listLinks, exclude: config.excludeDevices, log });
   const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, log, counters });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });

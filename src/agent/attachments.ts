@@ -1,5 +1,5 @@
-import type { Datapath } from '#kernel/datapath.ts';
-import { listAddresses, listLinks } from '#kernel/links.ts';
+import type { Datapath, Layer } from '#kernel/datapath.ts';
+import { type Link, listAddresses, listLinks } from '#kernel/links.ts';
 import type { Log } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import { attachableDevices } from './devices.ts';
@@ -16,38 +16,58 @@ export function localDevices(): LocalDevice[] {
 
 /** Brings packet programs to the devices that should have one, and away from the others. */
 export interface Attachments {
-  /** Looks at the devices as they are now. Programs of an earlier agent are replaced the first time. */
-  follow(): void;
+  /** Looks at the devices as they are now. Programs of an earlier agent are replaced the first time. False: some device lacks its program. */
+  follow(): boolean;
   count(): number;
 }
 
-/** `exclude`: globs of device names that get no program. */
-export function createAttachments(datapath: Datapath, exclude: readonly string[], log: Log): Attachments {
-  const ours = new Map<number, string>();
+export interface AttachmentsParts {
+  readonly datapath: Pick<Datapath, 'attachDevice' | 'detachDevice' | 'attachedDevices'>;
+  readonly listLinks: () => readonly Link[];
+  /** Globs of device names that get no program. */
+  readonly exclude: readonly string[];
+  readonly log: Log;
+}
 
-  const attach = (ifindex: number, layer: 'l2' | 'l3', name: string): void => {
+/** Nothing is attached before the first follow(). */
+export function createAttachments({ datapath, listLinks, exclude, log }: AttachmentsParts): Attachments {
+  /** Names of the devices that this agent gave its program. */
+  const ours = new Map<number, string>();
+  /** Why a device has none: told once. */
+  const refused = new Map<number, string>();
+
+  const attach = (ifindex: number, layer: Layer, name: string): void => {
     try {
       datapath.attachDevice(ifindex, layer);
       ours.set(ifindex, name);
+      refused.delete(ifindex);
       log.debug(2, 'Attached the packet program', { device: name, layer });
     } catch (error) {
       if (!listLinks().some((link) => link.ifindex === ifindex)) return;
-      log.error(`Cannot attach the packet program to device ${name}: Service packets that enter there are not served`, { error });
+      if (refused.get(ifindex) !== String(error))
+        log.error(`Cannot attach the packet program to device ${name}: Service packets that enter there are not served`, { error });
+      refused.set(ifindex, String(error));
     }
+  };
+
+  const detach = (ifindex: number, name: string): void => {
+    datapath.detachDevice(ifindex);
+    log.debug(2, 'Detached the packet program', { device: name });
+    ours.delete(ifindex);
   };
 
   return {
     follow() {
       const links = listLinks();
-      const names = new Map(links.map((link) => [link.ifindex, link.name]));
+      const nameOf = (ifindex: number): string =>
+        links.find((link) => link.ifindex === ifindex)?.name ?? ours.get(ifindex) ?? String(ifindex);
       const wanted = attachableDevices(links, exclude);
-      for (const ifindex of new Set([...ours.keys(), ...datapath.attachedDevices()])) {
-        if (wanted.has(ifindex)) continue;
-        datapath.detachDevice(ifindex);
-        log.debug(2, 'Detached the packet program', { device: names.get(ifindex) ?? ours.get(ifindex) ?? ifindex });
-        ours.delete(ifindex);
-      }
-      for (const [ifindex, layer] of wanted) if (!ours.has(ifindex)) attach(ifindex, layer, names.get(ifindex) ?? String(ifindex));
+      // The kernel's word: a new device may have the index of an old one, and others remove queues with our filter
+      const attached = new Set(datapath.attachedDevices());
+      for (const ifindex of refused.keys()) if (!wanted.has(ifindex)) refused.delete(ifindex);
+      for (const ifindex of new Set([...ours.keys(), ...attached])) if (!wanted.has(ifindex)) detach(ifindex, nameOf(ifindex));
+      for (const [ifindex, layer] of wanted) if (!ours.has(ifindex) || !attached.has(ifindex)) attach(ifindex, layer, nameOf(ifindex));
+      return refused.size === 0;
     },
     count: () => ours.size,
   };
