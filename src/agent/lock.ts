@@ -7,9 +7,9 @@ import { createServer, type Server } from 'node:net';
 export function lockNode(): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const reason = cause.code === 'EADDRINUSE' ? 'another weir agent runs in this network namespace: stop it first' : cause.message;
-      reject(new Error(`Cannot take this node: ${reason}`, { cause }));
+    server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+      const reason = code === 'EADDRINUSE' ? 'another weir agent runs in this network namespace: stop it first' : message;
+      reject(new Error(`Cannot take this node: ${reason}`));
     });
     server.listen({ path: '\0weir-agent' }, () => {
       server.unref();

@@ -21,7 +21,7 @@ it is said; run it again later. Conntrack entries and sockets are not touched. A
     .action(async ({ stateDir, conntrackMark }: { stateDir: string; conntrackMark: string }, command: Command) => {
       const read = readSettings(new Map([['conntrack-mark', { text: conntrackMark, from: '--conntrack-mark' }]]));
       const mark = read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK);
-      for (const error of read.errors) command.error(`weir cleanup: ${error}`, { exitCode: 2 });
+      for (const error of read.errors) command.error(`weir cleanup: ${error}`);
       await lockNode();
       const lines = [...removeState(stateDir), ...removeOrKeepRuleset(mark)];
       process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');

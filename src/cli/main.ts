@@ -1,4 +1,8 @@
 import { Command } from 'commander';
+import { errorText } from '#observe/log.ts';
+
+/** Wrong usage or configuration. */
+const WRONG_USAGE = 2;
 
 /** Each command loads what it needs when it is asked for: the agent's memory has no room for the lab. */
 const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
@@ -14,13 +18,21 @@ const program = new Command('weir')
   .version('0.1.0')
   .enablePositionalOptions()
   .showHelpAfterError('(weir COMMAND --help lists the options)')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : WRONG_USAGE))
   .addHelpText('after', '\nExit codes: 0 done, 1 failed (the last line on stderr says why), 2 wrong usage or configuration.');
 
 try {
   const asked = COMMANDS.get(process.argv[2]);
-  for (const load of asked ? [asked] : COMMANDS.values()) program.addCommand(await load());
+  for (const load of asked ? [asked] : COMMANDS.values()) program.addCommand(inherit(await load(), program));
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`weir: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`weir: ${error instanceof Error ? errorText(error) : String(error)}\n`);
   process.exitCode = 1;
+}
+
+/** What commander does for subcommands that it makes itself. */
+function inherit(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
+  return command;
 }

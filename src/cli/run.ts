@@ -3,14 +3,12 @@ import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import { startAgent } from '#agent/agent.ts';
 import { FLAGS, type Flag, type Given, type GivenSettings } from '#config/flags.ts';
-import { readConfigFile } from '#config/kube-proxy-file.ts';
+import { type FileSettings, readConfigFile } from '#config/kube-proxy-file.ts';
 import { parseConfig } from '#config/parse-config.ts';
+import { failure, type Result } from '#lib/result.ts';
 import { createCounters } from '#observe/counters.ts';
 import { createLog } from '#observe/log.ts';
 import { objectsDir } from './paths.ts';
-
-/** Exit code of a wrong flag or configuration file, as commander uses for wrong usage. */
-const WRONG_CONFIGURATION = 2;
 
 /** `weir run`: the agent, until SIGTERM or SIGINT. What the kernel does goes on afterwards. */
 export function runCommand(): Command {
@@ -29,15 +27,29 @@ function option({ flags, help, repeatable }: Flag): Option {
 async function run(_: unknown, command: Command): Promise<void> {
   const given = givenFlags(command);
   const file = given.get('config');
-  const fromFile = file === undefined ? undefined : readConfigFile(file.text, readFileSync(file.text, 'utf8'));
+  const fromFile = file === undefined ? undefined : readFile(file.text);
   if (fromFile?.ok === false) return refuse(command, fromFile.errors);
   const parsed = parseConfig(new Map([...(fromFile?.value.settings ?? []), ...given]), hostname());
   if (!parsed.ok) return refuse(command, parsed.errors);
   const { config, warnings } = parsed.value;
   const log = createLog(config.verbosity);
   for (const warning of [...(fromFile?.value.warnings ?? []), ...warnings]) log.warn(warning);
+  process.on('uncaughtException', ({ stack }) => {
+    log.error('Ended by an error that nobody expected; the kernel goes on serving', { stack });
+    process.exit(1);
+  });
   const agent = await startAgent(config, { objectsDir: objectsDir(), log, counters: createCounters() });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
+}
+
+function readFile(path: string): Result<FileSettings> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    return failure(`Cannot read the file that --config names: ${(error as Error).message}`);
+  }
+  return readConfigFile(path, text);
 }
 
 function givenFlags(command: Command): GivenSettings {
@@ -51,5 +63,5 @@ function givenFlags(command: Command): GivenSettings {
 }
 
 function refuse(command: Command, errors: readonly string[]): void {
-  command.error(errors.map((error) => `weir run: ${error}`).join('\n'), { exitCode: WRONG_CONFIGURATION });
+  command.error(errors.map((error) => `weir run: ${error}`).join('\n'));
 }

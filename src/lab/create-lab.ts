@@ -77,12 +77,20 @@ function writeManifests(lab: string, { files = [], objects }: LabSpec): string[]
   mkdirSync(dir);
   for (const [i, file] of files.entries()) {
     const twin = files.slice(0, i).some((other) => basename(other) === basename(file));
-    copyFileSync(file, join(dir, twin ? `${i}-${basename(file)}` : basename(file)));
+    copyManifest(file, join(dir, twin ? `${i}-${basename(file)}` : basename(file)));
   }
   if (!objects) return [...files];
   const listed = join(dir, 'objects.json');
   writeFileSync(listed, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, null, 1));
   return [...files, listed];
+}
+
+function copyManifest(file: string, copy: string): void {
+  try {
+    copyFileSync(file, copy);
+  } catch (cause) {
+    throw new Error(`Cannot copy ${file} into the lab`, { cause });
+  }
 }
 
 function makeFolders({ topology: { name, nodes }, cgroupRoot }: LabState): void {

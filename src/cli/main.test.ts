@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const MAIN = join(import.meta.dirname, 'main.ts');
+
+function weir(...argv: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...argv], { encoding: 'utf8' });
+}
+
+const WRONG: readonly (readonly [argv: string, says: RegExp])[] = [
+  ['', /^Usage: weir /],
+  ['fly', /unknown command 'fly'/],
+  ['run --fly', /unknown option '--fly'\n\(weir COMMAND --help lists the options\)/],
+  ['run', /give --source manifests --dir DIR/],
+  ['run --dir /tmp --map-size backends', /--map-size is "backends", must be NAME=N/],
+  ['run --config /nowhere/proxy.conf', /Cannot read the file that --config names: .*no such file/],
+  ['dump -o xml', /Allowed choices are table, json/],
+  ['cleanup --conntrack-mark 3', /--conntrack-mark is "3", must be one bit/],
+  ['lab exec', /missing required argument 'place'/],
+];
+
+test('wrong usage or configuration ends with 2 and says what is wrong', () => {
+  for (const [argv, says] of WRONG) {
+    const { status, stdout, stderr } = weir(...argv.split(' ').filter(Boolean));
+    assert.equal(status, 2, `weir ${argv}: ${stderr}`);
+    assert.match(stderr, says);
+    assert.equal(stdout, '');
+  }
+});
+
+test('what cannot be done ends with 1 and says why', () => {
+  const { status, stderr } = weir('dump', '--state-dir', '/nowhere');
+  assert.equal(status, 1);
+  assert.match(stderr, /^weir: Cannot dump: \/nowhere holds no tables of weir/);
+});
+
+test('help is no failure', () => {
+  const { status, stdout } = weir('lab', 'up', '--help');
+  assert.equal(status, 0);
+  assert.match(stdout, /--agent-flag/);
+});
