@@ -39,6 +39,8 @@ export interface Loop {
 
 /** Wait after a pass that failed as a whole, ms. */
 const RETRY_MS = 1000;
+/** Wait until another look at devices that the kernel refused, ms. */
+const REFUSED_DEVICES_MS = 10_000;
 
 /** A loop that sleeps until it is woken; one pass runs at a time. */
 export function createLoop(parts: LoopParts): Loop {
@@ -64,10 +66,11 @@ export function createLoop(parts: LoopParts): Loop {
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       isSwept = isComplete;
       say(report);
-      if (!isReady) begin(parts, isSwept);
-      else if (devicesChanged) parts.attachments.follow();
+      const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
       isReady = true;
-      if (report.retryInMs !== undefined) retry = setTimeout(wake, report.retryInMs);
+      if (!areServed) devices = undefined;
+      const wait = Math.min(report.retryInMs ?? Number.POSITIVE_INFINITY, areServed ? Number.POSITIVE_INFINITY : REFUSED_DEVICES_MS);
+      if (wait < Number.POSITIVE_INFINITY) retry = setTimeout(wake, wait);
     } catch (error) {
       parts.log.error(`Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
       devices = undefined;
@@ -102,11 +105,11 @@ export function createLoop(parts: LoopParts): Loop {
   };
 }
 
-/** After the first pass: the tables are complete, so the programs that use them may come. */
-function begin(parts: LoopParts, isSwept: boolean): void {
+/** After the first pass: the tables are complete, so the programs that use them may come. Says whether all devices have theirs. */
+function begin(parts: LoopParts, isSwept: boolean): boolean {
   const { config, datapath, attachments, log, store } = parts;
   installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
-  attachments.follow();
+  const areServed = attachments.follow();
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
   if (datapath.adopted && !isSwept)
@@ -114,6 +117,7 @@ function begin(parts: LoopParts, isSwept: boolean): void {
   if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
   const { services, slices } = store.counts();
   log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);
+  return areServed;
 }
 
 /** Tells what a pass wrote, and each problem once, however often it is tried again. */
