@@ -48,7 +48,11 @@ report_kernel() {
   [ "$5" = 0 ] && [ ! "$complaints" ]
 }
 
-# From the last lines of node's spec reporter
+# From the last lines of node's spec reporter (`ℹ pass 12`) and of the C side's tests (`parse: 12 passed, 0 failed, 1 skipped`)
 count_tests() {
-  awk '$1 == "ℹ" { n[$2] += $3 } END { if ("pass" in n) printf "%d passed, %d failed, %d skipped", n["pass"], n["fail"] + n["cancelled"], n["skipped"] + n["todo"] }' "$1"
+  awk '
+    $1 == "ℹ" { n[$2] += $3 }
+    /^[a-z]+: [0-9]+ passed, [0-9]+ failed/ { n["pass"] += $2; n["fail"] += $4; n["skipped"] += $6 }
+    END { if ("pass" in n) printf "%d passed, %d failed, %d skipped", n["pass"], n["fail"] + n["cancelled"], n["skipped"] + n["todo"] }
+  ' "$1"
 }
