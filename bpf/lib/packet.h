@@ -128,6 +128,9 @@ static always_inline bool parse_v6(struct __sk_buff *skb, __u32 offset, struct p
 		return false;
 	packet->source = address_from_v6(ip->saddr.in6_u.u6_addr32);
 	packet->destination = address_from_v6(ip->daddr.in6_u.u6_addr32);
+	/* IPv4-mapped addresses belong to no wire (RFC 4942, 2.2); here they would pass for IPv4. */
+	if (address_is_v4(&packet->source) || address_is_v4(&packet->destination))
+		return false;
 	packet->protocol = ip->nexthdr;
 	offset += sizeof(*ip);
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {

@@ -30,17 +30,24 @@ static struct in6_addr twin_of(const char *v4)
 	return address;
 }
 
-struct address ip(const char *v4)
+struct address mapped(const char *v4)
 {
 	struct address address = {.word = {0, 0, htonl(0xffff), 0}};
+
+	if (inet_pton(AF_INET, v4, &address.word[3]) != 1)
+		die("Cannot parse address \"%s\"", v4);
+	return address;
+}
+
+struct address ip(const char *v4)
+{
+	struct address address;
 	struct in6_addr v6;
 
-	if (mode == V6) {
-		v6 = twin_of(v4);
-		memcpy(&address, &v6, sizeof(address));
-	} else if (inet_pton(AF_INET, v4, &address.word[3]) != 1) {
-		die("Cannot parse address \"%s\"", v4);
-	}
+	if (mode != V6)
+		return mapped(v4);
+	v6 = twin_of(v4);
+	memcpy(&address, &v6, sizeof(address));
 	return address;
 }
 

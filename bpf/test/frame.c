@@ -130,6 +130,10 @@ static void put_v6(struct writer *w, const struct frame *frame)
 
 	header->version = 6;
 	header->hop_limit = 64;
+	if (frame->shape & MAPPED_HEADER) {
+		source = mapped(frame->source);
+		destination = mapped(frame->destination);
+	}
 	memcpy(&header->saddr, &source, sizeof(source));
 	memcpy(&header->daddr, &destination, sizeof(destination));
 	if (frame->shape & EXTENDED) {

@@ -200,6 +200,24 @@ static void extension_case(void)
 	end_case();
 }
 
+/** On a wire nobody has such addresses; they must not reach the flows of IPv4. */
+static void mapped_header_case(void)
+{
+	struct frame frame = {FROM(CLIENT, 1000), WEB, MAPPED_HEADER};
+	struct flow flow;
+
+	begin_case("an IPv6 packet with IPv4-mapped addresses starts no flow of IPv4");
+	flush_conntrack();
+	mark_counters(&tables);
+	ask("weir_ingress_l2", "outside", &frame);
+	expect_counters(&tables, NOTHING, NOTHING);
+	mode = V4;
+	if (find_conntrack(&frame, &flow))
+		complain("there is a flow to %s", ip_text(&flow.reply_source));
+	mode = V6;
+	end_case();
+}
+
 void packet_suite(void)
 {
 	object = load_object("conntrack");
@@ -215,6 +233,7 @@ void packet_suite(void)
 	}
 	mode = V6;
 	extension_case();
+	mapped_header_case();
 	flush_conntrack();
 	bpf_object__close(object);
 }

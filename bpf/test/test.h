@@ -49,6 +49,8 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 
 /** The table form of an address in the current mode. */
 struct address ip(const char *v4);
+/** Its IPv4-mapped form, in every mode. */
+struct address mapped(const char *v4);
 /** Text of a table address, in one of a few static buffers. */
 const char *ip_text(const struct address *address);
 /** Text of the current mode's form of an IPv4 address, as commands take it. */
@@ -118,6 +120,8 @@ enum shape {
 	/** More extension headers than anybody needs. */
 	MANY_EXTENSIONS = 4096,
 	ARP = 8192,
+	/** Addresses of IPv4 in the IPv6 header, in their IPv4-mapped form: no host may send that. */
+	MAPPED_HEADER = 16384,
 };
 
 struct frame {
