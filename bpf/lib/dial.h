@@ -114,6 +114,22 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 	}
 }
 
+/**
+ * A datagram straight to a backend that the socket also knows through a Service: the reply is shown as it comes. (A connected
+ * socket's peer comes here too, if it is IPv4-mapped, see udpv6_sendmsg; it stays what connect() made of it.)
+ */
+static always_inline void dial_directly(struct bpf_sock_addr *ctx, struct socket_flow *flow)
+{
+	struct socket_flow known;
+
+	if (ctx->sk->state == BPF_TCP_ESTABLISHED ||
+	    !find_flow(ctx, FLOW_FROM_BACKEND, &flow->service_address, flow->service_port, &known))
+		return;
+	flow->backend_address = flow->service_address;
+	flow->backend_port = flow->service_port;
+	remember_flow(ctx, flow);
+}
+
 /** Decides where a socket goes that dials `to`, and puts the backend there if it goes to one. */
 static always_inline enum outcome dial(struct bpf_sock_addr *ctx, enum dial_kind kind, struct peer *to)
 {
@@ -129,6 +145,8 @@ static always_inline enum outcome dial(struct bpf_sock_addr *ctx, enum dial_kind
 		to->address = flow.backend_address;
 		to->port = flow.backend_port;
 	}
+	if (outcome == NO_OUTCOME && kind == DIAL_DATAGRAM)
+		dial_directly(ctx, &flow);
 	return outcome;
 }
 

@@ -166,6 +166,32 @@ static void tells_twins_apart(const struct tables *tables)
 	end_case();
 }
 
+static void sees_whom_it_asked(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+	/* The Service leads to 10.0.1.10:5353. */
+	const struct {
+		const char *address;
+		int port;
+		enum outcome outcome;
+	} asked[] = {{"172.30.0.9", 53, OUTCOME_SOCKET_TRANSLATED},
+		     {"10.0.1.10", 5353, NOTHING},
+		     {"10.0.1.10", 5353, NOTHING},
+		     {"172.30.0.9", 53, OUTCOME_SOCKET_KEPT_BACKEND},
+		     {"10.0.1.10", 5353, NOTHING}};
+
+	begin_case("a reply of a backend that was also asked directly shows how it was asked last");
+	for (size_t i = 0; i < COUNT(asked); i++) {
+		mark_counters(tables);
+		expect_sent(client, asked[i].address, asked[i].port, 0);
+		expect_counters(tables, asked[i].outcome, NOTHING);
+		answered_by();
+		expect_text("the sender", received_from(client), expected_text(asked[i].address, asked[i].port));
+	}
+	close(client);
+	end_case();
+}
+
 static void forgets_when_it_connects(void)
 {
 	int client = open_client(SOCK_DGRAM);
@@ -193,6 +219,7 @@ void datagram_cases(const struct tables *tables)
 	strangers_stay_strangers(tables);
 	remembers_many(tables);
 	tells_twins_apart(tables);
+	sees_whom_it_asked(tables);
 	forgets_when_it_connects();
 }
 
