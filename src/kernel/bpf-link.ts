@@ -38,6 +38,8 @@ export interface Attachment {
   readonly program: number;
   readonly target: number;
   readonly attachType: number;
+  /** BPF_F_* with which a link is made. */
+  readonly flags: number;
   /** Whether a pinned link is already there. */
   readonly isSame: (link: LinkDescription) => boolean;
 }
@@ -59,8 +61,11 @@ export function attachLink(attachment: Attachment): void {
     });
 }
 
-const createLink = ({ program, target, attachType, path }: Attachment): number =>
-  checked(libbpf.bpf_link_create(program, target, attachType, null), `attach a program for ${path}`);
+function createLink({ program, target, attachType, flags, path }: Attachment): number {
+  // struct bpf_link_create_opts: flags at 8.
+  const options = CStruct.sized(16).u32(8, flags).bytes;
+  return checked(libbpf.bpf_link_create(program, target, attachType, options), `attach a program for ${path}`);
+}
 
 /** Detaches the link that is pinned at a path and removes the pin. Removing it alone would detach a moment later. */
 export function detachLink(path: string): void {

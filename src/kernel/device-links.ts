@@ -7,6 +7,8 @@ import { attachFilter, detachFilter, hasFilter } from './tc-filter.ts';
 
 /** `enum bpf_attach_type`, since Linux 6.6. */
 export const BPF_TCX_INGRESS = 46;
+/** Before the programs that are there: one that answers TCX_PASS ends the row, and ours, which sends on to the next, would miss the packet. */
+const BPF_F_BEFORE = 8;
 
 const PREFIX = 'tc-';
 
@@ -25,7 +27,7 @@ function attachTcx(stateDir: string, ifindex: number, program: number): boolean 
   const path = pathOf(stateDir, ifindex);
   const isSame = (link: { type: number; target: bigint }) => link.type === LINK_TCX && link.target === BigInt(ifindex);
   try {
-    attachLink({ path, program, target: ifindex, attachType: BPF_TCX_INGRESS, isSame });
+    attachLink({ path, program, target: ifindex, attachType: BPF_TCX_INGRESS, flags: BPF_F_BEFORE, isSame });
     return true;
   } catch (error) {
     // Kernels before 6.6 do not know the attach type.

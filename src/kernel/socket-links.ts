@@ -14,7 +14,7 @@ export function attachSockets(stateDir: string, cgroupDir: string, programs: rea
   try {
     for (const { name, fd, attachType } of programs) {
       const isSame = (link: { type: number; target: bigint }) => link.type === LINK_CGROUP && link.target === id;
-      attachLink({ path: `${links}/${name}`, program: fd, target: cgroup, attachType, isSame });
+      attachLink({ path: `${links}/${name}`, program: fd, target: cgroup, attachType, flags: 0, isSame });
     }
   } finally {
     closeSync(cgroup);
