@@ -113,7 +113,7 @@ function begin(parts: LoopParts, isSwept: boolean): boolean {
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
   if (datapath.adopted && !isSwept)
-    log.warn('Something in the folder cannot be used: what an earlier agent served stays until that is mended');
+    log.warn('The folder is empty or something in it cannot be used: what an earlier agent served stays until that is mended');
   if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
   const { services, slices } = store.counts();
   log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);

@@ -35,6 +35,7 @@ test('a file that is written where it is is handed out when two looks in a row s
   assert.equal(view.calm, true);
   rmSync(path);
   view.again(path);
+  assert.equal(view.calm, false);
   assert.deepEqual(await look(), []);
   assert.deepEqual(await look(), ['a.yaml false']);
   view.stop();

@@ -18,6 +18,9 @@ const COALESCE_MS = 10;
 const SETTLE_MS = 20;
 const MISSING_FOLDER_MS = 500;
 
+/** Equal to no file's. */
+const CHANGED_MEANWHILE: Signature = 'changed meanwhile';
+
 /** What the folder's reader knows already. */
 export interface Known {
   paths(): Iterable<string>;
@@ -97,7 +100,7 @@ export class FolderView {
 
   /** A file that was handed out and changed again while it was read. */
   again(path: string): void {
-    this.#touched.set(path, 'written');
+    this.#unsettled.set(path, CHANGED_MEANWHILE);
   }
 
   async #candidates(known: Known): Promise<ReadonlyMap<string, Touch>> {

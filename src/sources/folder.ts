@@ -25,6 +25,7 @@ export async function signatureOf(path: string): Promise<Signature> {
   }
 }
 
+/** Whether the file had no bytes. */
 export const isEmptySignature = (signature: string): boolean => signature.split(' ')[2] === '0';
 
 /** Tells a folder from another one in its place. Throws where there is none. */

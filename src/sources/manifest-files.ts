@@ -39,9 +39,9 @@ export class ManifestFiles {
     return this.#states.keys();
   }
 
-  /** Nothing was refused: what the files do not name does not exist. */
+  /** There is a file, and nothing was refused or is in doubt: what the files do not name does not exist. */
   get complete(): boolean {
-    return this.#refused.size === 0;
+    return this.#states.size > 0 && this.#refused.size === 0 && this.#doubts.size === 0;
   }
 
   isJudged(path: string, signature: Signature): boolean {
@@ -61,8 +61,8 @@ export class ManifestFiles {
     this.#output.standing.replace(`objects ${path}`, []);
   }
 
-  /** Reads a file whose signature has settled. False: it changed meanwhile, look again. `sure`: an empty file means what it says. */
-  async read(path: string, signature: Signature, sure: boolean, rescan: number): Promise<boolean> {
+  /** Reads a file whose signature has settled. False: it changed meanwhile, look again. */
+  async read(path: string, signature: Signature, rescan: number): Promise<boolean> {
     const before = this.#states.get(path)?.manifest ?? NO_MANIFEST;
     let bytes: Buffer;
     try {
@@ -77,7 +77,7 @@ export class ManifestFiles {
     if (this.#output.stopped()) return true;
     if (typeof manifest === 'string') this.#refuse(path, signature, before, manifest);
     else if (manifest.decoded.size > 0) this.#accept(path, signature, manifest, []);
-    else if (sure || !this.#isDoubtful(path, rescan)) this.#accept(path, signature, NO_MANIFEST, [emptiness(path, before.objects.size)]);
+    else if (!this.#isDoubtful(path, rescan)) this.#accept(path, signature, NO_MANIFEST, [emptiness(path, before.objects.size)]);
     return true;
   }
 

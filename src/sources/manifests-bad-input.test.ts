@@ -34,8 +34,8 @@ test('a file that never was good holds up nothing but the claim to be complete',
 });
 
 test('an object that never was good holds up the claim to be complete until it goes', async () => {
-  const w = await watched({ 'a.yaml': [service('a', 70_000)] });
-  assert.deepEqual(w.calls, ['synced']);
+  const w = await watched({ 'a.yaml': [service('a', 70_000)], 'b.yaml': [service('b')] });
+  assert.deepEqual(w.calls, ['set Service shop/b', 'synced']);
   rmSync(`${w.dir}/a.yaml`);
   await until('the state is complete', () => w.calls.includes('complete'));
 });
@@ -110,6 +110,8 @@ test('slices without a Service are kept and told', async () => {
 
 test('a file that became empty is believed when it stays so', async () => {
   const w = await watched({ 'a.yaml': [service('a'), service('b')], 'b.yaml': [service('c')], 'c.yaml': [] });
+  assert.deepEqual([w.problems, w.calls.at(-1)], [[], 'synced']);
+  await until('c is believed', () => w.calls.includes('complete'));
   assert.deepEqual(w.problems, ['empty_file: D/c.yaml is empty']);
   w.forget();
   w.write('a.yaml');
@@ -127,6 +129,15 @@ test('a file that is empty for a moment changes nothing', async () => {
   w.write('a.yaml', service('a', 81));
   await until('a changed', () => portOf(w, 'a') === 81);
   assert.deepEqual([w.calls, w.problems], [['set Service shop/a'], []]);
+});
+
+test('a file that is empty at the start, because somebody is writing it, is waited for before the state is complete', async () => {
+  const w = await watched({ 'a.yaml': [] }, { rescanMs: 2000 });
+  await aWhile();
+  assert.deepEqual([w.calls, w.problems], [['synced'], []]);
+  w.write('a.yaml', service('a'));
+  await until('the state is complete', () => w.calls.includes('complete'));
+  assert.deepEqual([w.calls, w.problems], [['synced', 'set Service shop/a', 'complete'], []]);
 });
 
 test('what cannot be read leaves its last good state in force', async () => {

@@ -26,8 +26,13 @@ test('everything in the folder is delivered, then synced and complete', async ()
   assert.deepEqual(w.problems, []);
 });
 
-test('an empty folder is a complete state', async () => {
-  assert.deepEqual((await watched()).calls, ['synced', 'complete']);
+test('an empty folder is no complete state: somebody may be about to fill it', async () => {
+  const w = await watched();
+  await aWhile();
+  assert.deepEqual(w.calls, ['synced']);
+  w.write('a.yaml', service('a'));
+  await until('the state is complete', () => w.calls.includes('complete'));
+  assert.deepEqual(w.calls, ['synced', 'set Service shop/a', 'complete']);
 });
 
 test('files that come, change and go are followed by events alone', async () => {

@@ -64,14 +64,14 @@ async function follow(view: FolderView, files: ManifestFiles, sink: Sink, orphan
     for (const [path, signature] of changed) {
       if (view.stopped) return;
       if (signature === undefined) files.remove(path, !view.isNew, view.rescans);
-      else if (!(await files.read(path, signature, !synced, view.rescans))) view.again(path);
+      else if (!(await files.read(path, signature, view.rescans))) view.again(path);
     }
     if (view.stopped) return;
     if (!synced && (view.calm || ++looks > MAX_LOOKS_BEFORE_SYNC)) {
       synced = true;
       sink.synced();
     }
-    if (synced && !complete && files.complete) {
+    if (synced && !complete && view.calm && files.complete) {
       complete = true;
       sink.complete();
     }
