@@ -1,18 +1,7 @@
 import type { Datapath, Layer } from '#kernel/datapath.ts';
-import { type Link, listAddresses, listLinks } from '#kernel/links.ts';
+import type { Link } from '#kernel/links.ts';
 import type { Log } from '#observe/log.ts';
-import type { LocalDevice } from '#plan/plan-node.ts';
 import { attachableDevices } from './devices.ts';
-
-/** Devices of the node with the addresses that may be used now, in the kernel's order. */
-export function localDevices(): LocalDevice[] {
-  const addresses = listAddresses().filter((address) => !address.isTentative && !address.isDeprecated);
-  return listLinks().map(({ ifindex, name }) => ({
-    ifindex,
-    name,
-    addresses: addresses.filter((address) => address.ifindex === ifindex).map(({ address }) => address),
-  }));
-}
 
 /** Brings packet programs to the devices that should have one, and away from the others. */
 export interface Attachments {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { attachableDevices, type DeviceFacts } from './devices.ts';
+import type { Address } from '#lib/address.ts';
+import { attachableDevices, type DeviceFacts, localDevices } from './devices.ts';
 
 const device = (ifindex: number, name: string, more: Partial<DeviceFacts> = {}): DeviceFacts => ({
   ifindex,
@@ -47,4 +48,24 @@ test('devices can be excluded by a glob, whose other characters stand for themse
   const devices = [device(2, 'eth0'), device(3, 'eth0.1'), device(4, 'eth0x1')];
   assert.deepEqual([...attachableDevices(devices, ['eth0.*']).keys()], [2, 4]);
   assert.deepEqual([...attachableDevices(devices, ['eth?']).keys()], [3, 4]);
+});
+
+test('an address that is not proven yet is left out, one that is deprecated comes last', () => {
+  const address = (ifindex: number, text: string, more: { isTentative?: boolean; isDeprecated?: boolean } = {}) => ({
+    ifindex,
+    address: text as Address,
+    isTentative: false,
+    isDeprecated: false,
+    ...more,
+  });
+  const addresses = [
+    address(2, 'fd00::5', { isDeprecated: true }),
+    address(2, 'fd00::1'),
+    address(3, 'fd00::3', { isTentative: true }),
+    address(2, 'fd00::2'),
+  ];
+  assert.deepEqual(
+    localDevices([device(2, 'eth0'), device(3, 'eth1')], addresses).map((each) => each.addresses),
+    [['fd00::1', 'fd00::2', 'fd00::5'], []],
+  );
 });

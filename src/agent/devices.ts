@@ -1,5 +1,6 @@
 import type { Layer } from '#kernel/datapath.ts';
-import type { Link } from '#kernel/links.ts';
+import type { Link, LinkAddress } from '#kernel/links.ts';
+import type { LocalDevice } from '#plan/plan-node.ts';
 
 /** A device as far as it decides where programs sit. */
 export type DeviceFacts = Pick<Link, 'ifindex' | 'name' | 'kind' | 'hardwareType' | 'master' | 'isLoopback'>;
@@ -20,6 +21,22 @@ export function attachableDevices(devices: readonly DeviceFacts[], exclude: read
       !isLoopback && kind !== 'vrf' && (master === undefined || vrfs.has(master)) && !excluded.some((pattern) => pattern.test(name)),
   );
   return new Map(wanted.map(({ ifindex, hardwareType }) => [ifindex, hardwareType === ARPHRD_ETHER ? 'l2' : 'l3']));
+}
+
+/**
+ * Devices of the node with the addresses that may be used now, in the kernel's order. Deprecated ones (RFC 4862, 5.5.4) are still dialled,
+ * such as an address that moves between nodes, but come last because packets should get another source.
+ */
+export function localDevices(
+  links: readonly Pick<Link, 'ifindex' | 'name'>[],
+  addresses: readonly Pick<LinkAddress, 'ifindex' | 'address' | 'isTentative' | 'isDeprecated'>[],
+): LocalDevice[] {
+  const usable = addresses.filter(({ isTentative }) => !isTentative).toSorted((a, b) => Number(a.isDeprecated) - Number(b.isDeprecated));
+  return links.map(({ ifindex, name }) => ({
+    ifindex,
+    name,
+    addresses: usable.filter((address) => address.ifindex === ifindex).map(({ address }) => address),
+  }));
 }
 
 /** `*` and `?` as a shell has them; everything else stands for itself. */

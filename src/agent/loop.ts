@@ -1,12 +1,14 @@
 import type { Config } from '#config/config.ts';
 import type { Datapath } from '#kernel/datapath.ts';
+import { listAddresses, listLinks } from '#kernel/links.ts';
 import { installRuleset } from '#kernel/ruleset.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { Reconciler, Report } from '#reconcile/reconciler.ts';
 import { createStanding } from '#sources/standing.ts';
-import { type Attachments, localDevices } from './attachments.ts';
+import type { Attachments } from './attachments.ts';
+import { localDevices } from './devices.ts';
 import type { Programmer } from './programmer.ts';
 import { createSpareMemory } from './spare-memory.ts';
 import type { Store } from './store.ts';
@@ -61,7 +63,7 @@ export function createLoop(parts: LoopParts): Loop {
     memory.busy();
     try {
       const devicesChanged = devices === undefined;
-      devices ??= localDevices();
+      devices ??= localDevices(listLinks(), listAddresses());
       parts.programmer.plan(devices);
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       isSwept = isComplete;
