@@ -3,6 +3,7 @@ import { openDatapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
 import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { netnsCookie } from '#kernel/netns.ts';
+import { hasRuleset, installRuleset } from '#kernel/ruleset.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
@@ -12,6 +13,7 @@ import { createAttachments } from './attachments.ts';
 import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { createProgrammer } from './programmer.ts';
+import { createRulesetGuard } from './ruleset-guard.ts';
 import { createStore, type Store } from './store.ts';
 
 /** What the agent is given besides its configuration. */
@@ -43,7 +45,9 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   const store = createStore(config.nodeName);
   const programmer = createProgrammer({ config, store, reconciler, netnsCookie: netnsCookie(), log });
   const attachments = createAttachments({ datapath, listLinks, exclude: config.excludeDevices, log });
-  const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, log, counters });
+  const install = (): void => installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
+  const ruleset = createRulesetGuard({ install, isThere: hasRuleset }, log);
+  const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, ruleset, log, counters });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   followSource(source, store, loop, log, counters);
@@ -51,6 +55,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     async stop() {
       await source.stop();
       loop.stop();
+      ruleset.stop();
       links.close();
       datapath.close();
       lock.close();

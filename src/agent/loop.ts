@@ -1,7 +1,6 @@
 import type { Config } from '#config/config.ts';
 import type { Datapath } from '#kernel/datapath.ts';
 import { listAddresses, listLinks } from '#kernel/links.ts';
-import { installRuleset } from '#kernel/ruleset.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
@@ -10,6 +9,7 @@ import { createStanding } from '#sources/standing.ts';
 import type { Attachments } from './attachments.ts';
 import { localDevices } from './devices.ts';
 import type { Programmer } from './programmer.ts';
+import type { RulesetGuard } from './ruleset-guard.ts';
 import { createSpareMemory } from './spare-memory.ts';
 import type { Store } from './store.ts';
 
@@ -22,6 +22,7 @@ export interface LoopParts {
   readonly store: Store;
   readonly programmer: Programmer;
   readonly attachments: Attachments;
+  readonly ruleset: RulesetGuard;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -109,8 +110,8 @@ export function createLoop(parts: LoopParts): Loop {
 
 /** After the first pass: the tables are complete, so the programs that use them may come. Says whether all devices have theirs. */
 function begin(parts: LoopParts, isSwept: boolean): boolean {
-  const { config, datapath, attachments, log, store } = parts;
-  installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
+  const { config, datapath, attachments, ruleset, log, store } = parts;
+  ruleset.start();
   const areServed = attachments.follow();
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLog } from '#observe/log.ts';
+import { createRulesetGuard } from './ruleset-guard.ts';
+
+/** A ruleset that installs fail on while `broken` says why. */
+function guarded() {
+  const state = { isThere: false, broken: undefined as string | undefined, lines: [] as string[] };
+  const ruleset = {
+    isThere: () => state.isThere,
+    install() {
+      if (state.broken !== undefined) throw new Error(state.broken);
+      state.isThere = true;
+    },
+  };
+  const log = createLog(0, (line) => state.lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
+  return { state, guard: createRulesetGuard(ruleset, log, 1) };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 20_000; !holds(); await sleep(1)) assert.ok(performance.now() < end, 'never came true');
+}
+
+test('a table that somebody removed is back, and that is said', async () => {
+  const { state, guard } = guarded();
+  guard.start();
+  assert.ok(state.isThere);
+  state.isThere = false;
+  await until(() => state.isThere);
+  guard.stop();
+  assert.deepEqual(state.lines, [
+    'WARN  Table inet weir was gone, as after "nft flush ruleset", and is back: meanwhile no packet was translated',
+  ]);
+});
+
+test('while the table cannot be put back it is tried again, and said once', async () => {
+  const { state, guard } = guarded();
+  guard.start();
+  state.broken = 'busy';
+  state.isThere = false;
+  await sleep(30);
+  assert.deepEqual(state.lines, ['ERROR Cannot look after table inet weir, trying again error=busy']);
+  state.broken = undefined;
+  await until(() => state.isThere);
+  guard.stop();
+});
+
+test('after the stop nobody puts the table back', async () => {
+  const { state, guard } = guarded();
+  guard.start();
+  guard.stop();
+  state.isThere = false;
+  await sleep(30);
+  assert.equal(state.isThere, false);
+});

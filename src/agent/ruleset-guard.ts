@@ -1,0 +1,46 @@
+import type { Log } from '#observe/log.ts';
+
+/** Table inet weir of this network namespace. */
+export interface NodeRuleset {
+  install(): void;
+  isThere(): boolean;
+}
+
+/** Keeps the table in place, whoever removes it. */
+export interface RulesetGuard {
+  /** Installs the table and looks after it from now on. Throws where it cannot be installed. */
+  start(): void;
+  stop(): void;
+}
+
+/** Time in which packets may go untranslated, ms. One look takes the kernel about one. */
+const LOOK_MS = 1000;
+
+/**
+ * Without the table nothing is translated, and others do remove it: `nft flush ruleset` is the first line of Debian's /etc/nftables.conf,
+ * so a restart of nftables.service is enough.
+ */
+export function createRulesetGuard(ruleset: NodeRuleset, log: Log, lookMs = LOOK_MS): RulesetGuard {
+  let timer: NodeJS.Timeout | undefined;
+  let told: string | undefined;
+
+  const look = (): void => {
+    try {
+      if (ruleset.isThere()) return;
+      ruleset.install();
+      told = undefined;
+      log.warn('Table inet weir was gone, as after "nft flush ruleset", and is back: meanwhile no packet was translated');
+    } catch (error) {
+      if (told !== String(error)) log.error('Cannot look after table inet weir, trying again', { error });
+      told = String(error);
+    }
+  };
+
+  return {
+    start() {
+      ruleset.install();
+      timer ??= setInterval(look, lookMs);
+    },
+    stop: () => clearInterval(timer),
+  };
+}
