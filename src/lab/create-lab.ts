@@ -14,9 +14,6 @@ import { claimLab, findPlace, type LabState, writeState } from './state.ts';
 import { OUTSIDE, planTopology, type Topology } from './topology.ts';
 import { wiringScript } from './wiring.ts';
 
-/** Folder of the lab's cgroup for its keeper; no node can have this name. */
-const KEEPER_CGROUP = '_keeper';
-
 export const DEFAULT_LAB = 'lab';
 
 /** What to raise. */
@@ -95,13 +92,13 @@ function copyManifest(file: string, copy: string): void {
 
 function makeFolders({ topology: { name, nodes }, cgroupRoot }: LabState): void {
   for (const node of nodes) mkdirSync(paths.nodeDir(name, node.name), { recursive: true });
-  for (const place of [...nodes.map((node) => node.name), OUTSIDE, KEEPER_CGROUP]) {
+  for (const place of [...nodes.map((node) => node.name), OUTSIDE, paths.KEEPER_CGROUP]) {
     mkdirSync(paths.placeCgroup(cgroupRoot, name, place), { recursive: true });
   }
 }
 
 async function wire({ topology, cgroupRoot }: LabState, signal: AbortSignal | undefined): Promise<void> {
-  const cgroup = paths.placeCgroup(cgroupRoot, topology.name, KEEPER_CGROUP);
+  const cgroup = paths.placeCgroup(cgroupRoot, topology.name, paths.KEEPER_CGROUP);
   const { code, stderr } = await outcomeOf(spawnInCgroup(cgroup, ['/bin/sh', '-e'], { stdio: 'pipe', signal }), wiringScript(topology));
   if (code !== 0) throw new Error(`Cannot build the namespaces of lab "${topology.name}": ${stderr.trim() || `exit code ${code}`}`);
 }
@@ -111,7 +108,7 @@ async function startKeeper({ topology, cgroupRoot }: LabState): Promise<void> {
   writeFileSync(paths.serversFile(name), JSON.stringify(topology.servers));
   const log = openSync(paths.keeperLog(name), 'a');
   const argv = [process.execPath, paths.KEEPER, paths.serversFile(name), paths.labCgroup(cgroupRoot, name)];
-  const keeper = spawnInCgroup(paths.placeCgroup(cgroupRoot, name, KEEPER_CGROUP), argv, {
+  const keeper = spawnInCgroup(paths.placeCgroup(cgroupRoot, name, paths.KEEPER_CGROUP), argv, {
     detached: true,
     stdio: ['ignore', 'pipe', log],
   });

@@ -8,13 +8,11 @@ import { join } from 'node:path';
 import { bindSocketIn } from '#kernel/netns.ts';
 import { familyOf } from '#lib/address.ts';
 import { serveTcp, serveUdp } from './echo.ts';
+import { KEEPER_CGROUP } from './paths.ts';
 import type { Server } from './topology.ts';
 import { netnsPath } from './wiring.ts';
 
 const [serversFile = '', labCgroup = ''] = process.argv.slice(2);
-
-/** Folder beside the nodes' in the lab's cgroup; no node can have this name. */
-const OWN_CGROUP = '_keeper';
 
 const enterCgroup = (name: string): void => writeFileSync(join(labCgroup, name, 'cgroup.procs'), `${process.pid}`);
 
@@ -30,7 +28,7 @@ function serveAll(servers: readonly Server[]): void {
     enterCgroup(node);
     ofNode.forEach(serve);
   }
-  enterCgroup(OWN_CGROUP);
+  enterCgroup(KEEPER_CGROUP);
 }
 
 try {

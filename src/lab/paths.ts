@@ -25,6 +25,8 @@ export const keeperLog = (lab: string): string => join(labDir(lab), 'keeper.log'
 export const labCgroup = (root: string, lab: string): string => join(root, `weir-${lab}`);
 /** Cgroup of a node and its pods, of the outside, of the keeper. */
 export const placeCgroup = (root: string, lab: string, node: string): string => join(labCgroup(root, lab), node);
+/** Folder in the lab's cgroup for its keeper; no node can have this name. */
+export const KEEPER_CGROUP = '_keeper';
 
 /** Folder of this checkout, found from the source file or from the bundle, whichever runs. */
 export const CHECKOUT = checkoutAbove(import.meta.dirname);
