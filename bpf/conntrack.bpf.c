@@ -100,6 +100,16 @@ int weir_ingress_l2(struct __sk_buff *skb)
 	return ingress(skb, sizeof(struct ethhdr));
 }
 
+/**
+ * Ports of a bridge that shows its packets to netfilter (bridge-nf-call-iptables): prerouting is over when they come to the
+ * bridge device, too late to start a flow there. What a port takes for another host's is the bridge's own.
+ */
+SEC("tc")
+int weir_ingress_port(struct __sk_buff *skb)
+{
+	return skb->vlan_tci & VLAN_ID ? PASS_PACKET : ingress(skb, sizeof(struct ethhdr));
+}
+
 /** Devices without one: tunnels, WireGuard, TUN. */
 SEC("tc")
 int weir_ingress_l3(struct __sk_buff *skb)

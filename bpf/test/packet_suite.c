@@ -168,6 +168,19 @@ static void setting_cases(void)
 	end_case();
 }
 
+/** The frame is for the bridge, whose address is another than the port's. */
+static void port_case(void)
+{
+	struct frame frame = {FROM(CLIENT, 1000), WEB, OTHER_HOST};
+
+	begin_case("a bridge port takes frames for its bridge");
+	flush_conntrack();
+	mark_counters(&tables);
+	ask("weir_ingress_port", "outside", &frame);
+	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED_SNAT, NOTHING);
+	end_case();
+}
+
 /** A second client behind the same tuple: the kernel must choose another port, or the connection is lost. */
 static void clash_case(void)
 {
@@ -229,6 +242,7 @@ void packet_suite(void)
 			run_case(&cases[i]);
 		choice_cases();
 		setting_cases();
+		port_case();
 		clash_case();
 	}
 	mode = V6;

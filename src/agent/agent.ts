@@ -4,6 +4,7 @@ import { listLinks, watchLinks } from '#kernel/links.ts';
 import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { netnsCookie } from '#kernel/netns.ts';
 import { hasRuleset, installRuleset } from '#kernel/ruleset.ts';
+import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
@@ -44,7 +45,8 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
   const programmer = createProgrammer({ config, store, reconciler, netnsCookie: netnsCookie(), log });
-  const attachments = createAttachments({ datapath, listLinks, exclude: config.excludeDevices, log });
+  const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
+  const attachments = createAttachments({ datapath, listLinks, rules, log });
   const install = (): void => installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
   const ruleset = createRulesetGuard({ install, isThere: hasRuleset }, log);
   const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, ruleset, log, counters });

@@ -8,28 +8,33 @@ import { createAttachments } from './attachments.ts';
 function machine() {
   const devices = new Map<number, string>();
   const running = new Set<number>();
+  /** The bridge, as far as a device is a port of one. */
+  const masters = new Map<number, number>();
+  const layers = new Map<number, string>();
   const refuses = new Set<number>();
   const lines: string[] = [];
   const listLinks = (): Link[] =>
     Array.from(devices, ([ifindex, name]) => ({
       ifindex,
       name,
-      kind: undefined,
+      kind: name.startsWith('br') ? 'bridge' : undefined,
       hardwareType: 1,
-      master: undefined,
+      master: masters.get(ifindex),
       isUp: true,
       isLoopback: false,
     }));
   const datapath = {
-    attachDevice(ifindex: number) {
+    attachDevice(ifindex: number, layer: string) {
       if (refuses.has(ifindex) || !devices.has(ifindex)) throw new Error(`No program for ${ifindex}`);
       running.add(ifindex);
+      layers.set(ifindex, layer);
     },
     detachDevice: (ifindex: number) => running.delete(ifindex),
     attachedDevices: () => [...running],
   };
   const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1)));
-  return { devices, running, refuses, lines, attachments: createAttachments({ datapath, listLinks, exclude: [], log }) };
+  const rules = () => ({ exclude: [], bridgesAskNetfilter: true });
+  return { devices, masters, running, layers, refuses, lines, attachments: createAttachments({ datapath, listLinks, rules, log }) };
 }
 
 test('programs come and go with the devices, those of an earlier agent too', () => {
@@ -53,6 +58,22 @@ test('a device that got the index of one that went in the same moment is served'
   devices.set(5, 'new');
   attachments.follow();
   assert.deepEqual([...running], [5]);
+});
+
+test('a device that becomes a port of a bridge gets the program for ports', () => {
+  const { devices, masters, layers, attachments } = machine();
+  devices.set(2, 'br0').set(3, 'veth1');
+  attachments.follow();
+  assert.equal(layers.get(3), 'l2');
+  masters.set(3, 2);
+  attachments.follow();
+  assert.deepEqual(
+    [...layers],
+    [
+      [2, 'l2'],
+      [3, 'port'],
+    ],
+  );
 });
 
 test('a device that the kernel refuses is told once, tried again, and keeps no other from being served', () => {

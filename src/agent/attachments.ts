@@ -1,7 +1,7 @@
 import type { Datapath, Layer } from '#kernel/datapath.ts';
 import type { Link } from '#kernel/links.ts';
 import type { Log } from '#observe/log.ts';
-import { attachableDevices } from './devices.ts';
+import { attachableDevices, type DeviceRules } from './devices.ts';
 
 /** Brings packet programs to the devices that should have one, and away from the others. */
 export interface Attachments {
@@ -13,22 +13,22 @@ export interface Attachments {
 export interface AttachmentsParts {
   readonly datapath: Pick<Datapath, 'attachDevice' | 'detachDevice' | 'attachedDevices'>;
   readonly listLinks: () => readonly Link[];
-  /** Globs of device names that get no program. */
-  readonly exclude: readonly string[];
+  /** Asked at every follow(). */
+  readonly rules: () => DeviceRules;
   readonly log: Log;
 }
 
 /** Nothing is attached before the first follow(). */
-export function createAttachments({ datapath, listLinks, exclude, log }: AttachmentsParts): Attachments {
-  /** Names of the devices that this agent gave its program. */
-  const ours = new Map<number, string>();
+export function createAttachments({ datapath, listLinks, rules, log }: AttachmentsParts): Attachments {
+  /** The devices that this agent gave its program. */
+  const ours = new Map<number, { readonly name: string; readonly layer: Layer }>();
   /** Why a device has none: told once. */
   const refused = new Map<number, string>();
 
   const attach = (ifindex: number, layer: Layer, name: string): void => {
     try {
       datapath.attachDevice(ifindex, layer);
-      ours.set(ifindex, name);
+      ours.set(ifindex, { name, layer });
       refused.delete(ifindex);
       log.debug(2, 'Attached the packet program', { device: name, layer });
     } catch (error) {
@@ -49,13 +49,14 @@ export function createAttachments({ datapath, listLinks, exclude, log }: Attachm
     follow() {
       const links = listLinks();
       const nameOf = (ifindex: number): string =>
-        links.find((link) => link.ifindex === ifindex)?.name ?? ours.get(ifindex) ?? String(ifindex);
-      const wanted = attachableDevices(links, exclude);
+        links.find((link) => link.ifindex === ifindex)?.name ?? ours.get(ifindex)?.name ?? String(ifindex);
+      const wanted = attachableDevices(links, rules());
       // The kernel's word: a new device may have the index of an old one, and others remove queues with our filter
       const attached = new Set(datapath.attachedDevices());
       for (const ifindex of refused.keys()) if (!wanted.has(ifindex)) refused.delete(ifindex);
       for (const ifindex of new Set([...ours.keys(), ...attached])) if (!wanted.has(ifindex)) detach(ifindex, nameOf(ifindex));
-      for (const [ifindex, layer] of wanted) if (!ours.has(ifindex) || !attached.has(ifindex)) attach(ifindex, layer, nameOf(ifindex));
+      for (const [ifindex, layer] of wanted)
+        if (ours.get(ifindex)?.layer !== layer || !attached.has(ifindex)) attach(ifindex, layer, nameOf(ifindex));
       return refused.size === 0;
     },
     count: () => ours.size,

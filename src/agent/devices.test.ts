@@ -13,6 +13,9 @@ const device = (ifindex: number, name: string, more: Partial<DeviceFacts> = {}):
   ...more,
 });
 
+const attachable = (devices: readonly DeviceFacts[], exclude: readonly string[]) =>
+  attachableDevices(devices, { exclude, bridgesAskNetfilter: false });
+
 test('a port of a bridge or bond is left to its master, loopback is left out', () => {
   const devices = [
     device(1, 'lo', { hardwareType: 772, isLoopback: true }),
@@ -20,12 +23,33 @@ test('a port of a bridge or bond is left to its master, loopback is left out', (
     device(3, 'br0', { kind: 'bridge' }),
     device(4, 'veth1', { kind: 'veth', master: 3 }),
   ];
-  assert.deepEqual([...attachableDevices(devices, []).keys()], [2, 3]);
+  assert.deepEqual([...attachable(devices, []).keys()], [2, 3]);
 });
 
 test('a port of a VRF is taken itself, because a VRF device runs no tc ingress', () => {
   const devices = [device(2, 'eth0', { master: 3 }), device(3, 'red', { kind: 'vrf' })];
-  assert.deepEqual([...attachableDevices(devices, []).keys()], [2]);
+  assert.deepEqual([...attachable(devices, []).keys()], [2]);
+});
+
+test('where bridges ask netfilter their ports are taken too, those of bonds are not', () => {
+  const devices = [
+    device(3, 'br0', { kind: 'bridge' }),
+    device(4, 'veth1', { kind: 'veth', master: 3 }),
+    device(5, 'bond0', { kind: 'bond' }),
+    device(6, 'eth1', { master: 5 }),
+  ];
+  assert.deepEqual(
+    [...attachableDevices(devices, { exclude: [], bridgesAskNetfilter: true })],
+    [
+      [3, 'l2'],
+      [4, 'port'],
+      [5, 'l2'],
+    ],
+  );
+  assert.deepEqual(
+    localDevices(devices, []).map((each) => each.bridge),
+    [undefined, 'br0', undefined, undefined],
+  );
 });
 
 test('a device without an Ethernet header is a layer-3 device', () => {
@@ -35,7 +59,7 @@ test('a device without an Ethernet header is a layer-3 device', () => {
     device(4, 'eth0.100', { kind: 'vlan' }),
   ];
   assert.deepEqual(
-    [...attachableDevices(devices, [])],
+    [...attachable(devices, [])],
     [
       [2, 'l3'],
       [3, 'l3'],
@@ -46,8 +70,8 @@ test('a device without an Ethernet header is a layer-3 device', () => {
 
 test('devices can be excluded by a glob, whose other characters stand for themselves', () => {
   const devices = [device(2, 'eth0'), device(3, 'eth0.1'), device(4, 'eth0x1')];
-  assert.deepEqual([...attachableDevices(devices, ['eth0.*']).keys()], [2, 4]);
-  assert.deepEqual([...attachableDevices(devices, ['eth?']).keys()], [3, 4]);
+  assert.deepEqual([...attachable(devices, ['eth0.*']).keys()], [2, 4]);
+  assert.deepEqual([...attachable(devices, ['eth?']).keys()], [3, 4]);
 });
 
 test('an address that is not proven yet is left out, one that is deprecated comes last', () => {

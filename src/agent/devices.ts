@@ -8,36 +8,54 @@ export type DeviceFacts = Pick<Link, 'ifindex' | 'name' | 'kind' | 'hardwareType
 /** <linux/if_arp.h>. */
 const ARPHRD_ETHER = 1;
 
+/** What decides besides the devices themselves. */
+export interface DeviceRules {
+  /** Globs of device names that get no program. */
+  readonly exclude: readonly string[];
+  /** Bridges show their packets to netfilter before they take them (net.bridge.bridge-nf-call-iptables). */
+  readonly bridgesAskNetfilter: boolean;
+}
+
 /**
  * Devices on which packets enter the IP stack, and how they look there. A port of a bridge or bond hands its packets to the
  * master before they reach IP. A port of a VRF does not: the VRF device runs no tc ingress (net/core: l3mdev receives after
- * sch_handle_ingress of the port), so the port is taken and the VRF device left out.
+ * sch_handle_ingress of the port), so the port is taken and the VRF device left out. Where bridges ask netfilter, the port is taken
+ * too: prerouting is over when the bridge device runs tc ingress (net/bridge/br_netfilter_hooks.c), so a flow must start before.
  */
-export function attachableDevices(devices: readonly DeviceFacts[], exclude: readonly string[]): Map<number, Layer> {
-  const vrfs = new Set(devices.filter((device) => device.kind === 'vrf').map((device) => device.ifindex));
+export function attachableDevices(devices: readonly DeviceFacts[], { exclude, bridgesAskNetfilter }: DeviceRules): Map<number, Layer> {
+  const kinds = new Map(devices.map(({ ifindex, kind }) => [ifindex, kind]));
   const excluded = exclude.map(globPattern);
-  const wanted = devices.filter(
-    ({ isLoopback, kind, master, name }) =>
-      !isLoopback && kind !== 'vrf' && (master === undefined || vrfs.has(master)) && !excluded.some((pattern) => pattern.test(name)),
-  );
-  return new Map(wanted.map(({ ifindex, hardwareType }) => [ifindex, hardwareType === ARPHRD_ETHER ? 'l2' : 'l3']));
+  const layerOf = ({ isLoopback, kind, master, name, hardwareType }: DeviceFacts): Layer | undefined => {
+    if (isLoopback || kind === 'vrf' || excluded.some((pattern) => pattern.test(name))) return undefined;
+    const masterKind = master === undefined ? undefined : kinds.get(master);
+    if (masterKind === 'bridge' && bridgesAskNetfilter) return 'port';
+    if (master !== undefined && masterKind !== 'vrf') return undefined;
+    return hardwareType === ARPHRD_ETHER ? 'l2' : 'l3';
+  };
+  return new Map(devices.flatMap((device) => pairOf(device.ifindex, layerOf(device))));
 }
+
+const pairOf = (ifindex: number, layer: Layer | undefined): [number, Layer][] => (layer === undefined ? [] : [[ifindex, layer]]);
 
 /**
  * Devices of the node with the addresses that may be used now, in the kernel's order. Deprecated ones (RFC 4862, 5.5.4) are still dialled,
  * such as an address that moves between nodes, but come last because packets should get another source.
  */
 export function localDevices(
-  links: readonly Pick<Link, 'ifindex' | 'name'>[],
+  links: readonly Pick<Link, 'ifindex' | 'name' | 'kind' | 'master'>[],
   addresses: readonly Pick<LinkAddress, 'ifindex' | 'address' | 'isTentative' | 'isDeprecated'>[],
 ): LocalDevice[] {
   const usable = addresses.filter(({ isTentative }) => !isTentative).toSorted((a, b) => Number(a.isDeprecated) - Number(b.isDeprecated));
-  return links.map(({ ifindex, name }) => ({
+  const bridges = new Map(links.filter(({ kind }) => kind === 'bridge').map(({ ifindex, name }) => [ifindex, name]));
+  return links.map(({ ifindex, name, master }) => ({
     ifindex,
     name,
+    ...bridgeOf(bridges.get(master ?? 0)),
     addresses: usable.filter((address) => address.ifindex === ifindex).map(({ address }) => address),
   }));
 }
+
+const bridgeOf = (bridge: string | undefined): { bridge?: string } => (bridge === undefined ? {} : { bridge });
 
 /** `*` and `?` as a shell has them; everything else stands for itself. */
 function globPattern(glob: string): RegExp {

@@ -10,13 +10,16 @@ import { attachSockets } from './socket-links.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
 import { folderName, tableSizes } from './table-sizes.ts';
 
-/** Whether packets of a device begin with an Ethernet header (`l2`) or with the IP header (`l3`). */
-export type Layer = 'l2' | 'l3';
+/**
+ * Whether packets of a device begin with an Ethernet header (`l2`) or with the IP header (`l3`). `port`: they have an Ethernet header that
+ * may name the bridge instead of the device.
+ */
+export type Layer = 'l2' | 'l3' | 'port';
 
 /** The object files of bpf/, and the program of the second for each kind of device. */
 const SOCKET_OBJECT = 'socket.bpf.o';
 const CONNTRACK_OBJECT = 'conntrack.bpf.o';
-const DEVICE_PROGRAMS: Readonly<Record<Layer, string>> = { l2: 'weir_ingress_l2', l3: 'weir_ingress_l3' };
+const DEVICE_PROGRAMS: Readonly<Record<Layer, string>> = { l2: 'weir_ingress_l2', l3: 'weir_ingress_l3', port: 'weir_ingress_port' };
 
 export interface DatapathOptions {
   /** Folder with the compiled objects. */

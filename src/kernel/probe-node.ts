@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { degraded, type Finding, fine, missing, probed } from './finding.ts';
 import { listLinks } from './links.ts';
@@ -6,6 +6,7 @@ import { absentModules, isModuleLoaded } from './modules.ts';
 import { findCgroupRoot, isBpffs, isCgroup2 } from './mounts.ts';
 import { inScratchNetns } from './netns.ts';
 import { installRuleset } from './ruleset.ts';
+import { sysctl } from './sysctl.ts';
 
 /** From this share of its size on, the conntrack table is too full. */
 const CONNTRACK_FULL = 0.9;
@@ -61,15 +62,6 @@ function probeNft(): Finding {
     inScratchNetns(() => installRuleset({ rejectMark: 1, serviceCIDRs: [] }));
     return fine(name, 'takes table inet weir with its nat chains (tried in a scratch network namespace)');
   });
-}
-
-/** Value of a sysctl such as `net.ipv4.ip_forward`; undefined where the kernel does not have it. */
-export function sysctl(name: string): string | undefined {
-  try {
-    return readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
 }
 
 function probeConntrack(): Finding {

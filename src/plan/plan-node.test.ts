@@ -104,6 +104,15 @@ test('devices of pods are marked where the local detector goes by devices', () =
   assert.deepEqual(marked({ mode: 'None' }), []);
 });
 
+test('what enters by a port of the bridge of pods comes from pods', () => {
+  const rules: NodeRequest['rules'] = { ...RULES, localDetector: { mode: 'BridgeInterface', name: 'cbr0' } };
+  const { devices } = planNode({ node: NODE, devices: [{ ...device(6, 'veth1'), bridge: 'cbr0' }], rules, netnsCookie: 77n });
+  assert.deepEqual(
+    devices.map(({ value }) => value.flags),
+    [DEVICE_PODS],
+  );
+});
+
 test('settings carry marks, cookie and the addresses of the node', () => {
   assert.deepEqual(plan().settings, {
     nodeNetnsCookie: 77n,

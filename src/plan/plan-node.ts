@@ -16,6 +16,8 @@ import { localNetsOf, type NodeRules, type NodeView, viewNode } from './node-vie
 export interface LocalDevice {
   readonly ifindex: number;
   readonly name: string;
+  /** The bridge that it is a port of: what enters by the port enters the node by the bridge. */
+  readonly bridge?: string;
   readonly addresses: readonly Address[];
 }
 
@@ -85,14 +87,15 @@ function isWanted(address: Address, prefixes: readonly Prefix[]): boolean {
 }
 
 /** The node's primary address where the device has it: of others, such as one that moves between nodes, flows would not survive the loss. */
-function planDevice({ name, addresses }: LocalDevice, { primaryAddresses }: NodeView, { localDetector }: NodeRules): Device {
+function planDevice({ name, bridge, addresses }: LocalDevice, { primaryAddresses }: NodeView, { localDetector }: NodeRules): Device {
   const sourceFor = (family: Family): Address => {
     const own = addresses.filter((address) => familyOf(address) === family && scopeOf(address) === 'global');
     return own.find((address) => address === primaryAddresses[family]) ?? own[0] ?? ZERO_ADDRESS[family];
   };
+  const enteredBy = bridge ?? name;
   const carriesPods =
-    (localDetector.mode === 'BridgeInterface' && name === localDetector.name) ||
-    (localDetector.mode === 'InterfaceNamePrefix' && name.startsWith(localDetector.prefix));
+    (localDetector.mode === 'BridgeInterface' && enteredBy === localDetector.name) ||
+    (localDetector.mode === 'InterfaceNamePrefix' && enteredBy.startsWith(localDetector.prefix));
   return { snat4: sourceFor(4), snat6: sourceFor(6), flags: carriesPods ? DEVICE_PODS : 0 };
 }
 

@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+
+/** Value of a sysctl such as `net.ipv4.ip_forward`; undefined where the kernel does not have it. */
+export function sysctl(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether bridges of this network namespace show their packets to netfilter, as kubeadm asks for; false without br_netfilter. */
+export const bridgesAskNetfilter = (): boolean =>
+  ['net.bridge.bridge-nf-call-iptables', 'net.bridge.bridge-nf-call-ip6tables'].some((name) => sysctl(name) === '1');
