@@ -61,6 +61,7 @@ export function createLoop(parts: LoopParts): Loop {
   const pass = (): void => {
     next = undefined;
     clearTimeout(retry);
+    if (!isReady && !isComplete && mustWaitForNode(parts)) return;
     memory.busy();
     try {
       const devicesChanged = devices === undefined;
@@ -106,6 +107,13 @@ export function createLoop(parts: LoopParts): Loop {
       memory.stop();
     },
   };
+}
+
+/** An earlier agent knew the Node: as long as its object may be in what cannot be used yet, that knowledge stays in force. */
+function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {
+  const waits = datapath.adopted && store.node() === undefined;
+  if (waits) log.warn(`Waiting for Node ${config.nodeName}, what an earlier agent served stays: something in the folder cannot be used`);
+  return waits;
 }
 
 /** After the first pass: the tables are complete, so the programs that use them may come. Says whether all devices have theirs. */

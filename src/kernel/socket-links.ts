@@ -12,7 +12,7 @@ export function attachSockets(stateDir: string, cgroupDir: string, programs: rea
   const id = statSync(cgroupDir, { bigint: true }).ino;
   const cgroup = openSync(cgroupDir, 'r');
   try {
-    for (const { name, fd, attachType } of programs) {
+    for (const { name, fd, attachType } of answersFirst(programs)) {
       const isSame = (link: { type: number; target: bigint }) => link.type === LINK_CGROUP && link.target === id;
       attachLink({ path: `${links}/${name}`, program: fd, target: cgroup, attachType, flags: 0, isSame });
     }
@@ -20,3 +20,9 @@ export function attachSockets(stateDir: string, cgroupDir: string, programs: rea
     closeSync(cgroup);
   }
 }
+
+/** A socket must not be translated before its answers are: until then they would show the backend. */
+const answersFirst = (programs: readonly LoadedProgram[]): LoadedProgram[] =>
+  programs.toSorted((a, b) => Number(translates(a.name)) - Number(translates(b.name)));
+
+const translates = (name: string): boolean => /connect|sendmsg/.test(name);
