@@ -1,11 +1,12 @@
 /** Devices of a node that come, go and differ: what enters there is served. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, before, type TestContext, test } from 'node:test';
 import { Dialer } from '#lab/dialer.ts';
 import type { Lab } from '#lab/lab.ts';
 import type { Target } from '#lab/probe.ts';
 import { ip, netns, raise, routeServicesBy } from './ground.ts';
-import { clusterIP, node, nodeAddress, nodePort, numbered, type PodSpec, parked, slices } from './objects.ts';
+import { clusterIP, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, type Dials, type Expected, tcp, udp, until } from './paths.ts';
 
 const FAR: PodSpec = { name: 'p2', node: 'n2' };
@@ -107,7 +108,7 @@ function addOrSkip(context: TestContext, place: string, line: string): boolean {
 }
 
 test('a device that comes while the agent runs is served at once, goes without a trace, and comes again', async () => {
-  for (let time = 0; time < 3; time++) {
+  for (let time = 0; time < 2; time++) {
     addVeth('x1', 1, 'late1');
     start('n1', 'late1', near(1));
     await assertServed('x1', 'late1');
@@ -193,6 +194,18 @@ test('a bridge has the program and its ports have none; what hangs on it is serv
   await untilLastWord('port3', 'Attached');
 });
 
+test('what hangs on a bridge that shows its packets to netfilter is served from the port on', async (context) => {
+  spawnSync('modprobe', ['--quiet', 'br_netfilter']);
+  if (!(await setBridgeNetfilter(true))) return context.skip('bridges of this kernel cannot show packets to netfilter');
+  ip(lab, 'n1', 'link add br8 type bridge forward_delay 0 mcast_snooping 0');
+  start('n1', 'br8', near(6));
+  addVeth('x6', 6, 'port6');
+  ip(lab, 'n1', 'link set port6 master br8 up');
+  await assertServed('x6', 'port6');
+  await assertAll('x6', tcp(clusterIP(WEB), 81), 'refused');
+  await assertAll('x6', udp(clusterIP(WEB), 81), 'refused');
+});
+
 test('a bond has the program and its ports have none; what comes in by it is served', async (context) => {
   if (!addOrSkip(context, 'n1', 'bond7 type bond mode active-backup miimon 100')) return;
   addVeth('x4', 4, 'port4');
@@ -200,6 +213,18 @@ test('a bond has the program and its ports have none; what comes in by it is ser
   start('n1', 'bond7', near(4));
   await assertServed('x4', 'bond7');
   await until('the port has no program', () => lastWord('port4') !== 'Attached');
+});
+
+test('a port of a VRF has the program; what comes in by it is served', async (context) => {
+  if (!addOrSkip(context, 'n1', 'vrf7 type vrf table 77')) return;
+  ip(lab, 'n1', 'link set vrf7 up');
+  addVeth('x7', 7, 'port7');
+  ip(lab, 'n1', 'link set port7 master vrf7');
+  start('n1', 'port7', near(7).slice(0, 1));
+  // To the pods from within, and back.
+  ip(lab, 'n1', `route add ${podAddress(FAR)} via ${nodeAddress('n2')} dev eth0 table 77`);
+  ip(lab, 'n1', 'route add 10.55.7.2 dev port7');
+  await assertServed('x7', 'port7', [4]);
 });
 
 test('a device that is excluded is left alone, until it gets another name', async () => {
