@@ -99,9 +99,7 @@ test('a Service that is not proxied has no plan', () => {
 test('SCTP ports have no plan and one sentence each', () => {
   const ports = [port(), port({ name: 'm3ua', protocol: 'SCTP', port: 2905 })];
   assert.equal(only(planService(service({ ports }), [], VIEW)).name, 'ns1/svc1:p80');
-  assert.deepEqual(unservedPorts(service({ ports })), [
-    'Service ns1/svc1: port 2905/SCTP is not served: SCTP is not supported yet',
-  ]);
+  assert.deepEqual(unservedPorts(service({ ports })), ['Service ns1/svc1: port 2905/SCTP is not served: SCTP is not supported yet']);
   assert.deepEqual(unservedPorts(service({ ports, proxied: false })), []);
 });
 

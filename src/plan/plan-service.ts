@@ -37,8 +37,7 @@ export function unservedPorts(service: Service): readonly string[] {
   return service.ports
     .filter((port) => PROTOCOL_NUMBERS[port.protocol] === 0)
     .map(
-      (port) =>
-        `Service ${service.namespace}/${service.name}: port ${port.port}/${port.protocol} is not served: SCTP is not supported yet`,
+      (port) => `Service ${service.namespace}/${service.name}: port ${port.port}/${port.protocol} is not served: SCTP is not supported yet`,
     );
 }
 

@@ -59,7 +59,5 @@ test('node n1 of a real cluster serves these Service ports, c = in the cluster l
     'kube-system/kube-dns:dns-tcp 6 10.96.0.53:53 -> 10.244.2.3:53=c',
     'default/kubernetes:https 6 10.96.0.1:443 -> 192.0.2.10:6443=c',
   ]);
-  assert.deepEqual(services.flatMap(unservedPorts), [
-    'Service shop/signalling: port 2905/SCTP is not served: SCTP is not supported yet',
-  ]);
+  assert.deepEqual(services.flatMap(unservedPorts), ['Service shop/signalling: port 2905/SCTP is not served: SCTP is not supported yet']);
 });
