@@ -38,13 +38,17 @@ static always_inline __u32 tuple_size(const struct packet *packet)
 	return address_is_v4(&packet->destination) ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
 }
 
-static always_inline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet)
+/** `direction`: IP_CT_DIR_REPLY where the packet answers somebody who dialled its source. */
+static always_inline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
 {
 	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
 	struct bpf_sock_tuple tuple;
+	struct nf_conn *entry;
 
 	fill_tuple(&tuple, packet);
-	return bpf_skb_ct_lookup(skb, &tuple, tuple_size(packet), &opts, sizeof(opts));
+	entry = bpf_skb_ct_lookup(skb, &tuple, tuple_size(packet), &opts, sizeof(opts));
+	*direction = opts.dir;
+	return entry;
 }
 
 /*
@@ -61,21 +65,44 @@ static always_inline bool connection_is_over(const struct nf_conn *entry)
 	return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE || state == TCP_CONNTRACK_LAST_ACK;
 }
 
-/** Whether conntrack has the flow of this packet. Makes room first if the packet uses the tuple of an old connection
- * again. */
+/*
+ * The client was there before the Service, or before these programs: nobody translated its first packet, and what it dialled
+ * then does not answer for the Service. While it goes on sending, such an entry would live for ever. Our own are also known by
+ * their mark, because a backend may have the very address that was dialled.
+ */
+static always_inline bool is_untranslated(const struct nf_conn *entry, __u8 direction)
+{
+	struct settings *settings;
+
+	if (direction != IP_CT_DIR_ORIGINAL || (entry->status & IPS_DST_NAT))
+		return false;
+	settings = get_settings();
+	return settings && !(entry->mark & settings->conntrack_mark);
+}
+
+static always_inline bool must_give_way(const struct nf_conn *entry, const struct packet *packet, __u8 direction)
+{
+	if (packet->protocol == IPPROTO_TCP && connection_is_over(entry)) {
+		count(OUTCOME_PACKET_TUPLE_REUSED);
+		return true;
+	}
+	return is_untranslated(entry, direction);
+}
+
+/** Whether conntrack has the flow of this packet. An entry that must give way is gone afterwards. */
 static always_inline bool flow_exists(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct nf_conn *entry = lookup_flow(skb, packet);
+	__u8 direction;
+	struct nf_conn *entry = lookup_flow(skb, packet, &direction);
 
 	if (!entry)
 		return false;
-	if (packet->protocol == IPPROTO_TCP && connection_is_over(entry)) {
+	if (must_give_way(entry, packet, direction)) {
 		/* Programs cannot delete an entry: an expired one is collected by the next lookup
 		 * (____nf_conntrack_find). */
 		bpf_ct_change_timeout(entry, 0);
 		bpf_ct_release(entry);
-		count(OUTCOME_PACKET_TUPLE_REUSED);
-		entry = lookup_flow(skb, packet);
+		entry = lookup_flow(skb, packet, &direction);
 		if (!entry)
 			return false;
 	}

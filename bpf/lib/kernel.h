@@ -12,7 +12,9 @@
 #include <linux/errno.h>
 #include <linux/in.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
@@ -33,6 +35,8 @@ union nf_conntrack_proto {
 } __attribute__((preserve_access_index));
 
 struct nf_conn {
+	/** IPS_* bits of linux/netfilter/nf_conntrack_common.h. */
+	unsigned long status;
 	__u32 mark;
 	union nf_conntrack_proto proto;
 } __attribute__((preserve_access_index));

@@ -74,9 +74,18 @@ void flush_conntrack(void)
 	run("conntrack -F 2>/dev/null");
 }
 
-void insert_conntrack(const struct frame *frame, const char *state)
+void insert_conntrack(const struct frame *frame, const char *state, enum old_entry kind)
 {
-	run("conntrack -I -p %s -s %s -d %s --sport %d --dport %d -t 60 %s %s >/dev/null 2>&1", protocol_name(frame),
-	    twin(frame->source), twin(frame->destination), frame->source_port, frame->destination_port,
-	    frame->protocol == IPPROTO_TCP ? "--state" : "", frame->protocol == IPPROTO_TCP ? state : "");
+	const struct frame answered = {frame->destination, frame->source,   frame->destination_port,
+				       frame->source_port, frame->protocol, PLAIN};
+	const struct frame *as = kind == ANSWERED ? &answered : frame;
+	char more[64] = "";
+
+	if (kind == TRANSLATED)
+		snprintf(more, sizeof(more), "--dst-nat %s", twin("10.0.2.99"));
+	if (kind == MARKED)
+		snprintf(more, sizeof(more), "--mark 0x%x", CONNTRACK_MARK);
+	run("conntrack -I -p %s -s %s -d %s --sport %d --dport %d -t 60 %s %s %s >/dev/null 2>&1", protocol_name(frame),
+	    twin(as->source), twin(as->destination), as->source_port, as->destination_port,
+	    frame->protocol == IPPROTO_TCP ? "--state" : "", frame->protocol == IPPROTO_TCP ? state : "", more);
 }

@@ -26,8 +26,9 @@ struct packet_case {
 	const char *backend;
 	int backend_port;
 	const char *seen;
-	/** An untranslated entry of the same tuple, in this state, that is there before. */
+	/** An entry of the same tuple, in this state, that is there before. */
 	const char *old_state;
+	enum old_entry old_entry;
 };
 
 #define TO(address, port)	     .destination = address, .destination_port = port
@@ -100,6 +101,10 @@ static const struct packet_case cases[] = {
 	{ "a SYN into an open connection passes", { FROM(CLIENT, 1000), WEB }, LEFT_ALONE, .old_state = "ESTABLISHED" },
 	{ "a SYN into a half-closed connection passes", { FROM(CLIENT, 1000), WEB }, LEFT_ALONE, .old_state = "FIN_WAIT" },
 	{ "a SYN into the other half-closed connection passes", { FROM(CLIENT, 1000), WEB }, LEFT_ALONE, .old_state = "CLOSE_WAIT" },
+	{ "a datagram of a client that was there before the Service starts a flow", { FROM(CLIENT, 1000), TO("172.30.0.9", 53), UDP }, SNAT, FLOW("10.0.1.10", 5353, PODS_ADDRESS), .old_state = "", .old_entry = UNTRANSLATED },
+	{ "a SYN repeated since before the Service was there starts a flow", { FROM(CLIENT, 1000), WEB }, SNAT, FLOW("10.0.1.10", 8080, PODS_ADDRESS), .old_state = "SYN_SENT", .old_entry = UNTRANSLATED },
+	{ "a datagram to a backend with the address dialled stays", { FROM(CLIENT, 1000), TO("172.30.0.9", 53), UDP }, LEFT_ALONE, .old_state = "", .old_entry = MARKED },
+	{ "a datagram that answers this node passes", { FROM(CLIENT, 1000), TO(NODE, 30053), UDP }, LEFT_ALONE, .old_state = "", .old_entry = ANSWERED },
 	{ "a SYN after TIME_WAIT starts anew", { FROM(CLIENT, 1000), WEB }, REUSED, FLOW("10.0.1.10", 8080, PODS_ADDRESS), .old_state = "TIME_WAIT" },
 	{ "a SYN after a reset starts anew", { FROM(CLIENT, 1000), WEB }, REUSED, FLOW("10.0.1.10", 8080, PODS_ADDRESS), .old_state = "CLOSE" },
 	{ "a SYN after both FINs starts anew", { FROM(CLIENT, 1000), WEB }, REUSED, FLOW("10.0.1.10", 8080, PODS_ADDRESS), .old_state = "LAST_ACK" },

@@ -144,8 +144,19 @@ struct flow {
 /** The first conntrack entry that frame started; false if there is none. */
 bool find_conntrack(const struct frame *frame, struct flow *into);
 void flush_conntrack(void);
-/** Makes an entry without translation. `state` for TCP only. */
-void insert_conntrack(const struct frame *frame, const char *state);
+/** An entry that is there before a frame. */
+enum old_entry {
+	/** To another backend. */
+	TRANSLATED,
+	/** Nobody did anything with it. */
+	UNTRANSLATED,
+	/** The same, with our mark: to a backend that has the very address dialled. */
+	MARKED,
+	/** Untranslated, and the frame is the answer in it. */
+	ANSWERED,
+};
+/** `state` for TCP only. */
+void insert_conntrack(const struct frame *frame, const char *state, enum old_entry kind);
 
 /* The suites. */
 

@@ -1,10 +1,12 @@
 /** Flows of packets in the kernel's connection tracking: ports used again, races, fragments. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
-import { conntrackEntries, fewer, inside, outcomes, raise } from './ground.ts';
+import type { Target } from '#lab/probe.ts';
+import { conntrackEntries, fewer, inside, outcomes, raise, scaled } from './ground.ts';
 import { clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
-import { answer, assertPaths, tcp, udp } from './paths.ts';
+import { answer, assertPaths, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
 const PODS: readonly PodSpec[] = [
   { name: 'p1', node: 'n1' },
@@ -12,7 +14,7 @@ const PODS: readonly PodSpec[] = [
 ];
 const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const [, AWAY] = PODS as [PodSpec, PodSpec];
-const [BOTH, ONE] = [1, 2];
+const [BOTH, ONE, LATE] = [1, 2, 3];
 
 let lab: Lab;
 
@@ -160,6 +162,29 @@ test('conntrack shows a translated flow, with the mark of weir', async () => {
   );
   assert.match(await flow('tcp', 9_002), /src=10\.244\.1\.9 dst=10\.96\.0\.2 .*dport=80 src=10\.244\.2\.2 dst=10\.244\.1\.9 sport=8080 /);
 });
+
+test('a client that asked before there was a Service, or an endpoint, is answered on the same socket as soon as there is', async () => {
+  const loud = (target: Target) => lab.hold('outside', { target: { ...target, unconnected: true }, everyMs: 5 });
+  const early = loud(udp(nodeAddress('n1'), nodePort(LATE)));
+  await until(
+    'the client is under way',
+    async () => (await conntrackEntries(lab, 'n1', '-p', 'udp', '--orig-port-dst', `${nodePort(LATE)}`)).length > 0,
+  );
+  lab.writeManifest('late.json', [numbered('late', LATE), ...slices({ of: 'late', pods: [] })]);
+  await untilRefused();
+  await sleep(scaled(100));
+  lab.writeManifest('late.json', [numbered('late', LATE), ...slices({ of: 'late', pods: [AWAY] })]);
+  await untilAnsweredBy(lab, 't/p9', udp(clusterIP(LATE), 80), 'p2');
+  await sleep(scaled(300));
+  const { answered } = await early.stop();
+  assert.ok(answered > 0, `${answered} answers`);
+});
+
+const untilRefused = (): Promise<void> =>
+  until(
+    'the Service is there',
+    async () => (await lab.dial('t/p9', udp(clusterIP(LATE), 80, { timeoutMs: scaled(100) }))).outcome === 'refused',
+  );
 
 test('a large datagram passes in fragments, a large request in many segments, both ways', async () => {
   for (const family of FAMILIES)
