@@ -50,11 +50,11 @@ export async function hold({ target, everyMs }: Hold, stop: AbortSignal): Promis
   let sent = 0;
   while (await passes(everyMs, signal)) conversation.say(`${sent++}`);
   // What was said last may still be on its way.
-  if (!brokenBy) await sleep(Math.max(everyMs, LAST_ANSWER_MS));
+  for (const end = performance.now() + LAST_ANSWER_MS; !brokenBy && pods.length < sent && performance.now() < end; ) await sleep(10);
   conversation.close();
   return { sent, answered: pods.length, answeredBy: tally(pods), ...(brokenBy && { brokenBy }) };
 }
 
-const LAST_ANSWER_MS = 100;
+const LAST_ANSWER_MS = 3000;
 
 const passes = (ms: number, signal: AbortSignal): Promise<boolean> => sleep(ms, true, { signal }).catch(() => false);
