@@ -254,12 +254,12 @@ static void *load(void *argument)
 	struct client *client = argument;
 	int fd = -1;
 
-	while (now() < end_time) {
+	do {
 		if (chosen->request(&fd))
 			client->requests++;
 		else
 			client->errors++;
-	}
+	} while (now() < end_time);
 	return NULL;
 }
 

@@ -4,8 +4,8 @@ import type { Lab } from '#lab/lab.ts';
 import { decisions, GROUPS, type Group, measure, raiseCluster, type Sample } from './cluster.ts';
 import { type Comparison, machine, report } from './report.ts';
 
-const ROUNDS = 13;
-const CLIENTS = { threads: 4, ms: 150 };
+const ROUNDS = 25;
+const CLIENTS = { threads: 4, ms: 100 };
 const WORKLOADS: Readonly<Record<string, string>> = {
   connect: 'new TCP connection, request, close',
   stream: 'on open TCP connections',
