@@ -89,13 +89,20 @@ static always_inline int ingress(struct __sk_buff *skb, __u32 ip_header)
 }
 
 /**
- * Devices with an Ethernet header. A frame that still has a VLAN number belongs to the VLAN device, where it comes by
- * again without it (net/core/dev.c, __netif_receive_skb_core); number 0 is only a priority.
+ * A frame that still has a VLAN number belongs to the VLAN device, where it comes by again without it (net/core/dev.c,
+ * __netif_receive_skb_core); number 0 is only a priority. Up to 6.1 the number stays in vlan_tci when the tag is taken off
+ * (__vlan_hwaccel_clear_tag).
  */
+static always_inline bool is_of_vlan(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && (skb->vlan_tci & VLAN_ID);
+}
+
+/** Devices with an Ethernet header. */
 SEC("tc")
 int weir_ingress_l2(struct __sk_buff *skb)
 {
-	if (skb->pkt_type == PACKET_OTHERHOST || (skb->vlan_tci & VLAN_ID))
+	if (skb->pkt_type == PACKET_OTHERHOST || is_of_vlan(skb))
 		return PASS_PACKET;
 	return ingress(skb, sizeof(struct ethhdr));
 }
@@ -107,7 +114,7 @@ int weir_ingress_l2(struct __sk_buff *skb)
 SEC("tc")
 int weir_ingress_port(struct __sk_buff *skb)
 {
-	return skb->vlan_tci & VLAN_ID ? PASS_PACKET : ingress(skb, sizeof(struct ethhdr));
+	return is_of_vlan(skb) ? PASS_PACKET : ingress(skb, sizeof(struct ethhdr));
 }
 
 /** Devices without one: tunnels, WireGuard, TUN. */
