@@ -1,7 +1,5 @@
 /** What the datapath's tests do to a lab besides dialling in it. */
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, WEIR } from '#lab/paths.ts';
@@ -87,14 +85,3 @@ export async function restartAgent(lab: Lab, node: string, ...extraFlags: string
   await lab.agent(node).kill();
   await lab.agent(node).start({ extraFlags });
 }
-
-/** Ends a process and waits for it. */
-export async function end(child: import('node:child_process').ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exit;
-}
-
-/** Whether the pins of a node's agent hold something of this name. */
-export const isPinned = (lab: Lab, node: string, name: string): boolean => existsSync(`${bpffsDir(lab.topology.name, node)}/${name}`);
