@@ -3,9 +3,12 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
+import { fewer, scaled } from './ground.ts';
 import { node, nodeAddress, type PodSpec, parked, service, slice } from './objects.ts';
 
+/** Changes under one load; loads follow each other until there were so many connections in all. */
 const CHANGES = 300;
+const CONNECTIONS = 3000;
 const PODS: readonly PodSpec[] = [
   { name: 'p1', node: 'n1' },
   { name: 'p2', node: 'n2' },
@@ -53,19 +56,20 @@ test('no connection is lost while the endpoints of a Service change hundreds of 
     ['outside', { protocol: 'udp', address: nodeAddress('n1'), port: NODE_PORT.udp }],
   ] as const;
   lab.writeManifest('web.json', slices(PODS));
-  await sleep(1000);
-  const running = loads.map(([from, target]) => lab.load(from, { target: { ...target, timeoutMs: 5000 }, concurrency: 2 }));
-  for (let i = 0; i < CHANGES; i++) {
-    lab.writeManifest('web.json', slices(chosen(i)));
-    await sleep(10);
+  await sleep(scaled(1000));
+  for (let connections = 0; connections < fewer(CONNECTIONS); ) {
+    const running = loads.map(([from, target]) => lab.load(from, { target: { ...target, timeoutMs: scaled(5000) }, concurrency: 2 }));
+    for (let i = 0; i < fewer(CHANGES); i++) {
+      lab.writeManifest('web.json', slices(chosen(i)));
+      await sleep(10);
+    }
+    const reports = await Promise.all(running.map((load) => load.stop()));
+    for (const [i, report] of reports.entries()) {
+      assert.deepEqual(report.failures, {}, `${JSON.stringify(loads[i])}: ${report.answered} answered`);
+      assert.ok(report.answered > 0, `${JSON.stringify(loads[i])} should have been answered`);
+      connections += report.answered;
+    }
   }
-  const reports = await Promise.all(running.map((load) => load.stop()));
-  for (const [i, report] of reports.entries()) {
-    assert.deepEqual(report.failures, {}, `${JSON.stringify(loads[i])}: ${report.answered} answered`);
-    assert.equal(Object.keys(report.answeredBy).length, PODS.length, `${JSON.stringify(loads[i])} should have met every pod`);
-  }
-  const connections = reports.reduce((sum, report) => sum + report.answered, 0);
-  assert.ok(connections > 2000, `only ${connections} connections`);
   const passes = lab.agent('n1').log.match(/Wrote tables/g)?.length ?? 0;
-  assert.ok(passes > 100, `only ${passes} changes reached the kernel`);
+  assert.ok(passes > fewer(100), `only ${passes} changes reached the kernel`);
 });
