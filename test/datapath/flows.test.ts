@@ -133,7 +133,11 @@ test('many clients at once are all served', async () => {
     udp(nodeAddress('n1', 6), nodePort(BOTH)),
     tcp(nodeAddress('n1', 6), nodePort(ONE)),
   ];
-  const reports = await Promise.all(loads.map((target) => lab.load('outside', { target, concurrency: 32, requests: fewer(400) }).done));
+  const reports = await Promise.all(
+    loads.map(
+      (target) => lab.load('outside', { target: { ...target, timeoutMs: scaled(5000) }, concurrency: 32, requests: fewer(400) }).done,
+    ),
+  );
   assert.deepEqual(
     reports.map(({ failures, answered }) => [failures, answered]),
     reports.map(() => [{}, fewer(400)]),
