@@ -9,9 +9,6 @@
 #define ALL_LISTS    (BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/** Of 8 backends each is met by so many random choices, but for one run in 10^16. */
-#define MANY_CHOICES 300
-
 /** More Services than a socket keeps by itself. */
 static const struct {
 	const char *service, *backend;

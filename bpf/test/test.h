@@ -14,6 +14,9 @@
 
 #include "../abi/types.h"
 
+/** Of 8 backends each is met by so many random choices, but for one run in 10^16. */
+#define MANY_CHOICES 300
+
 /** No counter may move. */
 #define NOTHING OUTCOME_COUNT
 
