@@ -104,7 +104,7 @@ function demo(): Command {
 }
 
 function finishDemo({ lab, lines, conntrackEntry }: DemoResult, printer: DemoPrinter | undefined, keep: boolean): void {
-  const wrong = lines.filter((line) => !line.right).length;
+  const wrong = lines.filter((line) => !line.right || line.late).length;
   process.exitCode = wrong === 0 ? 0 : 1;
   const verdict = wrong === 0 ? 'all as they should be' : `${wrong} WRONG`;
   print(printer ? `\n  ${conntrackEntry}\n\n${lines.length} lines, ${verdict}` : JSON.stringify({ lines, conntrackEntry }, null, 2));

@@ -26,6 +26,8 @@ export interface Line {
   readonly seen: string;
   readonly ms?: number;
   readonly right: boolean;
+  /** As it should be, but too late. */
+  readonly late?: boolean;
 }
 
 /** An answer may take this long before a path counts as dropped, and this long where it should be. */

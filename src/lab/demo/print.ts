@@ -16,7 +16,7 @@ export class DemoPrinter {
     if (line.section !== this.#section) this.#write(`\n${this.#styled(BOLD, line.section)}\n`);
     this.#section = line.section;
     const ms = line.ms === undefined ? '' : line.ms.toFixed(1).padStart(6);
-    const mark = line.right ? this.#styled(GREEN, 'ok') : this.#styled(RED, 'WRONG');
+    const mark = line.right && !line.late ? this.#styled(GREEN, 'ok') : this.#styled(RED, line.late ? 'LATE' : 'WRONG');
     this.#write(row(` ${line.path}`, line.expected, line.seen, ms, mark));
   }
 

@@ -65,7 +65,8 @@ async function followed(lab: Lab, section: string, from: string, target: Target,
     expected: `${shortName(lab, pod)} within ${CHANGE_MS} ms`,
     seen: shortName(lab, seen),
     ms,
-    right: seen === pod && ms < CHANGE_MS,
+    right: seen === pod,
+    late: ms >= CHANGE_MS,
   };
 }
 
