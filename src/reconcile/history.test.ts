@@ -1,30 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  ADDRESS_CLUSTER_IP,
-  BACKEND_CLUSTER_LIST,
-  BACKEND_LOCAL_LIST,
-  DEVICE_PODS,
-  FRONTEND_SOURCE_RANGES,
-  type Frontend,
-  type TableEntry,
-} from '#abi/generated.ts';
+import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, DEVICE_PODS, FRONTEND_SOURCE_RANGES } from '#abi/generated.ts';
 import { type Address, type Prefix, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PlannedBackend, PortPlan } from '#plan/port-plan.ts';
 import { Crash, createFakeTables, type FakeTables } from './fake-tables.ts';
 import { createReconciler, type NodeFacts, type Reconciler } from './reconciler.ts';
 import { readerOf } from './resolve.ts';
 import { sampleFrontend, samplePlan, TCP, UDP } from './sample-plans.ts';
-import { frontendText, REST_MS } from './state.ts';
+import { REST_MS } from './state.ts';
+import { SLOW_MS, WriteWatcher } from './write-watcher.ts';
 
 /*
  * Any history of wishes, faults, pauses and kills ends in the same tables as the last wish alone, and after every single write of
  * it each frontend leads to living backends of its own Service port.
  */
-
-/** A program that read a frontend this long ago may still be on its way. */
-const SLOW_MS = 1000;
 
 type Deed =
   | { readonly do: 'want'; readonly plan: PortPlan }
@@ -108,16 +98,11 @@ class Life {
   facts: NodeFacts | undefined;
   now = 0;
   reconciler: Reconciler;
-  /** Values that frontends had: a slow program may still hold one. */
-  #old: { readonly value: Frontend; readonly until: number }[] = [];
-  #clusterIPs: ReadonlySet<Address> = new Set();
-  #live = new Map<string, TableEntry<'frontends'>>();
-  /** Frontends that only the Service port wants which has them, and its name: they must not vanish. */
-  readonly #served = new Map<string, string>();
+  readonly #watcher: WriteWatcher;
 
   constructor(seed: number) {
     this.tables = createFakeTables({ seed, limits: { slots: 120, backends: 100, services: 40 } });
-    this.tables.onWrite = (table, key) => this.#watch(table, key);
+    this.#watcher = new WriteWatcher({ tables: this.tables, wanted: () => this.plans.values(), now: () => this.now });
     this.reconciler = createReconciler({ tables: this.tables, now: () => this.now });
   }
 
@@ -151,18 +136,12 @@ class Life {
     if (wanted === undefined) this.plans.delete(name);
     else this.plans.set(name, wanted);
     this.reconciler.want({ name, family: 4 }, wanted);
-    for (const [text, owner] of this.#served) if (this.#soleClaimant(text) !== owner) this.#served.delete(text);
+    this.#watcher.wantedChanged();
   }
 
   #wantNode(wanted: NodeFacts): void {
     this.facts = wanted;
     this.reconciler.wantNode(wanted);
-  }
-
-  /** Name of the one Service port that wants a frontend. */
-  #soleClaimant(text: string): string | undefined {
-    const claimants = [...this.plans.values()].filter((one) => textsOf(one).includes(text));
-    return claimants.length === 1 ? claimants[0]?.name : undefined;
   }
 
   #kill(afterWrites: number): void {
@@ -173,7 +152,7 @@ class Life {
       assert.ok(error instanceof Crash);
     }
     this.tables.crashAfter(undefined);
-    this.#old = [];
+    this.#watcher.forgetSlowPrograms();
     this.reconciler = createReconciler({ tables: this.tables, now: () => this.now });
     this.reconciler.adopt();
     for (const wanted of this.plans.values()) this.reconciler.want(wanted, wanted);
@@ -181,67 +160,7 @@ class Life {
     this.reconciler.flush();
     this.reconciler.sweep();
   }
-
-  #watch(table: string, key: object): void {
-    const reader = readerOf(this.tables);
-    assert.deepEqual(reader.wrongs(), []);
-    if (table === 'slots') this.#refuseLiveSlot((key as { value: number }).value);
-    if (table === 'frontends') this.#noteFrontends();
-    if (table === 'addresses') this.#refuseNoWantedPort();
-    this.#old = this.#old.filter(({ until }) => until > this.now);
-    for (const { value } of this.#old)
-      for (const extent of [value.localSource, value.outsideSource]) assertOwn(reader.extent(value, extent, false).wrong);
-    this.#watchRanges();
-  }
-
-  /** An address that becomes live refuses the ports that it lacks. */
-  #refuseNoWantedPort(): void {
-    const before = this.#clusterIPs;
-    this.#clusterIPs = new Set(
-      this.tables.dump('addresses').flatMap(({ key, value }) => (value.flags & ADDRESS_CLUSTER_IP ? [key.address] : [])),
-    );
-    for (const one of this.plans.values()) {
-      const born = one.clusterIPs.filter((address) => this.#clusterIPs.has(address) && !before.has(address));
-      for (const text of textsOf({ ...one, frontends: one.frontends.filter(({ address }) => born.includes(address)) }))
-        assert.ok(this.#soleClaimant(text) === undefined || this.#live.has(text), `${text} is refused`);
-    }
-  }
-
-  #refuseLiveSlot(slot: number): void {
-    for (const { value } of this.#live.values())
-      for (const { first, count } of [value.localSource, value.outsideSource])
-        assert.ok(slot < first || slot >= first + count, `slot ${slot} is live`);
-  }
-
-  #noteFrontends(): void {
-    const live = new Map(this.tables.dump('frontends').map((entry) => [frontendText(entry.key), entry]));
-    for (const [text, { value }] of this.#live)
-      if (JSON.stringify(live.get(text)?.value) !== JSON.stringify(value)) this.#old.push({ value, until: this.now + SLOW_MS });
-    this.#live = live;
-    const names = new Map(this.tables.dump('services').map(({ key, value }) => [key.service, value.text]));
-    for (const [text, { value }] of live) {
-      const owner = this.#soleClaimant(text);
-      if (owner !== undefined && owner === names.get(value.service)) this.#served.set(text, owner);
-    }
-    for (const text of this.#served.keys()) assert.ok(live.has(text), `${text} vanished`);
-  }
-
-  #watchRanges(): void {
-    const ranged = new Set(this.tables.dump('source_ranges').map(({ key }) => key.service));
-    for (const [text, { value }] of this.#live)
-      assert.ok((value.flags & FRONTEND_SOURCE_RANGES) === 0 || ranged.has(value.service), `${text} has lost its source ranges`);
-  }
 }
-
-const textsOf = (wanted: PortPlan): string[] =>
-  wanted.frontends.map(({ address, port }) => frontendText({ address, port, protocol: wanted.protocol }));
-
-/** A slow program may find a backend gone, but never one of somebody else. */
-const assertOwn = (wrong: readonly string[]): void =>
-  assert.deepEqual(
-    wrong.filter((text) => !text.endsWith('gone backend')),
-    [],
-  );
 
 /** Tables of somebody who was told only the last word. */
 function writtenAtOnce({ plans, facts: wanted }: Life): { readonly meaning: unknown; readonly usage: unknown } {
