@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { createProgrammer, type Programmer } from '#agent/programmer.ts';
+import { createStore, type Store } from '#agent/store.ts';
+import type { Config } from '#config/config.ts';
+import type { ModelObject } from '#model/objects.ts';
+import { createLog } from '#observe/log.ts';
+import type { LocalDevice } from '#plan/plan-node.ts';
+import type { PortPlan } from '#plan/port-plan.ts';
+import { Crash, createFakeTables, type FakeTables } from '#reconcile/fake-tables.ts';
+import { createReconciler, type PortKey, type Reconciler } from '#reconcile/reconciler.ts';
+import { readerOf } from '#reconcile/resolve.ts';
+import { REST_MS } from '#reconcile/state.ts';
+import { WriteWatcher } from '#reconcile/write-watcher.ts';
+
+/** Full now and then while a history goes on, but never for what it ends with. */
+const LIMITS = { slots: 160, backends: 120, services: 60 } as const;
+
+/** What a source has: objects by kind and key. */
+export type Objects = ReadonlyMap<string, ModelObject>;
+
+/** One agent process: what src/agent puts together, without what only a kernel has. */
+interface Agent {
+  readonly store: Store;
+  readonly programmer: Programmer;
+  readonly reconciler: Reconciler;
+  /** Opened tables of an earlier agent. */
+  readonly adopted: boolean;
+  isReady: boolean;
+  isComplete: boolean;
+  isSwept: boolean;
+}
+
+/** The tables of a node and the agents that look after them, one after the other; watched at every write. */
+export class AgentLife {
+  readonly tables: FakeTables;
+  devices: readonly LocalDevice[] = [];
+  now = 0;
+  readonly #config: Config;
+  readonly #objects = new Map<string, ModelObject>();
+  /** Objects whose file cannot be read at the moment. */
+  readonly #hidden = new Set<string>();
+  /** What the agents asked for; of a former agent what the present one has not yet judged. */
+  readonly #wanted = new Map<string, PortPlan>();
+  readonly #judged = new Set<string>();
+  readonly #watcher: WriteWatcher;
+  #agent: Agent;
+
+  constructor(config: Config, seed: number) {
+    this.#config = config;
+    this.tables = createFakeTables({ seed, limits: LIMITS });
+    this.#watcher = new WriteWatcher({ tables: this.tables, wanted: () => this.#wanted.values(), now: () => this.now });
+    this.#agent = this.#birth(false);
+    this.complete();
+  }
+
+  get objects(): Objects {
+    return this.#objects;
+  }
+
+  put(object: ModelObject): void {
+    const id = idOf(object.kind, object.key);
+    this.#objects.set(id, object);
+    if (!this.#hidden.has(id)) this.#agent.store.set(object);
+  }
+
+  remove(kind: ModelObject['kind'], key: string): void {
+    const id = idOf(kind, key);
+    this.#objects.delete(id);
+    if (!this.#hidden.has(id)) this.#agent.store.remove(kind, key);
+  }
+
+  /** What the loop does when it is woken. */
+  pass(): void {
+    const agent = this.#agent;
+    const { store, programmer, reconciler } = agent;
+    if (!agent.isReady && !agent.isComplete && agent.adopted && store.node() === undefined) return;
+    programmer.plan(this.devices);
+    if (agent.isComplete) this.#forgetUnjudged();
+    this.#watcher.wantedChanged();
+    if (agent.isComplete && !agent.isSwept) reconciler.sweep();
+    else reconciler.flush();
+    agent.isReady = true;
+    agent.isSwept = agent.isComplete;
+  }
+
+  /** Kills the agent in the middle of a pass and starts another, which cannot read some of the objects at first. */
+  restart(afterWrites: number, hidden: readonly string[]): void {
+    this.tables.crashAfter(afterWrites);
+    try {
+      this.pass();
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+    }
+    this.tables.crashAfter(undefined);
+    this.#watcher.forgetSlowPrograms();
+    this.#hidden.clear();
+    for (const id of hidden) if (this.#objects.has(id)) this.#hidden.add(id);
+    this.#agent = this.#birth(true);
+    for (const [id, object] of this.#objects) if (!this.#hidden.has(id)) this.#agent.store.set(object);
+    if (this.#hidden.size === 0) this.complete();
+    else this.pass();
+  }
+
+  /** Everything can be read. */
+  complete(): void {
+    for (const id of this.#hidden) {
+      const object = this.#objects.get(id);
+      if (object !== undefined) this.#agent.store.set(object);
+    }
+    this.#hidden.clear();
+    this.#agent.isComplete = true;
+    this.pass();
+  }
+
+  /** Everything goes well from here on; runs until nothing is left to do. */
+  heal(): void {
+    this.tables.faultRate = 0;
+    this.complete();
+    const { reconciler } = this.#agent;
+    for (let round = 0; round < 20; round++) {
+      const { pending, retryInMs } = reconciler.flush();
+      if (pending === 0) break;
+      this.now += retryInMs ?? 0;
+    }
+    const problems = reconciler.problems().filter(({ code }) => code !== 'conflict');
+    assert.deepEqual(problems, []);
+    this.now += REST_MS;
+    assert.deepEqual(reconciler.flush().writes, {});
+  }
+
+  /** What the tables say and how much room they take. */
+  outcome(): object {
+    return { ...readerOf(this.tables).meaning(), usage: this.#agent.reconciler.usage() };
+  }
+
+  #birth(adopted: boolean): Agent {
+    const store = createStore(this.#config.nodeName);
+    const reconciler = this.#overheard(createReconciler({ tables: this.tables, now: () => this.now }));
+    if (adopted) reconciler.adopt();
+    this.#judged.clear();
+    const programmer = createProgrammer({ config: this.#config, store, reconciler, netnsCookie: 7n, log: createLog(0, () => {}) });
+    return { store, programmer, reconciler, adopted, isReady: false, isComplete: false, isSwept: false };
+  }
+
+  /** What a former agent was asked for and this one knows not to exist. */
+  #forgetUnjudged(): void {
+    for (const id of this.#wanted.keys()) if (!this.#judged.has(id)) this.#wanted.delete(id);
+  }
+
+  #overheard(reconciler: Reconciler): Reconciler {
+    const want = (key: PortKey, plan: PortPlan | undefined): void => {
+      const id = `${key.family} ${key.name}`;
+      this.#judged.add(id);
+      if (plan === undefined) this.#wanted.delete(id);
+      else this.#wanted.set(id, plan);
+      reconciler.want(key, plan);
+    };
+    return { ...reconciler, want };
+  }
+}
+
+/** Applies the last state at once to empty tables. */
+export function writtenAtOnce(config: Config, objects: Objects, devices: readonly LocalDevice[]): object {
+  const life = new AgentLife(config, 1);
+  life.tables.faultRate = 0;
+  life.devices = devices;
+  for (const object of objects.values()) life.put(object);
+  life.pass();
+  return life.outcome();
+}
+
+/** What an object is known by. */
+export const idOf = (kind: string, key: string): string => `${kind} ${key}`;
