@@ -36,3 +36,11 @@ export function reachableAddress(place: Place, key: string, value: string, famil
   wrong(place, key, value, `an address that can be reached, not ${scope === 'unspecified' ? 'the' : 'a'} ${scope} one`);
   return undefined;
 }
+
+/** The same for addresses that other machines must reach, too: no link-local one (validation.go, ValidateEndpointIP). */
+export function routableAddress(place: Place, key: string, value: string, family?: Family): Address | undefined {
+  const address = reachableAddress(place, key, value, family);
+  if (address === undefined || scopeOf(address) === 'global') return address;
+  wrong(place, key, value, 'an address that other nodes can reach, not a link-local one');
+  return undefined;
+}

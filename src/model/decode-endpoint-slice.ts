@@ -1,9 +1,10 @@
 import type { Address, Family } from '#lib/address.ts';
-import { reachableAddress, scopeOf } from './address-fields.ts';
-import { MAX_PORT, PROTOCOLS, refuseTwins } from './decode-service-ports.ts';
+import { routableAddress } from './address-fields.ts';
+import { decodePortName, PROTOCOLS, refuseTwins } from './decode-service-ports.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from './endpoint-slice.ts';
 import { child, children, choice, flag, integer, isAbsent, type Place, text, texts, warn, wrong } from './fields.ts';
-import { hasLabel, readMetadata } from './metadata.ts';
+import { hasLabel, isSubdomain, readMetadata } from './metadata.ts';
+import { MAX_PORT } from './service-type.ts';
 
 const NO_HINTS: readonly string[] = Object.freeze([]);
 
@@ -38,7 +39,7 @@ function decodeEndpoint(place: Place, family: Family, namespace: string): Endpoi
     ready: flag(conditions, 'ready', true),
     serving: flag(conditions, 'serving', true),
     terminating: flag(conditions, 'terminating', false),
-    nodeName: text(place, 'nodeName'),
+    nodeName: decodeNodeName(place, 'nodeName'),
     hintZones: decodeHints(hints, 'forZones'),
     hintNodes: decodeHints(hints, 'forNodes'),
     pod: decodePod(child(place, 'targetRef'), namespace),
@@ -47,18 +48,24 @@ function decodeEndpoint(place: Place, family: Family, namespace: string): Endpoi
 
 /** The first address; the others count for nothing but must be right. */
 function decodeAddresses(place: Place, family: Family): Address | undefined {
-  const addresses = texts(place, 'addresses').map((value, i) => {
-    const address = reachableAddress(place, `addresses[${i}]`, value, family);
-    if (address === undefined || scopeOf(address) === 'global') return address;
-    wrong(place, `addresses[${i}]`, value, 'an address that other nodes can reach, not a link-local one');
-    return undefined;
-  });
+  const addresses = texts(place, 'addresses').map((value, i) => routableAddress(place, `addresses[${i}]`, value, family));
   return addresses[0];
+}
+
+/** Empty where nothing stands. */
+function decodeNodeName(place: Place, key: string): string {
+  const name = text(place, key);
+  if (name !== '' && !isSubdomain(name)) wrong(place, key, name, 'the name of a Node');
+  return name;
 }
 
 function decodeHints(hints: Place, key: string): readonly string[] {
   if (isAbsent(hints.fields[key])) return NO_HINTS;
-  return children(hints, key).map((hint) => text(hint, 'name'));
+  return children(hints, key).map((hint) => {
+    const name = text(hint, 'name');
+    if (name === '') wrong(hint, 'name', undefined, key === 'forNodes' ? 'the name of a Node' : 'the name of a zone');
+    return name;
+  });
 }
 
 function decodePod(targetRef: Place, namespace: string): string {
@@ -79,6 +86,10 @@ function decodePorts(object: Place): readonly EndpointPort[] {
       warn(place, 'port', 'has no number, so the port is left out');
       return [];
     }
-    return { name: text(place, 'name'), protocol: choice(place, 'protocol', PROTOCOLS, 'TCP'), port: integer(place, 'port', 1, MAX_PORT) };
+    return {
+      name: decodePortName(place),
+      protocol: choice(place, 'protocol', PROTOCOLS, 'TCP'),
+      port: integer(place, 'port', 1, MAX_PORT),
+    };
   });
 }

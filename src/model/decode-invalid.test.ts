@@ -21,6 +21,8 @@ const slice = (fields: object): object => ({
 const endpoints = (...addresses: string[][]): object => slice({ endpoints: addresses.map((list) => ({ addresses: list })) });
 const ingress = (entry: object): object => ({ ...service({ type: 'LoadBalancer' }), status: { loadBalancer: { ingress: [entry] } } });
 
+const healthChecked = (spec: object): object => service({ type: 'LoadBalancer', externalTrafficPolicy: 'Local', ...spec });
+
 const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   [null, 'Document is missing, must be a Kubernetes object'],
   ['text', 'Document is "text", must be a Kubernetes object'],
@@ -48,7 +50,13 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
     'Service shop/cart: spec.ports[2].port is "80/TCP", must be another than that of spec.ports[0]',
   ],
   [
-    ports({ name: 'a', port: 80, nodePort: 30001 }, { name: 'b', port: 81, nodePort: 30001 }),
+    service({
+      type: 'NodePort',
+      ports: [
+        { name: 'a', port: 80, nodePort: 30001 },
+        { name: 'b', port: 81, nodePort: 30001 },
+      ],
+    }),
     'Service shop/cart: spec.ports[1].nodePort is "30001/TCP", must be another than that of spec.ports[0]',
   ],
   [service({ ports: [] }), 'Service shop/cart: spec.ports is missing, must be a list of at least one port'],
@@ -86,8 +94,37 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   [ingress({ ip: 'lb' }), 'Service shop/cart: status.loadBalancer.ingress[0].ip is "lb", must be an IP address'],
   [ingress({ ip: '5.6.7.8', ipMode: 'vip' }), 'Service shop/cart: status.loadBalancer.ingress[0].ipMode is "vip", must be VIP or Proxy'],
   [
-    service({ loadBalancerSourceRanges: ['10.0.0.0/8', '10.0.0.0/33'] }),
+    service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.0/8', '10.0.0.0/33'] }),
     'Service shop/cart: spec.loadBalancerSourceRanges[1] is "10.0.0.0/33", must be a network such as 203.0.113.0/24',
+  ],
+  [
+    service({ loadBalancerSourceRanges: ['10.0.0.0/8'] }),
+    'Service shop/cart: spec.loadBalancerSourceRanges is a list, must be missing where spec.type is ClusterIP',
+  ],
+  [
+    service({ clusterIP: null, clusterIPs: ['172.30.0.42'] }),
+    'Service shop/cart: spec.clusterIP is missing, must be 172.30.0.42 as in spec.clusterIPs[0]',
+  ],
+  [
+    service({ type: 'NodePort', clusterIP: 'None' }),
+    'Service shop/cart: spec.clusterIP is "None", must be an address where spec.type is NodePort',
+  ],
+  [service({ ipFamilies: ['IPv4', 'v6'] }), 'Service shop/cart: spec.ipFamilies[1] is "v6", must be IPv4 or IPv6'],
+  [service({ ipFamilies: ['IPv4', 'IPv4'] }), 'Service shop/cart: spec.ipFamilies[1] is "IPv4", must be another than ipFamilies[0]'],
+  [
+    service({ externalIPs: ['169.254.7.7'] }),
+    'Service shop/cart: spec.externalIPs[0] is "169.254.7.7", must be an address that other nodes can reach, not a link-local one',
+  ],
+  [healthChecked({ healthCheckNodePort: 65536 }), 'Service shop/cart: spec.healthCheckNodePort is 65536, must be 1 to 65535'],
+  [healthChecked({ healthCheckNodePort: -1 }), 'Service shop/cart: spec.healthCheckNodePort is -1, must be 1 to 65535'],
+  [healthChecked({ healthCheckNodePort: '31051' }), 'Service shop/cart: spec.healthCheckNodePort is "31051", must be 1 to 65535'],
+  [
+    healthChecked({ healthCheckNodePort: 31051, ports: [{ port: 80, nodePort: 31051 }] }),
+    'Service shop/cart: spec.healthCheckNodePort is 31051, must be another than that of spec.ports[0].nodePort',
+  ],
+  [
+    { ...service({}), metadata: { name: 'cart', namespace: 'shop', creationTimestamp: 'yesterday' } },
+    'Service shop/cart: metadata.creationTimestamp is "yesterday", must be a time such as 2026-01-31T12:00:00Z',
   ],
   [service({ type: 'Nodeport' }), 'Service shop/cart: spec.type is "Nodeport", must be ClusterIP, NodePort, LoadBalancer or ExternalName'],
   [service({ internalTrafficPolicy: 'local' }), 'Service shop/cart: spec.internalTrafficPolicy is "local", must be Cluster or Local'],
@@ -143,6 +180,20 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
       ],
     }),
     'EndpointSlice shop/cart-x: ports[1].name is "a", must be another than that of ports[0]',
+  ],
+  [slice({ ports: [{ port: 80 }, { port: 81 }] }), 'EndpointSlice shop/cart-x: ports[1].name is "", must be another than that of ports[0]'],
+  [
+    slice({ ports: [{ name: 'Web', port: 80 }] }),
+    'EndpointSlice shop/cart-x: ports[0].name is "Web", must be a DNS label of at most 63 characters',
+  ],
+  [
+    slice({ endpoints: [{ addresses: ['10.0.0.1'], nodeName: 'Node 1' }] }),
+    'EndpointSlice shop/cart-x: endpoints[0].nodeName is "Node 1", must be the name of a Node',
+  ],
+  [
+    slice({ endpoints: [{ addresses: ['10.0.0.1'], hints: { forZones: [{}], forNodes: [{ name: '' }] } }] }),
+    'EndpointSlice shop/cart-x: endpoints[0].hints.forZones[0].name is missing, must be the name of a zone',
+    'EndpointSlice shop/cart-x: endpoints[0].hints.forNodes[0].name is missing, must be the name of a Node',
   ],
   [slice({ ports: [{ name: 'a', port: 65536 }] }), 'EndpointSlice shop/cart-x: ports[0].port is 65536, must be 1 to 65535'],
   [{ apiVersion: 'v1', kind: 'Node', metadata: {} }, 'Node: metadata.name is missing, must be a DNS subdomain'],

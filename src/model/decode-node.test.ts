@@ -21,3 +21,11 @@ test('a Node lists internal addresses before external ones and leaves names out'
   });
   assert.deepEqual(decoded.warnings, ['Node n1: status.addresses[3].address is "n1.example", no IP address, and is left out']);
 });
+
+test('an address that no machine can have is none of a Node', () => {
+  const addresses = ['0.0.0.0', '::', '224.0.0.1', '192.168.0.2'].map((address) => ({ type: 'InternalIP', address }));
+  const decoded = decodeObject(node({ status: { addresses } }));
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
+  assert.deepEqual(decoded.object.value.addresses, ['192.168.0.2']);
+  assert.equal(decoded.warnings[0], 'Node n1: status.addresses[0].address is "0.0.0.0", no address of a machine, and is left out');
+});

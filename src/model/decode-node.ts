@@ -1,5 +1,5 @@
 import type { Address, Prefix } from '#lib/address.ts';
-import { parseApiAddress, parseApiPrefix } from './address-fields.ts';
+import { type AddressScope, parseApiAddress, parseApiPrefix, scopeOf } from './address-fields.ts';
 import { child, children, type Place, text, texts, warn, wrong } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
@@ -16,14 +16,21 @@ export function decodeNode(object: Place): Node {
   };
 }
 
-/** Addresses that do not parse are left out, as upstream does (pkg/util/node, GetNodeHostIPs). */
+const NOBODYS: readonly AddressScope[] = ['unspecified', 'multicast'];
+
+/** Addresses that do not parse are left out, as upstream does (pkg/util/node, GetNodeHostIPs), and those that no node can have. */
 function addressesOf(places: readonly Place[], type: string): readonly Address[] {
   return places.flatMap((place) => {
     if (place.fields.type !== type) return [];
     const value = text(place, 'address');
     const address = parseApiAddress(value);
-    if (address === undefined) warn(place, 'address', `is ${JSON.stringify(value)}, no IP address, and is left out`);
-    return address ?? [];
+    if (address !== undefined && !NOBODYS.includes(scopeOf(address))) return address;
+    warn(
+      place,
+      'address',
+      `is ${JSON.stringify(value)}, no ${address === undefined ? 'IP address' : 'address of a machine'}, and is left out`,
+    );
+    return [];
   });
 }
 

@@ -28,6 +28,12 @@ function decodedAs<T>(document: object): T {
   return decoded.object.value as T;
 }
 
+function warningsOf(document: object): readonly string[] {
+  const decoded = decodeObject(document);
+  assert.ok(decoded.type === 'object', JSON.stringify(decoded));
+  return decoded.warnings;
+}
+
 test('a Service that says nothing gets the defaults of the API server', () => {
   assert.deepEqual(decodedAs(service({})), {
     namespace: 'shop',
@@ -42,6 +48,7 @@ test('a Service that says nothing gets the defaults of the API server', () => {
     internalTrafficPolicy: 'Cluster',
     externalTrafficPolicy: 'Cluster',
     affinitySeconds: 0,
+    healthCheckNodePort: 0,
   });
   assert.equal(decodedAs<Service>(service({ sessionAffinity: 'ClientIP' })).affinitySeconds, 10800);
   assert.equal(decodedAs<Service>(service({}, { metadata: { name: 'cart' } })).namespace, 'default');
@@ -83,16 +90,50 @@ test('a LoadBalancer gives its reachable ingress addresses, and none with ipMode
   ]);
 });
 
+test('a LoadBalancer with policy Local has a health check node port, and says where none was assigned', () => {
+  const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' };
+  assert.equal(decodedAs<Service>(service({ ...local, healthCheckNodePort: 31051 })).healthCheckNodePort, 31051);
+  assert.deepEqual(warningsOf(service({ ...local, healthCheckNodePort: 0 })), [
+    'Service shop/cart: spec.healthCheckNodePort is missing, so load balancers cannot ask nodes for endpoints; the API server would assign one',
+  ]);
+});
+
+const useless: readonly (readonly [string, object, Partial<Service>])[] = [
+  ['ports[0].nodePort is set although spec.type is ClusterIP', { ports: [{ port: 80, nodePort: 30080 }] }, {}],
+  ['externalTrafficPolicy is set although spec.type is ClusterIP', { externalTrafficPolicy: 'Local' }, {}],
+  ['healthCheckNodePort is set although spec.type is ClusterIP', { healthCheckNodePort: 31051 }, {}],
+  ['healthCheckNodePort is set although spec.externalTrafficPolicy is Cluster', { type: 'LoadBalancer', healthCheckNodePort: 31051 }, {}],
+  ['clusterIP is set although spec.type is ExternalName', { type: 'ExternalName' }, { clusterIPs: [], proxied: false }],
+];
+for (const [what, spec, left] of useless) {
+  test(`what a change of type left over counts for nothing and is said: ${what}`, () => {
+    assert.deepEqual(warningsOf(service(spec)), [`Service shop/cart: spec.${what}, and counts for nothing`]);
+    assert.deepEqual(decodedAs<Service>(service(spec)), { ...decodedAs<Service>(service({})), ...left });
+  });
+}
+
+test('ingress addresses that a LoadBalancer had before it became another type count for nothing', () => {
+  const status = { loadBalancer: { ingress: [{ ip: '5.6.7.8' }] } };
+  const what = 'status.loadBalancer.ingress is set although spec.type is NodePort';
+  assert.deepEqual(warningsOf(service({ type: 'NodePort' }, { status })), [`Service shop/cart: ${what}, and counts for nothing`]);
+  assert.deepEqual(decodedAs<Service>(service({ type: 'NodePort' }, { status })).loadBalancerIPs, []);
+});
+
 test('source ranges tolerate blanks, host bits and the other family', () => {
   const loadBalancerSourceRanges = [' 203.0.113.7/25', '', 'fd00::/8 '];
-  assert.deepEqual(decodedAs<Service>(service({ loadBalancerSourceRanges })).sourceRanges, [
+  assert.deepEqual(decodedAs<Service>(service({ type: 'LoadBalancer', loadBalancerSourceRanges })).sourceRanges, [
     { address: '203.0.113.0', length: 25 },
     { address: 'fd00::', length: 8 },
   ]);
 });
 
 test('addresses of old clusters with zeros in front are read as decimal, as kube-proxy does (TestBadIPs)', () => {
-  const old = { clusterIP: '172.30.0.041', externalIPs: ['192.168.099.022'], loadBalancerSourceRanges: ['203.0.113.000/025'] };
+  const old = {
+    type: 'LoadBalancer',
+    clusterIP: '172.30.0.041',
+    externalIPs: ['192.168.099.022'],
+    loadBalancerSourceRanges: ['203.0.113.000/025'],
+  };
   const read = decodedAs<Service>(service(old, { status: { loadBalancer: { ingress: [{ ip: '1.2.3.004' }] } } }));
   assert.deepEqual([read.clusterIPs, read.externalIPs, read.loadBalancerIPs], [['172.30.0.41'], ['192.168.99.22'], ['1.2.3.4']]);
   assert.deepEqual(read.sourceRanges, [{ address: '203.0.113.0', length: 25 }]);

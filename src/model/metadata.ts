@@ -18,6 +18,11 @@ export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 /** RFC 1123 subdomain: names of everything else. */
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
+/** Whether a Node, say, may have this name. */
+export const isSubdomain = (name: string): boolean => name.length <= 253 && DNS_SUBDOMAIN.test(name);
+
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+
 /** Namespace of an object that names none, as kubectl would apply it. */
 const DEFAULT_NAMESPACE = 'default';
 
@@ -35,10 +40,17 @@ export function readMetadata(object: Place, kind: 'Service' | 'EndpointSlice' | 
   const place = child(object, 'metadata');
   const name = text(place, 'name');
   const isLabel = kind === 'Service';
-  if (!(isLabel ? DNS_LABEL : DNS_SUBDOMAIN).test(name) || name.length > 253) {
+  if (!(isLabel ? DNS_LABEL.test(name) : isSubdomain(name))) {
     wrong(place, 'name', name === '' ? undefined : name, isLabel ? 'a DNS label of at most 63 characters' : 'a DNS subdomain');
   }
   const namespace = kind === 'Node' ? '' : text(place, 'namespace') || DEFAULT_NAMESPACE;
   if (kind !== 'Node' && !DNS_LABEL.test(namespace)) wrong(place, 'namespace', namespace, 'a DNS label of at most 63 characters');
-  return { namespace, name, createdAt: text(place, 'creationTimestamp'), labels: child(place, 'labels') };
+  return { namespace, name, createdAt: readTime(place, 'creationTimestamp'), labels: child(place, 'labels') };
+}
+
+function readTime(place: Place, key: string): string {
+  const value = text(place, key);
+  if (value === '' || (RFC3339.test(value) && !Number.isNaN(Date.parse(value)))) return value;
+  wrong(place, key, value, 'a time such as 2026-01-31T12:00:00Z');
+  return '';
 }

@@ -44,6 +44,7 @@ test('the LoadBalancer of that cluster is read whole', () => {
         internalTrafficPolicy: 'Cluster',
         externalTrafficPolicy: 'Local',
         affinitySeconds: 0,
+        healthCheckNodePort: 31051,
       },
     },
   });

@@ -32,4 +32,6 @@ export interface Service {
   readonly externalTrafficPolicy: TrafficPolicy;
   /** ClientIP session affinity in seconds; 0 = none. */
   readonly affinitySeconds: number;
+  /** Only LoadBalancers with externalTrafficPolicy Local have one; 0 = none. */
+  readonly healthCheckNodePort: number;
 }

@@ -57,5 +57,6 @@ export const service = (rest: Partial<Service> = {}): Service => ({
   internalTrafficPolicy: 'Cluster',
   externalTrafficPolicy: 'Cluster',
   affinitySeconds: 0,
+  healthCheckNodePort: 0,
   ...rest,
 });

@@ -33,7 +33,12 @@ test('a named targetPort may resolve to different numbers on different endpoints
 });
 
 test('a slice with the headless label answers for nobody', () => {
-  assert.deepEqual(select([slice([endpoint('10.0.0.1')], { headless: true })]), { cluster: [], local: [], anyUsable: false });
+  assert.deepEqual(select([slice([endpoint('10.0.0.1')], { headless: true })]), {
+    cluster: [],
+    local: [],
+    localReady: [],
+    anyUsable: false,
+  });
 });
 
 test('slices made by hand, without nodeName, are remote and serve', () => {
@@ -113,7 +118,7 @@ const arbitrarySlices = fc
 test('for any slices: local endpoints are of this node, lists name each endpoint once, and the order of slices says nothing', () => {
   fc.assert(
     fc.property(arbitrarySlices, (slices) => {
-      const { cluster, local, anyUsable } = select(slices);
+      const { cluster, local, localReady, anyUsable } = select(slices);
       assert.ok(local.every((one) => one.endpoint.nodeName === 'here'));
       for (const list of [cluster, local]) {
         assert.equal(new Set(shown(list)).size, list.length);
@@ -121,7 +126,11 @@ test('for any slices: local endpoints are of this node, lists name each endpoint
       }
       assert.equal(anyUsable, cluster.length > 0);
       assert.ok(anyUsable || local.length === 0);
-      assert.deepEqual(select(slices.toReversed()), { cluster, local, anyUsable });
+      assert.deepEqual(
+        localReady,
+        local.filter((one) => one.endpoint.ready),
+      );
+      assert.deepEqual(select(slices.toReversed()), { cluster, local, localReady, anyUsable });
     }),
   );
 });

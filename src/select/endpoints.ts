@@ -24,6 +24,8 @@ export interface Selection {
   readonly cluster: readonly Candidate[];
   /** Who answers where the policy is Local: endpoints of this node. May hold some that `cluster` does not. */
   readonly local: readonly Candidate[];
+  /** Ready endpoints of this node, whatever the topology says: what health checks count. */
+  readonly localReady: readonly Candidate[];
   /** Somebody could answer on some node: an empty list then means drop, not refuse. */
   readonly anyUsable: boolean;
 }
@@ -42,6 +44,7 @@ export function selectEndpoints({ servicePort, slices, nodeName, zone }: SelectR
   return {
     cluster: ready.length > 0 ? narrowByHints(ready, nodeName, zone) : leaving,
     local: readyHere.length > 0 ? readyHere : leaving.filter(isHere),
+    localReady: readyHere,
     anyUsable: ready.length > 0 || leaving.length > 0,
   };
 }

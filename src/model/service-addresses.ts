@@ -1,0 +1,96 @@
+import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
+import { parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
+import { child, children, choice, type Place, text, texts, warn, wrong } from './fields.ts';
+import { type ServiceType, warnUseless } from './service-type.ts';
+
+/** None for a headless Service. The rules of upstream's ValidateServiceClusterIPsRelatedFields, and that of a port. */
+export function decodeClusterIPs(spec: Place, type: ServiceType, hasPorts: boolean): readonly Address[] {
+  const single = text(spec, 'clusterIP');
+  const listed = texts(spec, 'clusterIPs');
+  if (type === 'ExternalName') {
+    if (single !== '' || listed.length > 0) warnUseless(spec, 'clusterIP', type);
+    return [];
+  }
+  const [first] = listed;
+  if (single !== '' && first !== undefined && first !== single) wrong(spec, 'clusterIPs[0]', first, `${single} as in spec.clusterIP`);
+  if (single === '' && first !== undefined) wrong(spec, 'clusterIP', undefined, `${first} as in spec.clusterIPs[0]`);
+  if ((first ?? single) === 'None') {
+    if (type !== 'ClusterIP') wrong(spec, 'clusterIP', 'None', `an address where spec.type is ${type}`);
+    if (listed.length > 1) wrong(spec, 'clusterIPs[1]', listed[1], 'missing where clusterIPs[0] is None');
+    return [];
+  }
+  if (!hasPorts) wrong(spec, 'ports', undefined, 'a list of at least one port');
+  if (first !== undefined) return addressesByFamily(spec, listed, (i) => `clusterIPs[${i}]`);
+  if (single !== '') return addressesByFamily(spec, [single], () => 'clusterIP');
+  warn(spec, 'clusterIP', 'is missing, so there is nothing to proxy; the API server would assign one');
+  return [];
+}
+
+/** One address a family, in the order of ipFamilies where that is given. */
+function addressesByFamily(spec: Place, values: readonly string[], keyOf: (i: number) => string): readonly Address[] {
+  const families = decodeFamilies(spec);
+  const found = new Map<Family, Address>();
+  values.forEach((value, i) => {
+    const address = reachableAddress(spec, keyOf(i), value, families[i]);
+    if (address === undefined) return;
+    if (found.has(familyOf(address))) wrong(spec, keyOf(i), value, `of another family than ${found.get(familyOf(address))}`);
+    found.set(familyOf(address), address);
+  });
+  return [...found.values()];
+}
+
+function decodeFamilies(spec: Place): readonly (Family | undefined)[] {
+  const names = texts(spec, 'ipFamilies');
+  return names.map((name, i) => {
+    if (names.indexOf(name) < i) wrong(spec, `ipFamilies[${i}]`, name, `another than ipFamilies[${names.indexOf(name)}]`);
+    if (name === 'IPv4') return 4;
+    if (name === 'IPv6') return 6;
+    wrong(spec, `ipFamilies[${i}]`, name, 'IPv4 or IPv6');
+    return undefined;
+  });
+}
+
+/** Blank entries are tolerated as kube-proxy does (MapIPsByIPFamily): older API servers let them in. */
+export function decodeExternalIPs(spec: Place): readonly Address[] {
+  return texts(spec, 'externalIPs').flatMap((value, i) => {
+    if (value.trim() === '') return [];
+    return routableAddress(spec, `externalIPs[${i}]`, value) ?? [];
+  });
+}
+
+/**
+ * Addresses of status.loadBalancer. Some load balancers report one that only means something on the machine they run on: not an
+ * error of the Service.
+ */
+export function decodeIngress(object: Place, type: ServiceType): readonly Address[] {
+  const loadBalancer = child(child(object, 'status'), 'loadBalancer');
+  const ingresses = children(loadBalancer, 'ingress');
+  if (type !== 'LoadBalancer') {
+    if (ingresses.length > 0) warnUseless(loadBalancer, 'ingress', type);
+    return [];
+  }
+  return ingresses.flatMap((ingress) => {
+    const value = text(ingress, 'ip');
+    if (choice(ingress, 'ipMode', ['VIP', 'Proxy'], 'VIP') === 'Proxy' || value === '') return [];
+    const address = parseApiAddress(value);
+    const scope = address === undefined ? 'global' : scopeOf(address);
+    if (scope === 'global' || scope === 'link-local') return reachableAddress(ingress, 'ip', value) ?? [];
+    warn(ingress, 'ip', `is ${value}, a ${scope} address, and is left out`);
+    return [];
+  });
+}
+
+/** Blanks around and between ranges are tolerated, as the API does. */
+export function decodeSourceRanges(spec: Place, type: ServiceType): readonly Prefix[] {
+  const values = texts(spec, 'loadBalancerSourceRanges');
+  if (type !== 'LoadBalancer' && values.length > 0) {
+    wrong(spec, 'loadBalancerSourceRanges', spec.fields.loadBalancerSourceRanges, `missing where spec.type is ${type}`);
+    return [];
+  }
+  return values.flatMap((value, i) => {
+    if (value.trim() === '') return [];
+    const prefix = parseApiPrefix(value);
+    if (prefix === undefined) wrong(spec, `loadBalancerSourceRanges[${i}]`, value, 'a network such as 203.0.113.0/24');
+    return prefix ?? [];
+  });
+}

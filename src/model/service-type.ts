@@ -1,0 +1,49 @@
+import { choice, integer, type Place, warn, wrong } from './fields.ts';
+import type { ServicePort, TrafficPolicy } from './service.ts';
+
+const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
+
+export type ServiceType = (typeof TYPES)[number];
+
+export const POLICIES = ['Cluster', 'Local'] as const;
+
+export const MAX_PORT = 65535;
+
+/** spec.type of a Service. */
+export const decodeType = (spec: Place): ServiceType => choice(spec, 'type', TYPES, 'ClusterIP');
+
+/** A port of the node; nothing and 0 are none. */
+export const nodePortAt = (place: Place, key: string): number => (place.fields[key] === 0 ? 0 : integer(place, key, 1, MAX_PORT, 0));
+
+/**
+ * Warns of a field that the Service's type has no use for. For fields that the API server itself empties when the type of a
+ * Service changes (registry/core/service/strategy.go, dropTypeDependentFields): what is left of them is no mistake worth a refusal.
+ */
+export const warnUseless = (place: Place, key: string, type: ServiceType): void =>
+  warn(place, key, `is set although spec.type is ${type}, and counts for nothing`);
+
+/** spec.externalTrafficPolicy; Cluster for a Service that nobody reaches from outside. */
+export function decodeExternalPolicy(spec: Place, type: ServiceType, hasExternalIPs: boolean): TrafficPolicy {
+  const policy = choice(spec, 'externalTrafficPolicy', POLICIES, 'Cluster');
+  if (type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && hasExternalIPs)) return policy;
+  if (policy === 'Local') warnUseless(spec, 'externalTrafficPolicy', type);
+  return 'Cluster';
+}
+
+/** spec.healthCheckNodePort, for those that need one (validation.go, validateServiceExternalTrafficPolicy); 0 for all others. */
+export function decodeHealthCheckNodePort(
+  spec: Place,
+  { type, ports, policy }: { readonly type: ServiceType; readonly ports: readonly ServicePort[]; readonly policy: TrafficPolicy },
+): number {
+  const key = 'healthCheckNodePort';
+  const port = nodePortAt(spec, key);
+  if (type !== 'LoadBalancer' || policy === 'Cluster') {
+    const why = type === 'LoadBalancer' ? 'spec.externalTrafficPolicy is Cluster' : `spec.type is ${type}`;
+    if (port !== 0) warn(spec, key, `is set although ${why}, and counts for nothing`);
+    return 0;
+  }
+  if (port === 0) warn(spec, key, 'is missing, so load balancers cannot ask nodes for endpoints; the API server would assign one');
+  const twin = ports.findIndex(({ protocol, nodePort }) => protocol === 'TCP' && nodePort === port && port !== 0);
+  if (twin >= 0) wrong(spec, key, port, `another than that of spec.ports[${twin}].nodePort`);
+  return port;
+}
