@@ -45,6 +45,7 @@ interface LibBpf {
   bpf_object__open_file(path: string, options: Uint8Array | null): BpfObject | null;
   bpf_prog_get_fd_by_id(id: number): number;
   bpf_prog_load(type: number, name: string, license: string, instructions: Uint8Array, count: number, options: Uint8Array | null): number;
+  bpf_prog_test_run_opts(program: number, options: Uint8Array): number;
   bpf_program__expected_attach_type(program: BpfProgram): number;
   bpf_program__fd(program: BpfProgram): number;
   bpf_program__name(program: BpfProgram): string;
@@ -88,6 +89,7 @@ export const libbpf = bindLibrary<LibBpf>('libbpf.so.1', 'libbpf1', {
   bpf_prog_get_fd_by_id: 'int bpf_prog_get_fd_by_id(uint32_t id)',
   bpf_prog_load:
     'int bpf_prog_load(int type, const char *name, const char *license, const void *instructions, size_t count, const void *options)',
+  bpf_prog_test_run_opts: 'int bpf_prog_test_run_opts(int program, void *options)',
   bpf_program__expected_attach_type: 'int bpf_program__expected_attach_type(bpf_program *program)',
   bpf_program__fd: 'int bpf_program__fd(bpf_program *program)',
   bpf_program__name: 'const char *bpf_program__name(bpf_program *program)',

@@ -4,7 +4,9 @@ import { bindLibrary, checkedErrno } from './ffi.ts';
 interface LibC {
   bind(fd: number, address: Uint8Array, length: number): number;
   close(fd: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  getpeername(fd: number, address: Uint8Array, length: Uint8Array): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   malloc_trim(keep: number): number;
   memcpy(into: Uint8Array, from: bigint, length: number): bigint;
@@ -24,7 +26,9 @@ interface LibC {
 export const libc = bindLibrary<LibC>('libc.so.6', 'libc6', {
   bind: 'int bind(int fd, const void *address, uint32_t length)',
   close: 'int close(int fd)',
+  connect: 'int connect(int fd, const void *address, uint32_t length)',
   fcntl: 'int fcntl(int fd, int command, long argument)',
+  getpeername: 'int getpeername(int fd, void *address, void *length)',
   getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
   malloc_trim: 'int malloc_trim(size_t keep)',
   memcpy: 'void *memcpy(void *into, const void *from, size_t length)',

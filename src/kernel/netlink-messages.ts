@@ -130,7 +130,8 @@ function scopeOf(scope: number): AddressScope {
   return ({ 200: 'site', 253: 'link', 254: 'host' } as const)[scope] ?? 'nowhere';
 }
 
-function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
+/** Attributes by type, nested ones not taken apart; stops at one that is cut off. */
+export function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
