@@ -9,7 +9,8 @@ import type { PortPlan } from '#plan/port-plan.ts';
 import { Crash, createFakeTables, type FakeTables } from '#reconcile/fake-tables.ts';
 import { createReconciler, type PortKey, type Reconciler } from '#reconcile/reconciler.ts';
 import { readerOf } from '#reconcile/resolve.ts';
-import { REST_MS } from '#reconcile/state.ts';
+import { frontendText, REST_MS } from '#reconcile/state.ts';
+import { frontendKeys } from '#reconcile/steps.ts';
 import { WriteWatcher } from '#reconcile/write-watcher.ts';
 
 /** Full now and then while a history goes on, but never for what it ends with. */
@@ -138,8 +139,16 @@ export class AgentLife {
     const reconciler = this.#overheard(createReconciler({ tables: this.tables, now: () => this.now }));
     if (adopted) reconciler.adopt();
     this.#judged.clear();
+    this.#forgetUnserved();
     const programmer = createProgrammer({ config: this.#config, store, reconciler, netnsCookie: 7n, log: createLog(0, () => {}) });
     return { store, programmer, reconciler, adopted, isReady: false, isComplete: false, isSwept: false };
+  }
+
+  /** What a former agent did not bring to an end is known to nobody. */
+  #forgetUnserved(): void {
+    const live = new Set(this.tables.dump('frontends').map(({ key }) => frontendText(key)));
+    for (const [id, plan] of this.#wanted)
+      if (!frontendKeys(plan, plan.frontends).every((key) => live.has(frontendText(key)))) this.#wanted.delete(id);
   }
 
   /** What a former agent was asked for and this one knows not to exist. */

@@ -93,7 +93,7 @@ const history: fc.Arbitrary<History> = fc.record({
     masqueradeAll: fc.boolean(),
   }),
   seed: fc.integer({ min: 1, max: 1 << 30 }),
-  deeds: fc.array(deed, { minLength: 1, maxLength: 30 }),
+  deeds: fc.array(deed, { minLength: 1, maxLength: 30, size: 'max' }),
 });
 
 const configOf = (rules: History['rules']): Config => ({
