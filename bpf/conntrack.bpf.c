@@ -23,23 +23,40 @@ static always_inline void count_unseen_pod(const struct packet *packet, const st
 		count(OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
 }
 
+/** For the agent, which says it. Two CPUs at once may mix up what they write: it is for people. */
+static always_inline void note_shortage(const struct translation *to, __u8 protocol)
+{
+	struct index first = {.value = 0};
+	struct shortage *shortage = bpf_map_lookup_elem(&shortages, &first);
+
+	if (shortage)
+		*shortage = (struct shortage){
+			.source = to->source,
+			.backend = to->backend->address,
+			.port = to->backend->port,
+			.protocol = protocol,
+			.service = to->backend->service,
+		};
+}
+
 static always_inline enum outcome translate(struct __sk_buff *skb, const struct packet *packet,
 					    const struct backend *backend, bool snat, const struct settings *settings)
 {
-	struct address source = packet->source;
+	struct translation to = {.backend = backend, .source = packet->source, .mark = settings->conntrack_mark};
+	enum outcome outcome;
 	__u32 device = 0;
 
 	/* A pod that reaches itself must not see its own address as the source: the reply would never leave it. */
 	snat |= address_equal(&packet->source, &backend->address);
 	snat = snat && leaves_node(skb, packet, &backend->address, &device);
 	if (snat)
-		source = snat_address(device, address_is_v4(&source), settings);
-	if (address_is_zero(&source))
+		to.source = snat_address(device, address_is_v4(&packet->source), settings);
+	if (address_is_zero(&to.source))
 		return OUTCOME_PACKET_DROP_BROKEN_TABLE;
-	if (insert_flow(skb, packet, backend, &source, settings->conntrack_mark))
-		return snat ? OUTCOME_PACKET_TRANSLATED_SNAT : OUTCOME_PACKET_TRANSLATED;
-	/* Another CPU may have inserted the same flow meanwhile. */
-	return flow_exists(skb, packet) ? NO_OUTCOME : OUTCOME_PACKET_DROP_CONNTRACK;
+	outcome = insert_flow(skb, packet, &to);
+	if (outcome == OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
+		note_shortage(&to, packet->protocol);
+	return outcome == OUTCOME_PACKET_TRANSLATED && snat ? OUTCOME_PACKET_TRANSLATED_SNAT : outcome;
 }
 
 static always_inline enum outcome start_flow(struct __sk_buff *skb, const struct packet *packet,

@@ -85,6 +85,8 @@ static void print_flows(void)
 	      .moved = 2);
 	PRINT(socket_flow_key, .socket = 0x1122334455667788ull, .address = ip("fd00:10:96::b"), .port = htons(53),
 	      .direction = FLOW_FROM_BACKEND);
+	PRINT(shortage, .source = ip("192.0.2.3"), .backend = ip("10.244.3.4"), .port = htons(8443), .protocol = 6,
+	      .service = 84);
 	PRINT(counter, .count = 0x8000000000000001ull);
 }
 

@@ -119,4 +119,12 @@ struct {
 	__type(value, struct counter);
 } counters SEC(".maps");
 
+/** What ran out when a packet was last dropped for want of a source port. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shortage);
+} shortages SEC(".maps");
+
 #endif

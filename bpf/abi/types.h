@@ -193,10 +193,12 @@ struct device {
 enum settings_flags {
 	/** Sockets outside the node's own network namespace are left to the packet path (--socket-scope host). */
 	SETTINGS_SOCKETS_HOST_ONLY = 1,
-	/** No local detector: a pod is an outside source, so the short circuit of externalTrafficPolicy Local is off. */
-	SETTINGS_NO_LOCAL_DETECTOR = 2,
+	/** No local detector for IPv4: a pod is an outside source, so the short circuit of externalTrafficPolicy Local is off. */
+	SETTINGS_NO_LOCAL_DETECTOR4 = 2,
+	/** The same for IPv6. */
+	SETTINGS_NO_LOCAL_DETECTOR6 = 4,
 	/** NodePorts answer on 127.0.0.0/8 and ::1 for the node's own processes. */
-	SETTINGS_LOOPBACK_NODE_PORTS = 4,
+	SETTINGS_LOOPBACK_NODE_PORTS = 8,
 };
 
 /** The one element of `settings`: what may change while programs run. */
@@ -293,34 +295,58 @@ enum outcome {
 	OUTCOME_SOCKET_REFUSED_NO_ENDPOINT = 2,
 	/** A socket was refused: the ClusterIP does not have this port. */
 	OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT = 3,
-	/** A socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
-	OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 4,
-	/** A socket was left to the packet path, which can see its source address. */
-	OUTCOME_SOCKET_LEFT_TO_PACKETS = 5,
-	/** A packet started a translated flow. */
-	OUTCOME_PACKET_TRANSLATED = 6,
-	/** The same, with a new source address. */
-	OUTCOME_PACKET_TRANSLATED_SNAT = 7,
-	/** A closing conntrack entry made room for a client that used its port again. */
-	OUTCOME_PACKET_TUPLE_REUSED = 8,
-	/** A packet was refused: the Service has no usable endpoint. */
-	OUTCOME_PACKET_REFUSED_NO_ENDPOINT = 9,
-	/** A packet was refused: the ClusterIP does not have this port. */
-	OUTCOME_PACKET_REFUSED_UNKNOWN_PORT = 10,
-	/** A packet was dropped: endpoints exist, but policy admits none here. */
-	OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT = 11,
-	/** A packet was dropped: its source is outside loadBalancerSourceRanges. */
-	OUTCOME_PACKET_DROP_SOURCE_RANGE = 12,
-	/** A packet was dropped: the kernel refused a conntrack entry (table full, or a clash of tuples). */
-	OUTCOME_PACKET_DROP_CONNTRACK = 13,
-	/** A packet was dropped: a slot or backend that must exist does not. */
-	OUTCOME_PACKET_DROP_BROKEN_TABLE = 14,
-	/** A packet to a ClusterIP came from a pod although sockets should have translated it. */
-	OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS = 15,
 	/** A socket was refused: a slot or backend that must exist does not. */
-	OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 16,
+	OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 4,
+	/** A socket of the node's own failed with EPERM: endpoints exist, but policy admits none here. */
+	OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT = 5,
+	/** A socket of the node's own failed with EPERM: the node is outside loadBalancerSourceRanges. */
+	OUTCOME_SOCKET_DROP_SOURCE_RANGE = 6,
+	/** A pod's socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
+	OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 7,
+	/** A pod's socket was left to the packet path, which can see its source address. */
+	OUTCOME_SOCKET_LEFT_TO_PACKETS = 8,
+	/** A packet started a translated flow. */
+	OUTCOME_PACKET_TRANSLATED = 9,
+	/** The same, with a new source address. */
+	OUTCOME_PACKET_TRANSLATED_SNAT = 10,
+	/** A closing conntrack entry made room: its client used its port again, or another client needed a source port. */
+	OUTCOME_PACKET_TUPLE_REUSED = 11,
+	/** A packet to a ClusterIP came from a pod although sockets should have translated it. */
+	OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS = 12,
+	/** A packet was refused: the Service has no usable endpoint. */
+	OUTCOME_PACKET_REFUSED_NO_ENDPOINT = 13,
+	/** A packet was refused: the ClusterIP does not have this port. */
+	OUTCOME_PACKET_REFUSED_UNKNOWN_PORT = 14,
+	/** A packet was dropped: endpoints exist, but policy admits none here. */
+	OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT = 15,
+	/** A packet was dropped: its source is outside loadBalancerSourceRanges. */
+	OUTCOME_PACKET_DROP_SOURCE_RANGE = 16,
+	/** A packet was dropped: the connection tracking table has no room for its flow. */
+	OUTCOME_PACKET_DROP_CONNTRACK_FULL = 17,
+	/** A packet was dropped: the kernel found no free port of its new source address towards the backend, see `shortages`. */
+	OUTCOME_PACKET_DROP_NO_SOURCE_PORT = 18,
+	/** A packet was dropped: the kernel refused its conntrack entry for another reason. */
+	OUTCOME_PACKET_DROP_CONNTRACK = 19,
+	/** A packet was dropped: a slot or backend that must exist does not. */
+	OUTCOME_PACKET_DROP_BROKEN_TABLE = 20,
 	/** Number of outcomes. */
-	OUTCOME_COUNT = 17,
+	OUTCOME_COUNT = 21,
+};
+
+/** Value of `shortages`, the last flow without a free source port: every port that was tried for it has a flow already. */
+struct shortage {
+	/** Source address whose ports ran out. */
+	struct address source;
+	/** Address of the backend. */
+	struct address backend;
+	/** Port of the backend. */
+	__be16 port;
+	/** IPPROTO_TCP or IPPROTO_UDP. */
+	__u8 protocol;
+	/** Padding, 0. */
+	__u8 reserved;
+	/** Key of `services`. */
+	__u32 service;
 };
 
 /** Value of `counters`, one for each CPU and outcome. */

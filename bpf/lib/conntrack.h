@@ -12,8 +12,9 @@
 /** As the tracker starts them: tcp_timeouts[SYN_SENT] and udp_timeouts[UNREPLIED] in nf_conntrack_proto_{tcp,udp}.c. */
 #define TCP_FIRST_TIMEOUT_MS 120000
 #define UDP_FIRST_TIMEOUT_MS 30000
+#define INSERT_ATTEMPTS	     3
 
-/** A flow's original direction, as the kfuncs take it. */
+/** What a flow's packets of one direction have in common, as the kfuncs take it. */
 static always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct packet *packet)
 {
 	__builtin_memset(tuple, 0, sizeof(*tuple));
@@ -38,8 +39,8 @@ static always_inline __u32 tuple_size(const struct packet *packet)
 	return address_is_v4(&packet->destination) ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
 }
 
-/** `direction`: IP_CT_DIR_REPLY where the packet answers somebody who dialled its source. */
-static always_inline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
+/** `direction`: IP_CT_DIR_REPLY where the packet answers somebody who dialled its source. Called, for want of stack. */
+static __noinline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
 {
 	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
 	struct bpf_sock_tuple tuple;
@@ -89,23 +90,27 @@ static always_inline bool must_give_way(const struct nf_conn *entry, const struc
 	return is_untranslated(entry, direction);
 }
 
+/** Lets go of an entry for good; gives what has its place, if another CPU was there first. */
+static always_inline struct nf_conn *expire(struct __sk_buff *skb, const struct packet *packet, struct nf_conn *entry)
+{
+	__u8 direction;
+
+	/* Programs cannot delete an entry: an expired one is collected by the next lookup (____nf_conntrack_find). */
+	bpf_ct_change_timeout(entry, 0);
+	bpf_ct_release(entry);
+	return lookup_flow(skb, packet, &direction);
+}
+
 /** Whether conntrack has the flow of this packet. An entry that must give way is gone afterwards. */
 static always_inline bool flow_exists(struct __sk_buff *skb, const struct packet *packet)
 {
 	__u8 direction;
 	struct nf_conn *entry = lookup_flow(skb, packet, &direction);
 
+	if (entry && must_give_way(entry, packet, direction))
+		entry = expire(skb, packet, entry);
 	if (!entry)
 		return false;
-	if (must_give_way(entry, packet, direction)) {
-		/* Programs cannot delete an entry: an expired one is collected by the next lookup
-		 * (____nf_conntrack_find). */
-		bpf_ct_change_timeout(entry, 0);
-		bpf_ct_release(entry);
-		entry = lookup_flow(skb, packet, &direction);
-		if (!entry)
-			return false;
-	}
 	bpf_ct_release(entry);
 	return true;
 }
@@ -122,45 +127,129 @@ static always_inline int set_nat(struct nf_conn___init *entry, const struct addr
 	return bpf_ct_set_nat_info(entry, &nat, port, manip);
 }
 
+/** How a flow shall be translated. */
+struct translation {
+	const struct backend *backend;
+	/** Source address that the backend sees. */
+	struct address source;
+	/** Source port that it sees; 0 = one that is free. */
+	__be16 source_port;
+	/** Bit of ct->mark. */
+	__u32 mark;
+};
+
 /*
  * The source is set even where it stays: with port 0 the kernel keeps the port if it can, and takes another one if the
  * translated flow would otherwise clash with one that exists. Its own hooks do the same (nf_nat_alloc_null_binding),
  * but only before an entry is inserted. The destination must come first: the clash is looked for in the translated
  * tuple.
  */
-static always_inline int translate_entry(struct nf_conn___init *entry, const struct backend *backend,
-					 const struct address *source)
+static always_inline int translate_entry(struct nf_conn___init *entry, const struct translation *to)
 {
-	int error = set_nat(entry, &backend->address, bpf_ntohs(backend->port), NF_NAT_MANIP_DST);
+	int error = set_nat(entry, &to->backend->address, bpf_ntohs(to->backend->port), NF_NAT_MANIP_DST);
 
-	return error ?: set_nat(entry, source, 0, NF_NAT_MANIP_SRC);
+	return error ?: set_nat(entry, &to->source, bpf_ntohs(to->source_port), NF_NAT_MANIP_SRC);
 }
 
-/** Inserts the flow, translated to `backend` and `source`. False: refused, the packet must not go on. */
-static always_inline bool insert_flow(struct __sk_buff *skb, const struct packet *packet, const struct backend *backend,
-				      const struct address *source, __u32 mark)
+/*
+ * A finished connection of another client holds its source port for two minutes more. The kernel lets new ones have it when no
+ * other is free, if the backend can tell the new from the old by their sequence numbers (nf_nat_used_tuple_harder, since 6.6);
+ * entries of programs have no part in that, so it is done here. Only translated ones: others belong to sockets of this node.
+ */
+static always_inline bool gives_port_away(const struct nf_conn *entry, const struct packet *packet, __u8 direction)
+{
+	__u8 state = entry->proto.tcp.state;
+
+	return packet->protocol == IPPROTO_TCP && direction == IP_CT_DIR_REPLY && (entry->status & IPS_SRC_NAT) &&
+	       (state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE) &&
+	       (__s32)(packet->sequence - entry->proto.tcp.seen[IP_CT_DIR_ORIGINAL].td_end) > 0;
+}
+
+/**
+ * Whether the answers would belong to another flow, because the kernel found no free port: it leaves the last one that it tried.
+ * Fills in `source_port` if it is free now.
+ */
+static always_inline bool answers_clash(struct __sk_buff *skb, const struct packet *packet, struct translation *to,
+					__be16 tried)
+{
+	const struct packet answer = {
+		.source = to->backend->address,
+		.destination = to->source,
+		.source_port = to->backend->port,
+		.destination_port = tried,
+		.protocol = packet->protocol,
+	};
+	__u8 direction;
+	struct nf_conn *entry = lookup_flow(skb, &answer, &direction);
+
+	if (!entry)
+		return false;
+	to->source_port = 0;
+	if (gives_port_away(entry, packet, direction)) {
+		count(OUTCOME_PACKET_TUPLE_REUSED);
+		to->source_port = tried;
+		entry = expire(skb, &answer, entry);
+	}
+	if (entry)
+		bpf_ct_release(entry);
+	return true;
+}
+
+static always_inline enum outcome insert_entry(struct __sk_buff *skb, const struct packet *packet,
+					       struct translation *to, struct nf_conn___init *entry)
+{
+	int error = translate_entry(entry, to);
+	struct nf_conn *inserted = (struct nf_conn *)entry;
+	__be16 tried = inserted->tuplehash[IP_CT_DIR_REPLY].tuple.dst.u.all;
+
+	inserted->mark |= to->mark;
+	inserted = bpf_ct_insert_entry(entry);
+	if (inserted) {
+		/* An entry without translation cannot be freed before it is inserted; expired, nobody finds it. */
+		if (error)
+			bpf_ct_change_timeout(inserted, 0);
+		bpf_ct_release(inserted);
+		return error ? OUTCOME_PACKET_DROP_CONNTRACK : OUTCOME_PACKET_TRANSLATED;
+	}
+	/* Another CPU may have inserted the same flow meanwhile. */
+	if (flow_exists(skb, packet))
+		return NO_OUTCOME;
+	return answers_clash(skb, packet, to, tried) ? OUTCOME_PACKET_DROP_NO_SOURCE_PORT
+						     : OUTCOME_PACKET_DROP_CONNTRACK;
+}
+
+/** nf_conntrack_alloc() says ENOMEM when the table has nf_conntrack_max entries and none of them may go. */
+static always_inline enum outcome try_to_insert(struct __sk_buff *skb, const struct packet *packet,
+						struct translation *to)
 {
 	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
 	struct nf_conn___init *entry;
-	struct nf_conn *inserted;
 	struct bpf_sock_tuple tuple;
-	int error;
 
 	fill_tuple(&tuple, packet);
 	entry = bpf_skb_ct_alloc(skb, &tuple, tuple_size(packet), &opts, sizeof(opts));
 	if (!entry)
-		return false;
+		return opts.error == -ENOMEM ? OUTCOME_PACKET_DROP_CONNTRACK_FULL : OUTCOME_PACKET_DROP_CONNTRACK;
 	bpf_ct_set_timeout(entry, packet->protocol == IPPROTO_TCP ? TCP_FIRST_TIMEOUT_MS : UDP_FIRST_TIMEOUT_MS);
-	error = translate_entry(entry, backend, source);
-	((struct nf_conn *)entry)->mark |= mark;
-	inserted = bpf_ct_insert_entry(entry);
-	if (!inserted)
-		return false;
-	/* An entry without translation cannot be freed before it is inserted; expired, nobody finds it. */
-	if (error)
-		bpf_ct_change_timeout(inserted, 0);
-	bpf_ct_release(inserted);
-	return !error;
+	return insert_entry(skb, packet, to, entry);
+}
+
+/**
+ * Inserts the flow, translated. OUTCOME_PACKET_TRANSLATED; NO_OUTCOME if another CPU was faster; else why the packet must not
+ * go on. A port that another CPU took meanwhile is no shortage, and the kernel tries 248 of 64,512 ports each time
+ * (nf_nat_l4proto_unique_tuple): so more than one attempt.
+ */
+static always_inline enum outcome insert_flow(struct __sk_buff *skb, const struct packet *packet,
+					      struct translation *to)
+{
+	enum outcome outcome = NO_OUTCOME;
+
+	for (int i = 0; i < INSERT_ATTEMPTS; i++) {
+		outcome = try_to_insert(skb, packet, to);
+		if (outcome != OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
+			break;
+	}
+	return outcome;
 }
 
 #endif

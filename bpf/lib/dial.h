@@ -23,9 +23,20 @@ enum dial_kind {
 	DIAL_DATAGRAM,
 };
 
+/** Who dials. */
+struct caller {
+	/** One of the node's own processes: its packets never pass tc ingress. */
+	bool host;
+	/** Pods by the local detector, and the node's own processes. */
+	bool local_source;
+};
+
 /*
- * A socket that dials has no source address yet, so source ranges are left to packets; but those of the node's own
- * processes never pass tc ingress, and for them the answer is known beforehand.
+ * What policy drops, tc drops where packets of pods enter. Those of the node's own processes would leave untranslated by the
+ * default route instead, so their sockets fail here, with EPERM as when netfilter drops what they send.
+ *
+ * A socket that dials has no source address yet, so source ranges are left to packets; but for the node's own processes the
+ * answer is known beforehand.
  */
 static always_inline bool ranges_admit(const struct frontend *frontend, bool host)
 {
@@ -75,17 +86,34 @@ static always_inline enum outcome start_socket_flow(struct bpf_sock_addr *ctx, c
 	return OUTCOME_SOCKET_TRANSLATED;
 }
 
+static always_inline enum outcome nobody_answers(const struct policy *policy, struct caller caller)
+{
+	if (!policy->drop_if_empty)
+		return OUTCOME_SOCKET_REFUSED_NO_ENDPOINT;
+	return caller.host ? OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT : OUTCOME_SOCKET_NO_LOCAL_ENDPOINT;
+}
+
 static always_inline enum outcome apply_policy(struct bpf_sock_addr *ctx, enum dial_kind kind,
-					       const struct frontend *frontend, bool local_source,
+					       const struct frontend *frontend, struct caller caller,
 					       struct socket_flow *flow)
 {
-	struct policy policy = policy_for(frontend, local_source);
+	struct policy policy = policy_for(frontend, caller.local_source);
 
+	if (!ranges_admit(frontend, caller.host))
+		return caller.host ? OUTCOME_SOCKET_DROP_SOURCE_RANGE : OUTCOME_SOCKET_LEFT_TO_PACKETS;
 	if (!policy.extent.count)
-		return policy.drop_if_empty ? OUTCOME_SOCKET_NO_LOCAL_ENDPOINT : OUTCOME_SOCKET_REFUSED_NO_ENDPOINT;
+		return nobody_answers(&policy, caller);
 	if (kind == DIAL_DATAGRAM && keep_backend(ctx, frontend->service, policy.list, flow))
 		return OUTCOME_SOCKET_KEPT_BACKEND;
 	return start_socket_flow(ctx, frontend, &policy, flow);
+}
+
+static always_inline struct caller caller_of(struct bpf_sock_addr *ctx, const struct settings *settings, bool v4)
+{
+	__u32 undetected = v4 ? SETTINGS_NO_LOCAL_DETECTOR4 : SETTINGS_NO_LOCAL_DETECTOR6;
+	bool host = bpf_get_netns_cookie(ctx) == settings->node_netns_cookie;
+
+	return (struct caller){.host = host, .local_source = host || !(settings->flags & undetected)};
 }
 
 static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum dial_kind kind,
@@ -93,22 +121,20 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 {
 	struct settings *settings = get_settings();
 	struct frontend frontend;
-	bool host, loopback;
+	struct caller caller;
+	bool loopback;
 
 	if (!settings)
 		return NO_OUTCOME;
-	host = bpf_get_netns_cookie(ctx) == settings->node_netns_cookie;
-	if (!host && (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
+	caller = caller_of(ctx, settings, address_is_v4(&flow->service_address));
+	if (!caller.host && (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
 		return NO_OUTCOME;
-	loopback = host && (settings->flags & SETTINGS_LOOPBACK_NODE_PORTS);
+	loopback = caller.host && (settings->flags & SETTINGS_LOOPBACK_NODE_PORTS);
 	switch (find_frontend(&flow->service_address, flow->service_port, ctx->protocol, loopback, &frontend)) {
 	case DIALLED_UNKNOWN_PORT:
 		return OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT;
 	case DIALLED_FRONTEND:
-		if (!ranges_admit(&frontend, host))
-			return OUTCOME_SOCKET_LEFT_TO_PACKETS;
-		return apply_policy(ctx, kind, &frontend, host || !(settings->flags & SETTINGS_NO_LOCAL_DETECTOR),
-				    flow);
+		return apply_policy(ctx, kind, &frontend, caller, flow);
 	default:
 		return NO_OUTCOME;
 	}

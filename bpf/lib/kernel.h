@@ -25,7 +25,14 @@
 /** Address families, from include/linux/socket.h. */
 enum family { FAMILY_V4 = 2, FAMILY_V6 = 10 };
 
+struct ip_ct_tcp_state {
+	/** End of what was sent in one direction: a sequence number. */
+	__u32 td_end;
+} __attribute__((preserve_access_index));
+
 struct ip_ct_tcp {
+	/** By IP_CT_DIR_*. */
+	struct ip_ct_tcp_state seen[IP_CT_DIR_MAX];
 	/** TCP_CONNTRACK_* of linux/netfilter/nf_conntrack_tcp.h. */
 	__u8 state;
 } __attribute__((preserve_access_index));
@@ -34,7 +41,21 @@ union nf_conntrack_proto {
 	struct ip_ct_tcp tcp;
 } __attribute__((preserve_access_index));
 
+struct nf_conntrack_tuple {
+	struct {
+		union {
+			__be16 all;
+		} u;
+	} dst;
+} __attribute__((preserve_access_index));
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+} __attribute__((preserve_access_index));
+
 struct nf_conn {
+	/** By IP_CT_DIR_*. */
+	struct nf_conntrack_tuple_hash tuplehash[IP_CT_DIR_MAX];
 	/** IPS_* bits of linux/netfilter/nf_conntrack_common.h. */
 	unsigned long status;
 	__u32 mark;

@@ -27,6 +27,8 @@ struct packet {
 	__be16 source_port;
 	__be16 destination_port;
 	__u8 protocol;
+	/** Sequence number of a SYN. */
+	__u32 sequence;
 };
 
 /** IPv6 fragment header, RFC 8200, 4.5. */
@@ -57,6 +59,7 @@ static always_inline bool parse_tcp(struct __sk_buff *skb, __u32 offset, struct 
 		return false;
 	packet->source_port = tcp->source;
 	packet->destination_port = tcp->dest;
+	packet->sequence = bpf_ntohl(tcp->seq);
 	return true;
 }
 

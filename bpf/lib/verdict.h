@@ -48,6 +48,8 @@ static always_inline int packet_verdict(struct __sk_buff *skb, enum outcome outc
 		return PASS_PACKET;
 	case OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT:
 	case OUTCOME_PACKET_DROP_SOURCE_RANGE:
+	case OUTCOME_PACKET_DROP_CONNTRACK_FULL:
+	case OUTCOME_PACKET_DROP_NO_SOURCE_PORT:
 	case OUTCOME_PACKET_DROP_CONNTRACK:
 	case OUTCOME_PACKET_DROP_BROKEN_TABLE:
 		return TC_ACT_SHOT;
@@ -65,6 +67,10 @@ static always_inline int socket_verdict(enum outcome outcome)
 	case OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT:
 	case OUTCOME_SOCKET_REFUSED_BROKEN_TABLE:
 		bpf_set_retval(-ECONNREFUSED);
+		return 0;
+	case OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT:
+	case OUTCOME_SOCKET_DROP_SOURCE_RANGE:
+		bpf_set_retval(-EPERM);
 		return 0;
 	default:
 		return 1;

@@ -98,6 +98,23 @@ static void is_refused(const struct tables *tables)
 	end_case();
 }
 
+static void is_dropped(const struct tables *tables)
+{
+	int client = open_client(SOCK_DGRAM);
+
+	begin_case("an unconnected socket of the node fails at once where policy drops");
+	set_settings(tables, 0, own_netns_cookie());
+	mark_counters(tables);
+	expect_sent(client, "172.30.0.20", 53, EPERM);
+	expect_counters(tables, OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT, NOTHING);
+	mark_counters(tables);
+	expect_sent(client, "203.0.113.202", 53, EPERM);
+	expect_counters(tables, OUTCOME_SOCKET_DROP_SOURCE_RANGE, NOTHING);
+	set_settings(tables, 0, 1);
+	close(client);
+	end_case();
+}
+
 static void strangers_stay_strangers(const struct tables *tables)
 {
 	int client = open_client(SOCK_DGRAM);
@@ -216,6 +233,7 @@ void datagram_cases(const struct tables *tables)
 	leaves_a_backend_that_is_gone(tables);
 	uses_the_node_port(tables);
 	is_refused(tables);
+	is_dropped(tables);
 	strangers_stay_strangers(tables);
 	remembers_many(tables);
 	tells_twins_apart(tables);

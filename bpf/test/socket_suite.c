@@ -14,6 +14,9 @@
 #define TCP	       SOCK_STREAM
 #define UDP	       SOCK_DGRAM
 #define LOOPBACK_PORTS SETTINGS_LOOPBACK_NODE_PORTS
+/** Not of `settings`: SETTINGS_NO_LOCAL_DETECTOR* for the family that is dialled, and for the other one. */
+#define NO_DETECTOR	  (1u << 30)
+#define NO_OTHER_DETECTOR (1u << 31)
 #define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 
 enum caller { NODE, POD };
@@ -35,6 +38,8 @@ struct dial_case {
 };
 
 #define REFUSED(why) .outcome = OUTCOME_SOCKET_REFUSED_##why, .error = ECONNREFUSED
+#define DROPPED(why) .outcome = OUTCOME_SOCKET_DROP_##why, .error = EPERM
+#define LEFT	     OUTCOME_SOCKET_NO_LOCAL_ENDPOINT
 #define ANSWERS	     OUTCOME_SOCKET_TRANSLATED
 #define TO_PACKETS   OUTCOME_SOCKET_LEFT_TO_PACKETS
 
@@ -57,16 +62,30 @@ static const struct dial_case dial_cases[] = {
 	{ "a protocol that the ClusterIP lacks", NODE, 0, UDP, "172.30.0.1", 80, REFUSED(UNKNOWN_PORT) },
 	{ "a slot with another Service's backend", NODE, 0, TCP, "172.30.0.6", 80, REFUSED(BROKEN_TABLE) },
 	{ "a slot beyond the table", NODE, 0, TCP, "172.30.0.7", 80, REFUSED(BROKEN_TABLE) },
-	{ "policy that admits nobody here is left to packets", POD, 0, TCP, "172.30.0.4", 80, OUTCOME_SOCKET_NO_LOCAL_ENDPOINT, NULL, 0, 0 },
+	{ "policy that admits nobody here is left to packets, from a pod", POD, 0, TCP, "172.30.0.4", 80, LEFT, NULL, 0, 0 },
+	{ "the same, connected UDP", POD, 0, UDP, "172.30.0.20", 53, LEFT, NULL, 0, 0 },
+	{ "policy that admits nobody here fails the node's own", NODE, 0, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the same, connected UDP of the node", NODE, 0, UDP, "172.30.0.20", 53, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the same, at a NodePort", NODE, 0, TCP, "192.168.0.2", 30082, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the same, at a NodePort on loopback", NODE, LOOPBACK_PORTS, TCP, "127.0.0.1", 30082, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the same, pods' sockets left to packets", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the same, without a local detector", NODE, NO_DETECTOR, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the node is no outside source: its short circuit is open", NODE, NO_DETECTOR, UDP, "203.0.113.200", 53, ANSWERS, "10.0.1.10", 5353, 0 },
+	{ "and so is that of pods", POD, 0, UDP, "203.0.113.200", 53, ANSWERS, "10.0.1.10", 5353, 0 },
+	{ "without a local detector theirs is not", POD, NO_DETECTOR, UDP, "203.0.113.200", 53, LEFT, NULL, 0, 0 },
 	{ "source ranges that admit the node", NODE, 0, TCP, "203.0.113.201", 80, ANSWERS, "10.0.1.10", 8085, 0 },
-	{ "source ranges that do not", NODE, 0, TCP, "203.0.113.202", 80, TO_PACKETS, NULL, 0, 0 },
+	{ "source ranges that do not", NODE, 0, TCP, "203.0.113.202", 80, DROPPED(SOURCE_RANGE) },
+	{ "source ranges that do not, pods' sockets left to packets", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "203.0.113.202", 80, DROPPED(SOURCE_RANGE) },
+	{ "source ranges come before policy", NODE, 0, TCP, "203.0.113.202", 81, DROPPED(SOURCE_RANGE) },
+	{ "policy comes after source ranges", NODE, 0, TCP, "203.0.113.201", 81, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "source ranges are left to packets, from a pod", POD, 0, TCP, "203.0.113.201", 80, TO_PACKETS, NULL, 0, 0 },
 	{ "pods' sockets left to packets", POD, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.1", 80, NOTHING, NULL, 0, 0 },
 	{ "the node's own are not", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.1", 80, ANSWERS, "10.0.1.10", 8080, 0 },
 	{ "a pod is a local source", POD, 0, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },
 	{ "a pod is no outside source", POD, 0, TCP, "203.0.113.200", 82, REFUSED(NO_ENDPOINT) },
-	{ "without a local detector a pod is one", POD, SETTINGS_NO_LOCAL_DETECTOR, TCP, "203.0.113.200", 82, ANSWERS, "10.0.1.10", 8080, 0 },
-	{ "without a local detector the node still is local", NODE, SETTINGS_NO_LOCAL_DETECTOR, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "without a local detector a pod is one", POD, NO_DETECTOR, TCP, "203.0.113.200", 82, ANSWERS, "10.0.1.10", 8080, 0 },
+	{ "without one for the other family it is none", POD, NO_OTHER_DETECTOR, TCP, "203.0.113.200", 82, REFUSED(NO_ENDPOINT) },
+	{ "without a local detector the node still is local", NODE, NO_DETECTOR, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },
 };
 /* clang-format on */
 
@@ -74,6 +93,13 @@ static struct tables tables;
 
 static void set_caller(enum caller caller, __u32 flags)
 {
+	bool v6 = mode == V6;
+
+	if (flags & NO_DETECTOR)
+		flags |= v6 ? SETTINGS_NO_LOCAL_DETECTOR6 : SETTINGS_NO_LOCAL_DETECTOR4;
+	if (flags & NO_OTHER_DETECTOR)
+		flags |= v6 ? SETTINGS_NO_LOCAL_DETECTOR4 : SETTINGS_NO_LOCAL_DETECTOR6;
+	flags &= ~(NO_DETECTOR | NO_OTHER_DETECTOR);
 	set_settings(&tables, flags, caller == NODE ? own_netns_cookie() : 1);
 }
 

@@ -67,6 +67,8 @@ static const struct service services[] = {
 	{ .id = 17, .cluster_ip = "172.30.0.17", .port = 53, .protocol = IPPROTO_UDP,
 	  .backends = { "10.0.1.14" }, .backend_port = 5353, .local = 1, .outside = 1 },
 	{ .id = 18, .cluster_ip = "172.30.0.18", .port = 53, .protocol = IPPROTO_UDP },
+	{ .id = 20, .cluster_ip = "172.30.0.20", .port = 53, .protocol = IPPROTO_UDP, .backend_port = 5353,
+	  .flags = FRONTEND_DROP_LOCAL | FRONTEND_DROP_OUTSIDE },
 	{ .id = 19, .cluster_ip = "172.30.0.19", .port = 80, .protocol = IPPROTO_TCP,
 	  .backends = { "10.0.1.10", "10.0.2.10" }, .backend_port = 8080, .local = 2, .outside = 2 },
 };
@@ -81,6 +83,13 @@ static const struct extra extras[] = {
 	/* Source ranges: the node's own processes are admitted at the first address only. */
 	{ .service = 5, .address = "203.0.113.201", .port = 80, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_RANGES_ADMIT_NODE, .local = 1, .outside = 1 },
 	{ .service = 5, .address = "203.0.113.202", .port = 80, .flags = FRONTEND_SOURCE_RANGES, .local = 1, .outside = 1 },
+	/* The same addresses with nobody here. */
+	{ .service = 5, .address = "203.0.113.201", .port = 81, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_RANGES_ADMIT_NODE | FRONTEND_DROP_LOCAL },
+	{ .service = 5, .address = "203.0.113.202", .port = 81, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_DROP_LOCAL },
+	{ .service = 9, .address = "203.0.113.202", .port = 53, .flags = FRONTEND_SOURCE_RANGES, .local = 1 },
+	/* A policy that admits nobody here, at a NodePort; one that admits local sources only. */
+	{ .service = 4, .address = "0.0.0.0", .port = 30082, .flags = FRONTEND_DROP_LOCAL | FRONTEND_DROP_OUTSIDE },
+	{ .service = 9, .address = "203.0.113.200", .port = 53, .flags = FRONTEND_DROP_OUTSIDE, .local = 1 },
 	/* Who answers depends on the source: a local process finds nobody at port 82, an outside one nobody at port 83. */
 	{ .service = 1, .address = "203.0.113.200", .port = 82, .outside = 1 },
 	{ .service = 1, .address = "203.0.113.200", .port = 83, .local = 1 },

@@ -82,6 +82,7 @@ const SAMPLES = {
     port: 53,
     direction: abi.FLOW_FROM_BACKEND,
   }),
+  shortage: bound(abi.shortage, { source: ip('192.0.2.3'), backend: ip('10.244.3.4'), port: 8443, protocol: 6, service: 84 }),
   counter: bound(abi.counter, { count: 0x8000000000000001n }),
 };
 
@@ -111,7 +112,7 @@ test('bytes are those written down by hand', () => {
     backend: `${zeros(10)} ffff 0af40107 01bb 0000 02000000 4d000000`,
     service_name: `73686f702f636166c3a93a68747470 ${zeros(137)} 06 11 0000`,
     range_key: `88000000 4f000000 ${zeros(10)} ffff 0a000000`,
-    settings: `0807060504030201 04000000 00000080 00010000 00000000 ${zeros(10)} ffff c0000202 20010db8 ${zeros(11)} 02`,
+    settings: `0807060504030201 08000000 00000080 00010000 00000000 ${zeros(10)} ffff c0000202 20010db8 ${zeros(11)} 02`,
     socket_flow_key: `8877665544332211 fd000010009600000000 00000000000b 0035 0000 02000000`,
   };
   for (const [name, hex] of Object.entries(expected))

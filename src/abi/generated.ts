@@ -557,6 +557,42 @@ export const socketFlowKey: Codec<SocketFlowKey> = {
   },
 };
 
+/** Value of `shortages`, the last flow without a free source port: every port that was tried for it has a flow already. */
+export interface Shortage {
+  /** Source address whose ports ran out. */
+  readonly source: Address;
+  /** Address of the backend. */
+  readonly backend: Address;
+  /** Port of the backend. */
+  readonly port: number;
+  /** IPPROTO_TCP or IPPROTO_UDP. */
+  readonly protocol: number;
+  /** Key of `services`. */
+  readonly service: number;
+}
+
+/** Bytes of Shortage. */
+export const shortage: Codec<Shortage> = {
+  size: 40,
+  encode(value, into, at) {
+    encodeAddress(value.source, into, at);
+    encodeAddress(value.backend, into, at + 16);
+    putBe16(into, at + 32, value.port);
+    putU8(into, at + 34, value.protocol);
+    into[at + 35] = 0;
+    putU32(into, at + 36, value.service);
+  },
+  decode(from, at) {
+    return {
+      source: decodeAddress(from, at),
+      backend: decodeAddress(from, at + 16),
+      port: getBe16(from, at + 32),
+      protocol: getU8(from, at + 34),
+      service: getU32(from, at + 36),
+    };
+  },
+};
+
 /** Value of `counters`, one for each CPU and outcome. */
 export interface Counter {
   /** How often. */
@@ -613,10 +649,12 @@ export const DEVICE_PODS = 1;
 // Switches of the running datapath.
 /** Sockets outside the node's own network namespace are left to the packet path (--socket-scope host). */
 export const SETTINGS_SOCKETS_HOST_ONLY = 1;
-/** No local detector: a pod is an outside source, so the short circuit of externalTrafficPolicy Local is off. */
-export const SETTINGS_NO_LOCAL_DETECTOR = 2;
+/** No local detector for IPv4: a pod is an outside source, so the short circuit of externalTrafficPolicy Local is off. */
+export const SETTINGS_NO_LOCAL_DETECTOR4 = 2;
+/** The same for IPv6. */
+export const SETTINGS_NO_LOCAL_DETECTOR6 = 4;
 /** NodePorts answer on 127.0.0.0/8 and ::1 for the node's own processes. */
-export const SETTINGS_LOOPBACK_NODE_PORTS = 4;
+export const SETTINGS_LOOPBACK_NODE_PORTS = 8;
 
 // Which way an entry of `socket_flows` is looked up.
 /** By the address that the program dialled. */
@@ -633,34 +671,42 @@ export const OUTCOME_SOCKET_KEPT_BACKEND = 1;
 export const OUTCOME_SOCKET_REFUSED_NO_ENDPOINT = 2;
 /** A socket was refused: the ClusterIP does not have this port. */
 export const OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT = 3;
-/** A socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
-export const OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 4;
-/** A socket was left to the packet path, which can see its source address. */
-export const OUTCOME_SOCKET_LEFT_TO_PACKETS = 5;
-/** A packet started a translated flow. */
-export const OUTCOME_PACKET_TRANSLATED = 6;
-/** The same, with a new source address. */
-export const OUTCOME_PACKET_TRANSLATED_SNAT = 7;
-/** A closing conntrack entry made room for a client that used its port again. */
-export const OUTCOME_PACKET_TUPLE_REUSED = 8;
-/** A packet was refused: the Service has no usable endpoint. */
-export const OUTCOME_PACKET_REFUSED_NO_ENDPOINT = 9;
-/** A packet was refused: the ClusterIP does not have this port. */
-export const OUTCOME_PACKET_REFUSED_UNKNOWN_PORT = 10;
-/** A packet was dropped: endpoints exist, but policy admits none here. */
-export const OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT = 11;
-/** A packet was dropped: its source is outside loadBalancerSourceRanges. */
-export const OUTCOME_PACKET_DROP_SOURCE_RANGE = 12;
-/** A packet was dropped: the kernel refused a conntrack entry (table full, or a clash of tuples). */
-export const OUTCOME_PACKET_DROP_CONNTRACK = 13;
-/** A packet was dropped: a slot or backend that must exist does not. */
-export const OUTCOME_PACKET_DROP_BROKEN_TABLE = 14;
-/** A packet to a ClusterIP came from a pod although sockets should have translated it. */
-export const OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS = 15;
 /** A socket was refused: a slot or backend that must exist does not. */
-export const OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 16;
+export const OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 4;
+/** A socket of the node's own failed with EPERM: endpoints exist, but policy admits none here. */
+export const OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT = 5;
+/** A socket of the node's own failed with EPERM: the node is outside loadBalancerSourceRanges. */
+export const OUTCOME_SOCKET_DROP_SOURCE_RANGE = 6;
+/** A pod's socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
+export const OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 7;
+/** A pod's socket was left to the packet path, which can see its source address. */
+export const OUTCOME_SOCKET_LEFT_TO_PACKETS = 8;
+/** A packet started a translated flow. */
+export const OUTCOME_PACKET_TRANSLATED = 9;
+/** The same, with a new source address. */
+export const OUTCOME_PACKET_TRANSLATED_SNAT = 10;
+/** A closing conntrack entry made room: its client used its port again, or another client needed a source port. */
+export const OUTCOME_PACKET_TUPLE_REUSED = 11;
+/** A packet to a ClusterIP came from a pod although sockets should have translated it. */
+export const OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS = 12;
+/** A packet was refused: the Service has no usable endpoint. */
+export const OUTCOME_PACKET_REFUSED_NO_ENDPOINT = 13;
+/** A packet was refused: the ClusterIP does not have this port. */
+export const OUTCOME_PACKET_REFUSED_UNKNOWN_PORT = 14;
+/** A packet was dropped: endpoints exist, but policy admits none here. */
+export const OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT = 15;
+/** A packet was dropped: its source is outside loadBalancerSourceRanges. */
+export const OUTCOME_PACKET_DROP_SOURCE_RANGE = 16;
+/** A packet was dropped: the connection tracking table has no room for its flow. */
+export const OUTCOME_PACKET_DROP_CONNTRACK_FULL = 17;
+/** A packet was dropped: the kernel found no free port of its new source address towards the backend, see `shortages`. */
+export const OUTCOME_PACKET_DROP_NO_SOURCE_PORT = 18;
+/** A packet was dropped: the kernel refused its conntrack entry for another reason. */
+export const OUTCOME_PACKET_DROP_CONNTRACK = 19;
+/** A packet was dropped: a slot or backend that must exist does not. */
+export const OUTCOME_PACKET_DROP_BROKEN_TABLE = 20;
 /** Number of outcomes. */
-export const OUTCOME_COUNT = 17;
+export const OUTCOME_COUNT = 21;
 
 /** Names of outcomes; the index is the key in `counters`. */
 export const OUTCOMES: readonly string[] = [
@@ -668,19 +714,23 @@ export const OUTCOMES: readonly string[] = [
   'socket_kept_backend',
   'socket_refused_no_endpoint',
   'socket_refused_unknown_port',
+  'socket_refused_broken_table',
+  'socket_drop_no_local_endpoint',
+  'socket_drop_source_range',
   'socket_no_local_endpoint',
   'socket_left_to_packets',
   'packet_translated',
   'packet_translated_snat',
   'packet_tuple_reused',
+  'packet_pod_unseen_by_sockets',
   'packet_refused_no_endpoint',
   'packet_refused_unknown_port',
   'packet_drop_no_local_endpoint',
   'packet_drop_source_range',
+  'packet_drop_conntrack_full',
+  'packet_drop_no_source_port',
   'packet_drop_conntrack',
   'packet_drop_broken_table',
-  'packet_pod_unseen_by_sockets',
-  'socket_refused_broken_table',
 ];
 
 /** Key and value of each table. */
@@ -709,6 +759,8 @@ export interface TableTypes {
   socket_flows: { key: SocketFlowKey; value: SocketFlow };
   /**  */
   counters: { key: Index; value: Counter };
+  /**  */
+  shortages: { key: Index; value: Shortage };
 }
 
 /** Name of a table, as the kernel and its pin have it. */
@@ -746,8 +798,9 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
   settings: { name: 'settings', type: 2, flags: 0, maxEntries: 1, key: index, value: settings },
   affinity: { name: 'affinity', type: 9, flags: 0, maxEntries: 65536, key: affinityKey, value: affinity },
   socket_flows: { name: 'socket_flows', type: 9, flags: 0, maxEntries: 65536, key: socketFlowKey, value: socketFlow },
-  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 17, key: index, value: counter },
+  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 21, key: index, value: counter },
+  shortages: { name: 'shortages', type: 2, flags: 0, maxEntries: 1, key: index, value: shortage },
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '6e56d7e0f5506990';
+export const LAYOUT_DIGEST: string = '6d1bb36af92cfeb5';

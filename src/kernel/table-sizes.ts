@@ -7,7 +7,7 @@ export type TableSizes = Readonly<Record<TableName, number>>;
 const MOST_ENTRIES = 1 << 26;
 
 /** One element each outcome, one element in all: other sizes would be another layout. */
-const FIXED: readonly string[] = ['settings', 'counters'];
+const FIXED: readonly string[] = ['settings', 'counters', 'shortages'];
 
 /** max_entries of every table: the defaults of bpf/abi/maps.h with what the operator changed; throws on what cannot be. */
 export function tableSizes(changes: Readonly<Record<string, number>>): TableSizes {

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEVICE_PODS, SETTINGS_LOOPBACK_NODE_PORTS, SETTINGS_NO_LOCAL_DETECTOR, SETTINGS_SOCKETS_HOST_ONLY } from '#abi/generated.ts';
+import {
+  DEVICE_PODS,
+  SETTINGS_LOOPBACK_NODE_PORTS,
+  SETTINGS_NO_LOCAL_DETECTOR4,
+  SETTINGS_NO_LOCAL_DETECTOR6,
+  SETTINGS_SOCKETS_HOST_ONLY,
+} from '#abi/generated.ts';
 import type { Node } from '#model/node.ts';
 import { address, prefix } from '#model/testing.ts';
 import { viewNode } from './node-view.ts';
@@ -22,7 +28,7 @@ const DEVICES = [
 ];
 const RULES: NodeRequest['rules'] = {
   nodeName: 'n1',
-  localDetector: { mode: 'ClusterCIDR', prefixes: [prefix('10.0.0.0/8')] },
+  localDetector: { mode: 'ClusterCIDR', prefixes: [prefix('10.0.0.0/8'), prefix('fd00:10::/32')] },
   masqueradeAll: false,
   nodePortAddresses: { mode: 'primary' },
   socketScope: 'all',
@@ -70,7 +76,7 @@ for (const [given, expected] of chosen) {
 }
 
 test('pods are known by the ranges of the cluster or of the node, and by none where devices tell', () => {
-  assert.deepEqual(plan().localNets, [prefix('10.0.0.0/8')]);
+  assert.deepEqual(plan().localNets, [prefix('10.0.0.0/8'), prefix('fd00:10::/32')]);
   assert.deepEqual(plan({ localDetector: { mode: 'NodeCIDR' } }).localNets, NODE.podCIDRs);
   assert.deepEqual(
     planNode({ node: undefined, devices: [], rules: { ...RULES, localDetector: { mode: 'NodeCIDR' } }, netnsCookie: 1n }).localNets,
@@ -130,10 +136,13 @@ test('before the Node object is known nothing is assumed about its addresses', (
 });
 
 const LOOPBACK = SETTINGS_LOOPBACK_NODE_PORTS;
+const UNDETECTED = SETTINGS_NO_LOCAL_DETECTOR4 | SETTINGS_NO_LOCAL_DETECTOR6;
+const IPV4_ONLY = { mode: 'ClusterCIDR', prefixes: [prefix('10.0.0.0/8')] } as const;
 const flags: readonly (readonly [string, Partial<NodeRequest['rules']>, number])[] = [
   ['sockets of the node only', { socketScope: 'host' }, LOOPBACK | SETTINGS_SOCKETS_HOST_ONLY],
-  ['no local detector', { localDetector: { mode: 'None' } }, LOOPBACK | SETTINGS_NO_LOCAL_DETECTOR],
-  ['a cluster range that was never given', { localDetector: { mode: 'ClusterCIDR', prefixes: [] } }, LOOPBACK | SETTINGS_NO_LOCAL_DETECTOR],
+  ['no local detector', { localDetector: { mode: 'None' } }, LOOPBACK | UNDETECTED],
+  ['a cluster range that was never given', { localDetector: { mode: 'ClusterCIDR', prefixes: [] } }, LOOPBACK | UNDETECTED],
+  ['a cluster range of one family', { localDetector: IPV4_ONLY }, LOOPBACK | SETTINGS_NO_LOCAL_DETECTOR6],
   ['a detector by device', { localDetector: { mode: 'InterfaceNamePrefix', prefix: 'veth' } }, LOOPBACK],
   ['loopback NodePorts switched off', { localhostNodePorts: false }, 0],
   ['networks without loopback', networks('192.168.0.0/16'), 0],
@@ -145,7 +154,7 @@ for (const [what, rules, expected] of flags) {
 }
 
 test('a view of the node has its zone, its primary addresses and a detector for the families that are covered', () => {
-  assert.deepEqual(viewNode(NODE, RULES), {
+  assert.deepEqual(viewNode(NODE, { ...RULES, localDetector: IPV4_ONLY }), {
     nodeName: 'n1',
     zone: 'zone-a',
     hasLocalDetector: { 4: true, 6: false },

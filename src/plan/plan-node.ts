@@ -2,7 +2,8 @@ import {
   DEVICE_PODS,
   type Device,
   SETTINGS_LOOPBACK_NODE_PORTS,
-  SETTINGS_NO_LOCAL_DETECTOR,
+  SETTINGS_NO_LOCAL_DETECTOR4,
+  SETTINGS_NO_LOCAL_DETECTOR6,
   SETTINGS_SOCKETS_HOST_ONLY,
   type Settings,
   type TableEntry,
@@ -105,7 +106,8 @@ function settingsFlags(view: NodeView, rules: NodeRequest['rules']): number {
   const loopback = rules.localhostNodePorts && (nodePortAddresses.mode === 'primary' || isWanted(LOOPBACK, nodePortAddresses.prefixes));
   return (
     (rules.socketScope === 'host' ? SETTINGS_SOCKETS_HOST_ONLY : 0) |
-    (view.hasLocalDetector[4] || view.hasLocalDetector[6] ? 0 : SETTINGS_NO_LOCAL_DETECTOR) |
+    (view.hasLocalDetector[4] ? 0 : SETTINGS_NO_LOCAL_DETECTOR4) |
+    (view.hasLocalDetector[6] ? 0 : SETTINGS_NO_LOCAL_DETECTOR6) |
     (loopback ? SETTINGS_LOOPBACK_NODE_PORTS : 0)
   );
 }
