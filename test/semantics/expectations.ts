@@ -1,0 +1,88 @@
+/** Lines of `expect`: FROM -> ADDRESS:PORT[/udp|/sctp] [via sockets|via packets] [by NODE]: ANSWER */
+import { type Address, type Family, familyOf, parseAddress } from '#lib/address.ts';
+import type { Protocol } from '#model/service.ts';
+import type { Answer, Question, Via } from './scenario.ts';
+import { inFamily, PLACES, type Place, placeOf } from './world.ts';
+
+/** What a line means in one step. */
+export interface Surroundings {
+  readonly line: Question['line'];
+  readonly families: readonly Family[];
+  /** Addresses of each node, IPv4. */
+  readonly nodeAddresses: ReadonlyMap<string, readonly string[]>;
+}
+
+const LINE =
+  /^(?<from>\S+) -> (?<to>\S+):(?<port>\d+)(?:\/(?<protocol>tcp|udp|sctp))?(?: via (?<via>sockets|packets))?(?: by (?<by>\S+))?: (?<answer>.+)$/;
+
+/** The questions of a line, one for each family and way. Throws what is wrong with it. */
+export function questionsOf(around: Surroundings): readonly Question[] {
+  const found = LINE.exec(around.line.text)?.groups;
+  if (found === undefined) throw new Error('The line must be FROM -> ADDRESS:PORT[/udp|/sctp] [via sockets|packets] [by NODE]: ANSWER');
+  const { to = '', via, by, answer = '' } = found;
+  const from = knownPlace(found.from ?? '');
+  const protocol = (found.protocol ?? 'tcp').toUpperCase() as Protocol;
+  const dialled = parseAddress(to.replace(/^\[(.*)\]$/, '$1'));
+  if (dialled === undefined) throw new Error(`Address is ${to}, must be an IP address`);
+  const families: readonly Family[] = familyOf(dialled) === 6 ? [6] : around.families;
+  const ways = waysOf(from, protocol, via as Via | undefined);
+  return families.flatMap((family) =>
+    ways.map((way) => ({
+      line: around.line,
+      from: from.name,
+      source: addressOf(from.name, family, around),
+      address: familyOf(dialled) === family ? dialled : inFamily(dialled, family),
+      port: Number(found.port),
+      protocol,
+      via: way,
+      by: firstNode(from, dialled, by, around),
+      family,
+      answer: answerOf(answer, from.name, family, around),
+    })),
+  );
+}
+
+function knownPlace(name: string): Place {
+  const place = placeOf(name);
+  if (place === undefined) throw new Error(`Name is ${name}, must be one of ${PLACES.map((one) => one.name).join(', ')}`);
+  return place;
+}
+
+/** Sockets know nothing of SCTP. Clients outside have no sockets on a node, and packets of nodes' processes enter it nowhere. */
+function waysOf({ kind, name }: Place, protocol: Protocol, wanted: Via | undefined): readonly Via[] {
+  const possible: readonly Via[] =
+    protocol === 'SCTP' || kind === 'outside' ? ['packets'] : kind === 'node' ? ['sockets'] : ['sockets', 'packets'];
+  if (wanted === undefined) return possible;
+  if (!possible.includes(wanted)) throw new Error(`${name} dials via ${wanted}, must be via ${possible.join(' or ')}`);
+  return [wanted];
+}
+
+function firstNode({ kind, node, name }: Place, dialled: Address, by: string | undefined, { nodeAddresses }: Surroundings): string {
+  if (kind !== 'outside') {
+    if (by !== undefined) throw new Error(`${name} dials by ${by}, only clients outside choose a node`);
+    return node;
+  }
+  const owner = [...nodeAddresses].find(([, own]) => own.some((ip) => [4, 6].some((family) => inFamily(ip, family as Family) === dialled)));
+  const chosen = by ?? owner?.[0] ?? 'n1';
+  if (!nodeAddresses.has(chosen)) throw new Error(`It is dialled by ${chosen}, must be a node: ${[...nodeAddresses.keys()].join(', ')}`);
+  return chosen;
+}
+
+const NOBODY = ['refused', 'dropped', 'untouched'] as const;
+
+/** `a1 as n1, b1`: groups by the client that they see; without `as` that is the client itself. */
+function answerOf(text: string, from: string, family: Family, around: Surroundings): Answer {
+  const nobody = NOBODY.find((word) => word === text);
+  if (nobody !== undefined) return nobody;
+  return text.split(/,\s*/).flatMap((group) => {
+    const [, names = '', client = from] = /^(.+?)(?: as (\S+))?$/.exec(group) ?? [];
+    return names.split(/\s+/).map((name) => ({ name: knownPlace(name).name, client: addressOf(client, family, around) }));
+  });
+}
+
+/** Of a place, or an IPv4 address itself. */
+function addressOf(name: string, family: Family, { nodeAddresses }: Surroundings): Address {
+  const [first] = nodeAddresses.get(name) ?? [];
+  if (first !== undefined) return inFamily(first, family);
+  return parseAddress(name) === undefined ? knownPlace(name).addresses[family] : inFamily(name, family);
+}

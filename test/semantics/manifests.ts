@@ -1,0 +1,155 @@
+/** What a scenario writes, as Kubernetes objects of both families. */
+import type { Fields } from '#model/fields.ts';
+import { PLACES, placeOf, podCidr, twin } from './world.ts';
+
+/** Objects as written, by name. */
+export interface Written {
+  /** `zone`, `addresses` (IPv4), `labels`. */
+  readonly nodes: ReadonlyMap<string, Fields>;
+  /** `labels`, `annotations`, `created`, `spec`, `status`, `endpoints`. */
+  readonly services: ReadonlyMap<string, Fields>;
+  /** Whole EndpointSlices; apiVersion, kind and namespace may be missing, addressType is IPv4, endpoints may be in shorthand. */
+  readonly slices: ReadonlyMap<string, Fields>;
+}
+
+/** Words of an object as written. */
+export const WORDS: Readonly<Record<keyof Written, readonly string[]>> = {
+  nodes: ['zone', 'addresses', 'labels'],
+  services: ['labels', 'annotations', 'created', 'spec', 'status', 'endpoints'],
+  slices: ['apiVersion', 'kind', 'metadata', 'addressType', 'ports', 'endpoints'],
+};
+
+const NAMESPACE = 't';
+
+/** All objects. `dualStack`: each IPv4 address has its twin beside it; without, they are as written. Throws what is wrong with one. */
+export function manifestsOf(written: Written, dualStack: boolean): readonly object[] {
+  const both = (slice: Slice): object[] => {
+    const isTwinned = dualStack && slice.addressType === 'IPv4';
+    return isTwinned ? [sliceObject(slice), sliceObject(sliceTwin(slice))] : [sliceObject(slice)];
+  };
+  return [
+    ...Array.from(written.nodes, ([name, fields]) => nodeObject(name, fields)),
+    ...Array.from(written.services, ([name, fields]) => serviceObject(name, fields, dualStack)),
+    ...[...written.services].flatMap(([name, fields]) => (fields.endpoints === undefined ? [] : both(sliceOfService(name, fields)))),
+    ...[...written.slices].flatMap(([name, fields]) => both(sliceAsWritten(name, fields))),
+  ];
+}
+
+function nodeObject(name: string, { zone, addresses, labels }: Fields): object {
+  const place = placeOf(name);
+  if (place?.kind !== 'node') throw new Error(`Node is called ${name}, must be n1 or n2`);
+  const listed = (addresses as string[] | undefined) ?? [place.addresses[4]];
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels: { ...(zone ? { 'topology.kubernetes.io/zone': zone } : {}), ...(labels as object | undefined) } },
+    spec: { podCIDR: podCidr(name), podCIDRs: [podCidr(name), twin(podCidr(name))] },
+    status: { addresses: [...listed, ...listed.map(twin)].map((address) => ({ type: 'InternalIP', address })) },
+  };
+}
+
+function serviceObject(name: string, { labels, annotations, created, spec, status }: Fields, dualStack: boolean): object {
+  const { clusterIP, clusterIPs = clusterIP ? [clusterIP] : undefined, ...rest } = (spec ?? {}) as Fields;
+  const fields = {
+    metadata: { name, namespace: NAMESPACE, labels, annotations, creationTimestamp: created },
+    spec: { ...(clusterIPs === undefined ? {} : { clusterIP, clusterIPs }), ...rest },
+    status: status ?? {},
+  };
+  return { apiVersion: 'v1', kind: 'Service', ...(dualStack ? (withTwins(fields) as object) : fields) };
+}
+
+/** Items of lists that hold an IPv4 address are followed by their twins. */
+function withTwins(value: unknown): unknown {
+  if (Array.isArray(value))
+    return value.flatMap((item) => {
+      const other = twinned(item);
+      return JSON.stringify(other) === JSON.stringify(item) ? [withTwins(item)] : [item, other];
+    });
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withTwins(one)]));
+}
+
+/** The same with the twins of all addresses. */
+function twinned<T>(value: T): T {
+  if (typeof value === 'string') return twin(value) as T;
+  if (Array.isArray(value)) return value.map(twinned) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, twinned(one)])) as T;
+}
+
+/** An EndpointSlice without what all have; its endpoints as the API prints them. */
+interface Slice {
+  readonly metadata: Fields;
+  readonly addressType: unknown;
+  readonly ports: unknown;
+  readonly endpoints: readonly unknown[];
+}
+
+const sliceTwin = ({ metadata, ports, endpoints }: Slice): Slice => ({
+  metadata: { ...metadata, name: `${metadata.name}-6` },
+  addressType: 'IPv6',
+  ports,
+  endpoints: twinned(endpoints),
+});
+
+const sliceObject = ({ metadata, ...rest }: Slice): object => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { namespace: NAMESPACE, ...metadata },
+  ...rest,
+});
+
+const sliceAsWritten = (name: string, { metadata, addressType = 'IPv4', ports, endpoints }: Fields): Slice => ({
+  metadata: { ...(metadata as object | undefined), name },
+  addressType,
+  ports,
+  endpoints: endpointsOf(endpoints),
+});
+
+/** The shorthand: one slice with all ports of the Service. */
+function sliceOfService(service: string, { labels, spec, endpoints }: Fields): Slice {
+  const ports = ((spec as Fields | undefined)?.ports ?? []) as readonly Fields[];
+  const own = ports.map(({ name, protocol, port, targetPort = port }) => {
+    if (typeof targetPort !== 'number') throw new Error(`targetPort is ${targetPort}: give Service ${service} slices instead of endpoints`);
+    return { name, protocol, port: targetPort };
+  });
+  const all = { ...mirroredLabels(labels, spec), 'kubernetes.io/service-name': service };
+  return { metadata: { name: service, labels: all }, addressType: 'IPv4', ports: own, endpoints: endpointsOf(endpoints) };
+}
+
+const HEADLESS = 'service.kubernetes.io/headless';
+
+/** The controller copies a Service's labels to its slices, but says itself what is headless (endpointslice/utils.go, setEndpointSliceLabels). */
+function mirroredLabels(labels: unknown, spec: unknown): object {
+  const { [HEADLESS]: _, ...others } = (labels ?? {}) as Fields;
+  return (spec as Fields | undefined)?.clusterIP === 'None' ? { ...others, [HEADLESS]: '' } : others;
+}
+
+const endpointsOf = (listed: unknown): readonly unknown[] =>
+  ((listed ?? []) as readonly unknown[]).map((item) => (typeof item === 'string' ? endpoint(item) : item));
+
+const CONDITIONS: Readonly<Record<string, object>> = {
+  ready: { ready: true, serving: true },
+  unready: { ready: false, serving: false },
+  terminating: { ready: false, serving: true, terminating: true },
+  gone: { ready: false, serving: false, terminating: true },
+};
+
+/** `b1 terminating zone=a node=n1`: a pod, or a node for what lives in its network; conditions; hints. */
+function endpoint(text: string): object {
+  const [name = '', ...words] = text.split(/\s+/);
+  const place = placeOf(name);
+  if (place === undefined) throw new Error(`Endpoint is ${name}, must be one of ${PLACES.map((one) => one.name).join(', ')}`);
+  const hints = (kind: string): object[] => words.flatMap((word) => (word.startsWith(`${kind}=`) ? [{ name: word.slice(5) }] : []));
+  const unknown = words.find((word) => !(word in CONDITIONS) && !/^(?:zone|node)=/.test(word));
+  if (unknown) throw new Error(`Endpoint ${name} is ${unknown}, must be ${Object.keys(CONDITIONS).join(', ')}, zone=... or node=...`);
+  const [forZones, forNodes] = [hints('zone'), hints('node')];
+  return {
+    addresses: [place.addresses[4]],
+    conditions: Object.assign({ ready: true }, ...words.map((word) => CONDITIONS[word])),
+    ...(place.kind === 'outside' ? {} : { nodeName: place.node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }),
+    ...(forZones.length + forNodes.length > 0
+      ? { hints: { ...(forZones.length > 0 && { forZones }), ...(forNodes.length > 0 && { forNodes }) } }
+      : {}),
+  };
+}
