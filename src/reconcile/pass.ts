@@ -1,10 +1,11 @@
-import type { TableName } from '#abi/generated.ts';
+import { ADDRESS_NODE, type TableName } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import type { AddressBook } from './addresses.ts';
 import { fullFailure, runBatch, type WriteFailure } from './batches.ts';
 import { frontendName, identityOf } from './claims.ts';
 import { type Desired, NODE } from './desired.ts';
+import { countLosses, type UdpLosses } from './flows.ts';
 import { layOut } from './layout.ts';
 import { writeNodeTables } from './node-tables.ts';
 import type { Retries } from './retries.ts';
@@ -23,6 +24,8 @@ export interface PassContext {
   readonly now: number;
   /** Tables that lost an entry. */
   readonly freed: Set<TableName>;
+  /** Counts on. */
+  readonly udpLosses: UdpLosses;
   /** Told of every write. */
   wrote(table: TableName): void;
 }
@@ -145,6 +148,7 @@ function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly 
     skip: (step) =>
       step.kind === 'withdraw' ? state.owners.get(frontendText(step.element)) !== step.port : retries.isFailing(step.port.identity),
     done(step) {
+      countLosses(context.udpLosses, state, step);
       recordStep(state, step);
       count(context, table, verb);
     },
@@ -164,6 +168,8 @@ function writeAddresses(context: PassContext): void {
       element: (address) => (verb === 'put' ? { key: { address }, value: { flags: addresses.flagsOf(address) } } : { address }),
       skip: () => false,
       done(address) {
+        const lost = (state.addresses.get(address) ?? 0) & ~addresses.flagsOf(address);
+        context.udpLosses.frontends += Number((lost & ADDRESS_NODE) !== 0);
         if (verb === 'put') state.addresses.set(address, addresses.flagsOf(address));
         else state.addresses.delete(address);
         addresses.dirty.delete(address);

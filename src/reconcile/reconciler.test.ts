@@ -43,7 +43,8 @@ test('wanting the same again writes nothing', () => {
   for (let i = 0; i < 10; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
   reconciler.flush();
   for (let i = 0; i < 10; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
-  assert.deepEqual(reconciler.flush(), { writes: {}, failed: [], pending: 0, retryInMs: undefined });
+  const nothing = { backends: 0, frontends: 0 };
+  assert.deepEqual(reconciler.flush(), { writes: {}, failed: [], pending: 0, retryInMs: undefined, udpLosses: nothing });
 });
 
 test('an address more writes that frontend alone', () => {

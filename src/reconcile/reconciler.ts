@@ -2,6 +2,7 @@ import type { TableName } from '#abi/generated.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { adopt } from './adopt.ts';
 import { createDesired, NODE, type PortKey } from './desired.ts';
+import { type FlowVerdict, frontendsAt, judgeFlow, type UdpFlow, type UdpLosses } from './flows.ts';
 import type { NodeFacts } from './node-tables.ts';
 import { type PassContext, runPass } from './pass.ts';
 import { createRetries, type Retries } from './retries.ts';
@@ -9,6 +10,7 @@ import type { SpaceName, State } from './state.ts';
 import type { TableErrorCode, Tables } from './tables.ts';
 
 export type { PortKey } from './desired.ts';
+export type { FlowVerdict, StaleReason, UdpFlow, UdpLosses } from './flows.ts';
 export type { NodeFacts } from './node-tables.ts';
 
 /** Something that is not in the kernel as it should be. */
@@ -31,6 +33,8 @@ export interface Report {
   readonly pending: number;
   /** When flush() should be called again although nothing changes; undefined = not needed. */
   readonly retryInMs: number | undefined;
+  /** What UDP flows may have lost: where it is not nothing, some may be stale. */
+  readonly udpLosses: Readonly<UdpLosses>;
 }
 
 /** Brings the kernel's tables to what is wanted, whatever fails on the way. */
@@ -44,6 +48,8 @@ export interface Reconciler {
   flush(): Report;
   /** From now on everything is known that should be: a flush that also removes what adopt() found, or will find, and nobody wants. */
   sweep(): Report;
+  /** By what the kernel holds now. Flows of a Service port that is not in the tables yet are live: it is wanted, or may be before sweep(). */
+  judgeFlow(flow: UdpFlow): FlowVerdict;
   /** Everything that is not as it should be. */
   problems(): readonly Problem[];
   /** Entries taken or at rest. */
@@ -75,12 +81,13 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
   const flush = (): Report => {
     const state = held ?? takeOver();
     const writes: Partial<Record<TableName, number>> = {};
+    const udpLosses = { backends: 0, frontends: 0 };
     const wrote = (table: TableName): void => {
       writes[table] = (writes[table] ?? 0) + 1;
     };
     // After an error that nobody expected it is unknown what was written: the next flush reads the tables again
     held = undefined;
-    const attempted = runPasses({ tables, state, desired, retries, conflicts, now: now(), wrote });
+    const attempted = runPasses({ tables, state, desired, retries, conflicts, now: now(), udpLosses, wrote });
     held = state;
     desired.dirty.clear();
     if (isComplete && retries.failures().size === 0) emptyLimbo(state, now());
@@ -89,6 +96,7 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
       failed: [...attempted].flatMap((holder) => problemsOf(holder, retries, conflicts)),
       pending: retries.failures().size,
       retryInMs: retryDelay(state, retries, now()),
+      udpLosses,
     };
   };
 
@@ -104,6 +112,11 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
       isComplete = true;
       disown(held ?? takeOver());
       return flush();
+    },
+    judgeFlow(flow) {
+      const verdict = held === undefined ? 'live' : judgeFlow(held, flow);
+      const isAwaited = !isComplete || desired.claims.winner(frontendsAt(flow.dialled)[0]) !== undefined;
+      return verdict === 'service_gone' && isAwaited ? 'live' : verdict;
     },
     problems: () =>
       [...new Set([...retries.failures().keys(), ...conflicts.keys()])].flatMap((holder) => problemsOf(holder, retries, conflicts)),

@@ -1,0 +1,75 @@
+import { ADDRESS_NODE, type FrontendKey } from '#abi/generated.ts';
+import { type Address, familyOf, ZERO_ADDRESS } from '#lib/address.ts';
+import { frontendText, type PortState, type State } from './state.ts';
+import type { Step } from './steps.ts';
+
+const IPPROTO_UDP = 17;
+
+/** An address and a UDP port. */
+export interface UdpPlace {
+  readonly address: Address;
+  readonly port: number;
+}
+
+/** A UDP flow that somebody translated: a conntrack entry, or a connected socket. */
+export interface UdpFlow {
+  /** What the client sends to. */
+  readonly dialled: UdpPlace;
+  /** Where that really goes. */
+  readonly answering: UdpPlace;
+  /** weir translated it: an entry carries its mark. */
+  readonly isOurs: boolean;
+}
+
+/**
+ * Why a flow must end: `endpoint_gone`: others answer for the Service port; `no_endpoint`: nobody does; `service_gone`: what it dialled is
+ * no Service port's any more.
+ */
+export type StaleReason = 'endpoint_gone' | 'no_endpoint' | 'service_gone';
+
+/** `foreign`: nothing that weir knows about. */
+export type FlowVerdict = StaleReason | 'live' | 'foreign';
+
+/**
+ * A flow lives while its backend is in either list of the Service port that owns what it dialled: a change of policy ends none. One that
+ * somebody else translated, as kube-proxy before weir, is judged alike where a frontend owns what it dialled: nobody else would end it.
+ */
+export function judgeFlow(state: State, { dialled, answering, isOurs }: UdpFlow): FlowVerdict {
+  const owner = ownerOf(state, dialled);
+  if (owner === undefined) return isOurs ? 'service_gone' : 'foreign';
+  const live = owner.backends.filter(({ flags }) => flags !== 0);
+  if (live.some(({ address, port }) => port === answering.port && address === answering.address)) return 'live';
+  return live.length > 0 ? 'endpoint_gone' : 'no_endpoint';
+}
+
+function ownerOf({ owners, addresses }: State, dialled: UdpPlace): PortState | undefined {
+  const hasNodePorts = ((addresses.get(dialled.address) ?? 0) & ADDRESS_NODE) !== 0;
+  const [own, nodePort] = frontendsAt(dialled);
+  return owners.get(frontendText(own)) ?? (hasNodePorts ? owners.get(frontendText(nodePort)) : undefined);
+}
+
+/** Keys of the frontends that may be meant by a place: its own, and the NodePort. */
+export function frontendsAt({ address, port }: UdpPlace): readonly [own: FrontendKey, nodePort: FrontendKey] {
+  const key = { address, port, protocol: IPPROTO_UDP };
+  return [key, { ...key, address: ZERO_ADDRESS[familyOf(address)] }];
+}
+
+/** How much went that living UDP flows may still use. */
+export interface UdpLosses {
+  /** Backends that went out of both lists. */
+  backends: number;
+  /** Frontends that were withdrawn or given to another Service port, and addresses that lost the NodePorts. */
+  frontends: number;
+}
+
+/** Counts what a step takes from UDP flows; to be asked before the step is recorded. */
+export function countLosses(losses: UdpLosses, { owners }: State, step: Step): void {
+  if (step.kind === 'retire') losses.backends += Number(step.element.value.flags === 0 && mayBeUdp(step.port));
+  if (step.kind === 'withdraw') losses.frontends += Number(step.element.protocol === IPPROTO_UDP);
+  if (step.kind !== 'publish' || step.element.key.protocol !== IPPROTO_UDP) return;
+  const owner = owners.get(frontendText(step.element.key));
+  losses.frontends += Number(owner !== undefined && owner !== step.port);
+}
+
+/** The protocol ends the identity; what was found without a name may be of any. */
+const mayBeUdp = ({ identity }: PortState): boolean => identity.endsWith(` ${IPPROTO_UDP}`) || identity.startsWith('#');
