@@ -189,6 +189,7 @@ test('who waited long for a full table is tried again as soon as there is room',
     failed: [],
     pending: 0,
     retryInMs: undefined,
+    udpLosses: { backends: 0, frontends: 0 },
   });
 });
 
