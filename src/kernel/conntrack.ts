@@ -1,34 +1,56 @@
+import { type ConntrackEntry, decodeEntry, deletionRequest, markedRequest, udpRequests } from './conntrack-messages.ts';
+import { KernelError } from './ffi.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
+import { AF_INET, AF_INET6 } from './socket-address.ts';
 
-/** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET of <linux/netfilter/nfnetlink_conntrack.h>. */
-const CT_GET = 0x101;
-/** NLM_F_REQUEST | NLM_F_DUMP. */
-const DUMP = 0x301;
-const CTA_MARK = 8;
-const CTA_MARK_MASK = 21;
+export type { ConntrackEntry, ConntrackTuple } from './conntrack-messages.ts';
+
+const SUBJECT = 'conntrack entries';
+const ENOENT = 2;
 
 /** Number of conntrack entries of this network namespace whose mark has a bit; the kernel does the picking. */
 export function countConntrackEntries(mark: number): number {
-  const socket = new NetlinkSocket(NETLINK_NETFILTER, 'conntrack entries');
+  const socket = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
   try {
     let count = 0;
-    socket.walk(markRequest(mark), () => count++);
+    socket.walk(markedRequest(mark), () => count++);
     return count;
   } finally {
     socket.close();
   }
 }
 
-/** `struct nlmsghdr`, `struct nfgenmsg` of every family, and two attributes. */
-function markRequest(mark: number): Buffer {
-  const bytes = Buffer.alloc(36);
-  bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt16LE(CT_GET, 4);
-  bytes.writeUInt16LE(DUMP, 6);
-  for (const [i, type] of [CTA_MARK, CTA_MARK_MASK].entries()) {
-    bytes.writeUInt16LE(8, 20 + 8 * i);
-    bytes.writeUInt16LE(type, 22 + 8 * i);
-    bytes.writeUInt32BE(mark, 24 + 8 * i);
+/** Deletes the entry that is being looked at, and not one that has taken its place. False: it was gone. */
+export type Remove = () => boolean;
+
+/**
+ * Looks at each UDP entry of this network namespace that is translated or whose mark has a bit; others have their turn every few
+ * milliseconds. Returns how many there were; throws when `signal` says so.
+ */
+export async function walkUdpEntries(
+  mark: number,
+  look: (entry: ConntrackEntry, remove: Remove) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  const reader = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
+  const writer = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
+  let count = 0;
+  const each = (body: Buffer): void => {
+    count++;
+    look(decodeEntry(body), () => removeEntry(writer, deletionRequest(body)));
+  };
+  try {
+    for (const family of [AF_INET, AF_INET6] as const)
+      for (const request of udpRequests(family, mark)) await reader.walkInSlices(request, each, signal);
+    return count;
+  } finally {
+    reader.close();
+    writer.close();
   }
-  return bytes;
+}
+
+function removeEntry(socket: NetlinkSocket, request: Buffer): boolean {
+  const errno = socket.command(request);
+  if (errno !== 0 && errno !== ENOENT) throw new KernelError('delete a conntrack entry', errno);
+  return errno === 0;
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import koffi from 'koffi';
 import { checkedErrno, KernelError } from './ffi.ts';
 import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from './libc.ts';
@@ -13,6 +14,8 @@ const NETLINK_NO_ENOBUFS = 5;
 const DATAGRAM_BYTES = 64 << 10;
 /** A dump that the kernel calls inconsistent is asked for again. */
 const DUMP_ATTEMPTS = 10;
+/** Nobody else waits longer for a walk in slices, ms. */
+const SLICE_MS = 3;
 const EINTR = 4;
 const EAGAIN = 11;
 
@@ -57,6 +60,23 @@ export class NetlinkSocket {
 
   /** Hands over each body, valid only for the call. False: there were changes meanwhile, some may be missing or twice. */
   walk(request: Buffer, each: (body: Buffer) => void): boolean {
+    for (const steps = this.#steps(request, each); ; ) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  /** The same in slices, between which others have their turn. Throws when `signal` says so. */
+  async walkInSlices(request: Buffer, each: (body: Buffer) => void, signal: AbortSignal): Promise<boolean> {
+    for (const steps = this.#steps(request, each); ; await nextTurn()) {
+      signal.throwIfAborted();
+      const { done, value } = slice(steps);
+      if (done) return value;
+    }
+  }
+
+  /** Yields after each datagram. */
+  *#steps(request: Buffer, each: (body: Buffer) => void): Generator<void, boolean> {
     checkedErrno(libc.send(this.fd, request, request.length, 0), `ask for ${this.#subject}`);
     let isConsistent = true;
     while (true) {
@@ -66,7 +86,16 @@ export class NetlinkSocket {
         if (message.type === NLMSG_ERROR) throw new KernelError(`list ${this.#subject}`, -message.body.readInt32LE(0));
         each(message.body);
       }
+      yield;
     }
+  }
+
+  /** Has something done that the kernel answers with an errno, 0 for done. `request` asks for that answer (NLM_F_ACK). */
+  command(request: Buffer): number {
+    checkedErrno(libc.send(this.fd, request, request.length, 0), `change ${this.#subject}`);
+    const [answer] = this.#receiveAnswer();
+    if (answer?.type !== NLMSG_ERROR) throw new Error(`Cannot change ${this.#subject}: the kernel did not say what became of it`);
+    return -answer.body.readInt32LE(0);
   }
 
   /** The kernel answers a dump before send() and each recv() return, so there is nothing to wait for. */
@@ -87,5 +116,13 @@ export class NetlinkSocket {
 
   close(): void {
     libc.close(this.fd);
+  }
+}
+
+/** Steps until they are done, or the slice is used up. */
+function slice<T>(steps: Generator<void, T>): IteratorResult<void, T> {
+  for (const start = performance.now(); ; ) {
+    const step = steps.next();
+    if (step.done || performance.now() - start > SLICE_MS) return step;
   }
 }
