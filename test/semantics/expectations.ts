@@ -68,15 +68,18 @@ function firstNode({ kind, node, name }: Place, dialled: Address, by: string | u
   return chosen;
 }
 
-const NOBODY = ['refused', 'dropped', 'untouched'] as const;
+const NOBODY = ['refused', 'dropped', 'unreachable'] as const;
 
-/** `a1 as n1, b1`: groups by the client that they see; without `as` that is the client itself. */
+/** `a1:8080 as n1, b1:8080`: groups by the client that they see; without `as` that is the client itself. Ports where they matter. */
 function answerOf(text: string, from: string, family: Family, around: Surroundings): Answer {
   const nobody = NOBODY.find((word) => word === text);
   if (nobody !== undefined) return nobody;
   return text.split(/,\s*/).flatMap((group) => {
     const [, names = '', client = from] = /^(.+?)(?: as (\S+))?$/.exec(group) ?? [];
-    return names.split(/\s+/).map((name) => ({ name: knownPlace(name).name, client: addressOf(client, family, around) }));
+    return names.split(/\s+/).map((word) => {
+      const [name = '', port] = word.split(':');
+      return { name: knownPlace(name).name, client: addressOf(client, family, around), ...(port && { port: Number(port) }) };
+    });
   });
 }
 

@@ -8,7 +8,7 @@ export interface Written {
   readonly nodes: ReadonlyMap<string, Fields>;
   /** `labels`, `annotations`, `created`, `spec`, `status`, `endpoints`. */
   readonly services: ReadonlyMap<string, Fields>;
-  /** Whole EndpointSlices; apiVersion, kind and namespace may be missing, addressType is IPv4, endpoints may be in shorthand. */
+  /** Whole EndpointSlices, or `service` and `labels` instead of metadata; addressType is IPv4 if missing, endpoints may be in shorthand. */
   readonly slices: ReadonlyMap<string, Fields>;
 }
 
@@ -16,7 +16,7 @@ export interface Written {
 export const WORDS: Readonly<Record<keyof Written, readonly string[]>> = {
   nodes: ['zone', 'addresses', 'labels'],
   services: ['labels', 'annotations', 'created', 'spec', 'status', 'endpoints'],
-  slices: ['apiVersion', 'kind', 'metadata', 'addressType', 'ports', 'endpoints'],
+  slices: ['apiVersion', 'kind', 'metadata', 'service', 'labels', 'addressType', 'ports', 'endpoints'],
 };
 
 const NAMESPACE = 't';
@@ -99,8 +99,11 @@ const sliceObject = ({ metadata, ...rest }: Slice): object => ({
   ...rest,
 });
 
-const sliceAsWritten = (name: string, { metadata, addressType = 'IPv4', ports, endpoints }: Fields): Slice => ({
-  metadata: { ...(metadata as object | undefined), name },
+const sliceAsWritten = (name: string, { metadata, service, labels, addressType = 'IPv4', ports, endpoints }: Fields): Slice => ({
+  metadata: (metadata as Fields | undefined) ?? {
+    name,
+    labels: { 'kubernetes.io/service-name': service, ...(labels as object | undefined) },
+  },
   addressType,
   ports,
   endpoints: endpointsOf(endpoints),

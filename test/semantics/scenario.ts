@@ -47,14 +47,16 @@ export interface Question {
   readonly answer: Answer;
 }
 
-/** Exactly these answer, each now and then; or nobody does. `untouched`: weir leaves it to the network, where no pod has the address. */
-export type Answer = readonly Answerer[] | 'refused' | 'dropped' | 'untouched';
+/** Exactly these answer, each now and then; or nobody does. `unreachable`: weir has no part in it, and no pod has the address. */
+export type Answer = readonly Answerer[] | 'refused' | 'dropped' | 'unreachable';
 
 /** Who answers, and the client that it sees. */
 export interface Answerer {
   /** Pod, or node for what lives in its network. */
   readonly name: string;
   readonly client: Address;
+  /** Port that it answers on, where that matters. */
+  readonly port?: number;
 }
 
 /** A question as a line for people: `a1 -> [fd00::ac1e:29]:80/udp via packets by n1`. */
@@ -63,11 +65,15 @@ export function questionText({ from, address, port, protocol, via, by, family }:
   return `${from} -> ${host}:${port}/${protocol.toLowerCase()} via ${via} by ${by}`;
 }
 
-/** An answer as a line for people, equal for equal answers: `a1 as 10.180.0.1, b1 as 192.168.0.2`. */
-export const answerText = (answer: Answer): string =>
-  typeof answer === 'string'
-    ? answer
-    : answer
-        .map(({ name, client }) => `${name} as ${client}`)
-        .sort()
-        .join(', ');
+/** An answer as a line for people, equal for equal answers: `a1 as 10.180.0.1, b1:8080 as 192.168.0.2`. */
+export function answerText(answer: Answer): string {
+  if (typeof answer === 'string') return answer;
+  const names = answer.map(({ name, port, client }) => `${name}${port === undefined ? '' : `:${port}`} as ${client}`);
+  return [...new Set(names)].sort().join(', ');
+}
+
+/** An answer without the ports that nobody asked for. */
+export function withoutPorts(seen: Answer, expected: Answer): Answer {
+  if (typeof seen === 'string' || (typeof expected !== 'string' && expected.some(({ port }) => port !== undefined))) return seen;
+  return seen.map(({ name, client }) => ({ name, client }));
+}

@@ -1,0 +1,80 @@
+/** A scenario's cluster as the tracer sees it: the agents' tables, and between them a network that delivers what weir passes on. */
+import type { Address } from '#lib/address.ts';
+import type { ModelObject } from '#model/objects.ts';
+import { createPlanningAgent, podDevice, UPLINK } from './agents.ts';
+import type { Answer, Question, Scenario } from './scenario.ts';
+import { createTracer, type Dialled, type Target, type Tracer, type Verdict } from './tracer.ts';
+import { PLACES } from './world.ts';
+
+export interface TracedCluster {
+  follow(objects: readonly ModelObject[]): void;
+  ask(question: Question): Answer;
+}
+
+const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+
+interface TracedNode {
+  readonly name: string;
+  readonly tracer: Tracer;
+  readonly addresses: readonly Address[];
+}
+
+/** Agents of both nodes with the flags of a scenario. */
+export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): TracedCluster {
+  const agents = new Map(['n1', 'n2'].map((name) => [name, createPlanningAgent(name, flags)]));
+  let nodes: readonly TracedNode[] = [];
+
+  const nodeNamed = (name: string): TracedNode => {
+    const node = nodes.find((one) => one.name === name);
+    if (node === undefined) throw new Error(`Node ${name} is asked, must exist`);
+    return node;
+  };
+
+  /** What a node does, and after it others. */
+  const hop = (node: TracedNode, dialled: Dialled, { from, source, via }: Pick<Question, 'from' | 'source' | 'via'>): Answer => {
+    const verdict =
+      via === 'sockets' ? askSocket(node, dialled, from) : node.tracer.packet({ ...dialled, source, ifindex: deviceOf(from, node.name) });
+    if (verdict.kind === 'translated') return verdict.targets.map((target) => answerer(target, source));
+    if (verdict.kind !== 'passed') return verdict.kind;
+    if (via === 'sockets') return hop(node, dialled, { from, source, via: 'packets' });
+    const receiver = nodes.find(({ addresses }) => addresses.includes(dialled.address));
+    if (receiver !== undefined && receiver !== node) return hop(receiver, dialled, { from, source, via: 'packets' });
+    const pod = PLACES.find(({ kind, addresses }) => kind === 'pod' && Object.values(addresses).includes(dialled.address));
+    return pod === undefined ? 'unreachable' : [{ name: pod.name, client: source, port: dialled.port }];
+  };
+
+  return {
+    follow(objects) {
+      for (const agent of agents.values()) agent.follow(objects);
+      nodes = objects.flatMap((object) => {
+        const agent = object.kind === 'Node' ? agents.get(object.key) : undefined;
+        if (object.kind !== 'Node' || agent === undefined) return [];
+        const { addresses } = object.value;
+        const leavesBy = (address: Address): number | undefined => (addresses.includes(address) ? undefined : wayTo(address, object.key));
+        const tracer = createTracer(agent.tables, { serviceCIDRs: agent.config.serviceCIDRs, leavesBy });
+        return [{ name: object.key, tracer, addresses }];
+      });
+    },
+    ask: (question) => hop(nodeNamed(question.by), { ...question, protocol: PROTOCOLS[question.protocol] }, question),
+  };
+}
+
+const askSocket = (node: TracedNode, dialled: Dialled, from: string): Verdict =>
+  node.tracer.socket({ ...dialled, ofNode: from === node.name });
+
+/** Where packets of a client enter a node; nowhere if it is the node itself. */
+function deviceOf(from: string, node: string): number | undefined {
+  if (from === node) return undefined;
+  const pod = PLACES.find(({ name, kind }) => name === from && kind === 'pod');
+  return pod?.node === node ? podDevice(from) : UPLINK;
+}
+
+function wayTo(address: Address, node: string): number {
+  const pod = PLACES.find((place) => place.kind === 'pod' && place.node === node && Object.values(place.addresses).includes(address));
+  return pod === undefined ? UPLINK : podDevice(pod.name);
+}
+
+function answerer({ address, port, source }: Target, client: Address): Exclude<Answer, string>[number] {
+  const place = PLACES.find(({ addresses }) => Object.values(addresses).includes(address));
+  return { name: place?.name ?? address, client: source ?? client, port };
+}
