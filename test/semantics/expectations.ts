@@ -68,7 +68,7 @@ function firstNode({ kind, node, name }: Place, dialled: Address, by: string | u
   return chosen;
 }
 
-const NOBODY = ['refused', 'dropped', 'unreachable'] as const;
+const NOBODY = ['refused', 'dropped', 'untouched'] as const;
 
 /** `a1:8080 as n1, b1:8080`: groups by the client that they see; without `as` that is the client itself. Ports where they matter. */
 function answerOf(text: string, from: string, family: Family, around: Surroundings): Answer {

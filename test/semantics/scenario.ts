@@ -47,8 +47,8 @@ export interface Question {
   readonly answer: Answer;
 }
 
-/** Exactly these answer, each now and then; or nobody does. `unreachable`: weir has no part in it, and no pod has the address. */
-export type Answer = readonly Answerer[] | 'refused' | 'dropped' | 'unreachable';
+/** Exactly these answer, each now and then; or nobody does. `untouched`: weir has no part in it, and no pod has the address. */
+export type Answer = readonly Answerer[] | 'refused' | 'dropped' | 'untouched';
 
 /** Who answers, and the client that it sees. */
 export interface Answerer {

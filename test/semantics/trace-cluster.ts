@@ -40,7 +40,7 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
     const receiver = nodes.find(({ addresses }) => addresses.includes(dialled.address));
     if (receiver !== undefined && receiver !== node) return hop(receiver, dialled, { from, source, via: 'packets' });
     const pod = PLACES.find(({ kind, addresses }) => kind === 'pod' && Object.values(addresses).includes(dialled.address));
-    return pod === undefined ? 'unreachable' : [{ name: pod.name, client: source, port: dialled.port }];
+    return pod === undefined ? 'untouched' : [{ name: pod.name, client: source, port: dialled.port }];
   };
 
   return {
