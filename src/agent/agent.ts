@@ -1,4 +1,6 @@
 import type { Config } from '#config/config.ts';
+import { createProxyHealth } from '#health/proxy-health.ts';
+import { createServiceHealth } from '#health/service-health.ts';
 import { openDatapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
 import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
@@ -41,15 +43,23 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   if (!isCgroup2(cgroupRoot)) throw new Error(`Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
   const lock = await lockNode();
   const datapath = openDatapath({ objectsDir, stateDir: config.stateDir, mapSizes: config.mapSizes });
-  const reconciler = createReconciler({ tables: datapath.tables, now: () => performance.now() });
+  const now = (): number => performance.now();
+  const reconciler = createReconciler({ tables: datapath.tables, now });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
-  const programmer = createProgrammer({ config, store, reconciler, netnsCookie: netnsCookie(), log });
+  const proxyHealth = createProxyHealth(now);
+  const serviceHealth = createServiceHealth({
+    isProxyHealthy: proxyHealth.isHealthy,
+    problem: (message) => log.error(message),
+    note: (message) => log.info(message),
+  });
+  const programmer = createProgrammer({ config, store, reconciler, serviceHealth, netnsCookie: netnsCookie(), log });
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const install = (): void => installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
   const ruleset = createRulesetGuard({ install, isThere: hasRuleset }, log);
-  const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, ruleset, log, counters });
+  const health = { proxyHealth, serviceHealth };
+  const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, ruleset, ...health, log, counters });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   followSource(source, store, loop, log, counters);
@@ -57,6 +67,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     async stop() {
       await source.stop();
       loop.stop();
+      serviceHealth.close();
       ruleset.stop();
       links.close();
       datapath.close();

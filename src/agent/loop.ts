@@ -1,10 +1,12 @@
 import type { Config } from '#config/config.ts';
+import type { ProxyHealth } from '#health/proxy-health.ts';
+import type { ServiceHealth } from '#health/service-health.ts';
 import type { Datapath } from '#kernel/datapath.ts';
 import { listAddresses, listLinks } from '#kernel/links.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import type { Reconciler, Report } from '#reconcile/reconciler.ts';
+import type { Problem, Reconciler, Report } from '#reconcile/reconciler.ts';
 import { createStanding } from '#sources/standing.ts';
 import type { Attachments } from './attachments.ts';
 import { localDevices } from './devices.ts';
@@ -23,6 +25,8 @@ export interface LoopParts {
   readonly programmer: Programmer;
   readonly attachments: Attachments;
   readonly ruleset: RulesetGuard;
+  readonly proxyHealth: ProxyHealth;
+  readonly serviceHealth: ServiceHealth;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -72,6 +76,8 @@ export function createLoop(parts: LoopParts): Loop {
       say(report);
       const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
       isReady = true;
+      parts.serviceHealth.follow();
+      if (!parts.reconciler.problems().some(keepsUpdateWaiting)) parts.proxyHealth.updated();
       if (!areServed) devices = undefined;
       const wait = Math.min(report.retryInMs ?? Number.POSITIVE_INFINITY, areServed ? Number.POSITIVE_INFINITY : REFUSED_DEVICES_MS);
       if (wait < Number.POSITIVE_INFINITY) retry = setTimeout(wake, wait);
@@ -83,7 +89,9 @@ export function createLoop(parts: LoopParts): Loop {
   };
 
   const wake = (): void => {
-    if (isSynced && !isStopped) next ??= setImmediate(pass);
+    if (!isSynced || isStopped) return;
+    parts.proxyHealth.queued();
+    next ??= setImmediate(pass);
   };
 
   return {
@@ -108,6 +116,9 @@ export function createLoop(parts: LoopParts): Loop {
     },
   };
 }
+
+/** A full table, or an address that somebody else keeps, is a matter of one Service: others should go on to get traffic by this node. */
+const keepsUpdateWaiting = ({ code }: Problem): boolean => code !== 'full' && code !== 'conflict';
 
 /** An earlier agent knew the Node: as long as its object may be in what cannot be used yet, that knowledge stays in force. */
 function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {

@@ -1,6 +1,8 @@
 import type { Config } from '#config/config.ts';
+import type { ServiceHealth } from '#health/service-health.ts';
 import type { Node } from '#model/node.ts';
 import type { Log } from '#observe/log.ts';
+import { planHealthAddresses, planHealthChecks } from '#plan/health-checks.ts';
 import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { type LocalDevice, planNode } from '#plan/plan-node.ts';
 import { planService, unservedPorts } from '#plan/plan-service.ts';
@@ -17,12 +19,13 @@ interface Parts {
   readonly config: Config;
   readonly store: Store;
   readonly reconciler: Reconciler;
+  readonly serviceHealth: Pick<ServiceHealth, 'want' | 'listenAt'>;
   readonly netnsCookie: bigint;
   readonly log: Log;
 }
 
 /** `netnsCookie`: SO_NETNS_COOKIE of the node's network namespace. */
-export function createProgrammer({ config, store, reconciler, netnsCookie, log }: Parts): Programmer {
+export function createProgrammer({ config, store, reconciler, serviceHealth, netnsCookie, log }: Parts): Programmer {
   const planned = new Map<string, readonly PortKey[]>();
   const said = new Map<string, string>();
   let view: NodeView | undefined;
@@ -36,6 +39,7 @@ export function createProgrammer({ config, store, reconciler, netnsCookie, log }
     for (const plan of plans) reconciler.want(plan, plan);
     if (keys.length > 0) planned.set(key, keys);
     else planned.delete(key);
+    serviceHealth.want(key, service === undefined ? [] : planHealthChecks(service, slices, nodeView));
     sayOnce(key, service === undefined ? '' : unservedPorts(service).join('; '));
   };
 
@@ -55,6 +59,7 @@ export function createProgrammer({ config, store, reconciler, netnsCookie, log }
       devices: plan.devices.map(({ key, value }) => ({ ...key, ...value })),
       settings: plan.settings,
     });
+    serviceHealth.listenAt(planHealthAddresses(plan.nodePortAddresses, config.nodePortAddresses));
     const before = view;
     view = viewNode(node, config);
     if (JSON.stringify(before) !== JSON.stringify(view)) store.touchAll();

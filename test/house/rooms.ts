@@ -24,8 +24,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   reconcile: room('lib model abi select plan'),
   kernel: room('lib model abi reconcile', 'koffi'),
   observe: room('lib model abi'),
+  health: room('lib model abi select plan'),
   lab: room('lib model abi sources kernel'),
-  agent: room('lib model abi sources config select plan reconcile kernel observe'),
+  agent: room('lib model abi sources config select plan reconcile kernel observe health'),
   cli: room('lib model abi agent config lab kernel observe reconcile', 'commander'),
 };
 

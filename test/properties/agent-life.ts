@@ -140,7 +140,14 @@ export class AgentLife {
     if (adopted) reconciler.adopt();
     this.#judged.clear();
     this.#forgetUnserved();
-    const programmer = createProgrammer({ config: this.#config, store, reconciler, netnsCookie: 7n, log: createLog(0, () => {}) });
+    const programmer = createProgrammer({
+      config: this.#config,
+      store,
+      reconciler,
+      serviceHealth: { want() {}, listenAt() {} },
+      netnsCookie: 7n,
+      log: createLog(0, () => {}),
+    });
     return { store, programmer, reconciler, adopted, isReady: false, isComplete: false, isSwept: false };
   }
 

@@ -37,7 +37,14 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
   let clock = 0;
   const reconciler = createReconciler({ tables, now: () => clock });
   const store = createStore(nodeName);
-  const programmer = createProgrammer({ config, store, reconciler, netnsCookie: 1n, log: createLog(0, () => {}) });
+  const programmer = createProgrammer({
+    config,
+    store,
+    reconciler,
+    serviceHealth: { want() {}, listenAt() {} },
+    netnsCookie: 1n,
+    log: createLog(0, () => {}),
+  });
   let known: readonly ModelObject[] = [];
 
   return {

@@ -1,0 +1,73 @@
+import { type Address, type Family, familyOf } from '#lib/address.ts';
+import type { HealthCheck } from '#plan/health-checks.ts';
+import { healthAnswer } from './answer.ts';
+import { type Listener, listen, RETRY_MS } from './listener.ts';
+
+/** The health check node port of one Service, at all its addresses. */
+export interface HealthPort {
+  /** What it should answer, and where: the answers are given at once, and what does not belong is closed. */
+  narrow(checks: readonly HealthCheck[], addresses: readonly Address[]): void;
+  /** Opens what is missing. */
+  widen(): void;
+}
+
+export interface PortEvents {
+  readonly isProxyHealthy: () => boolean;
+  /** Told once of a port that cannot be opened, until it could. */
+  readonly problem: (message: string) => void;
+  readonly note: (message: string) => void;
+}
+
+interface Place {
+  readonly address: Address;
+  readonly family: Family;
+  readonly port: number;
+}
+
+/** Closed, and without anything to say. `service`: `namespace/name`. */
+export function createHealthPort(service: string, { isProxyHealthy, problem, note }: PortEvents): HealthPort {
+  const listeners = new Map<string, Listener>();
+  const failing = new Set<string>();
+  let counts = new Map<Family, number>();
+  let places = new Map<string, Place>();
+
+  const open = (key: string, { address, family, port }: Place): Listener =>
+    listen({
+      address,
+      port,
+      answer: () => healthAnswer(service, counts.get(family) ?? 0, isProxyHealthy()),
+      onOpen() {
+        if (failing.delete(key) && failing.size === 0) note(`Opened ${fieldName(service, port)}`);
+      },
+      onError(error) {
+        const isFirst = failing.size === 0;
+        failing.add(key);
+        if (isFirst)
+          problem(`Cannot open ${fieldName(service, port)} at ${address}: ${reasonOf(error)}; trying again every ${RETRY_MS} ms`);
+      },
+    });
+
+  return {
+    narrow(checks, addresses) {
+      counts = new Map(checks.map(({ family, localEndpoints }) => [family, localEndpoints]));
+      places = new Map(checks.flatMap((check) => placesOf(check, addresses)));
+      for (const [key, listener] of listeners) {
+        if (places.has(key)) continue;
+        listener.close();
+        listeners.delete(key);
+        failing.delete(key);
+      }
+    },
+    widen() {
+      for (const [key, place] of places) if (!listeners.has(key)) listeners.set(key, open(key, place));
+    },
+  };
+}
+
+const placesOf = ({ family, port }: HealthCheck, addresses: readonly Address[]): (readonly [string, Place])[] =>
+  addresses.filter((address) => familyOf(address) === family).map((address) => [`${address} ${port}`, { address, family, port }]);
+
+const fieldName = (service: string, port: number): string => `spec.healthCheckNodePort ${port} of Service ${service}`;
+
+const reasonOf = ({ code, message }: NodeJS.ErrnoException): string =>
+  code === 'EADDRINUSE' ? 'somebody else listens there, it should be free' : message;

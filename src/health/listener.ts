@@ -1,0 +1,48 @@
+import { createServer, type Server } from 'node:http';
+import type { Address } from '#lib/address.ts';
+import type { Answer } from './answer.ts';
+
+/** An address and port that gives the same kind of answer to every request. */
+export interface Listener {
+  /** Ends connections too, at once; the port is free when this returns. */
+  close(): void;
+}
+
+interface Parts {
+  readonly address: Address;
+  readonly port: number;
+  /** Asked at each request. */
+  readonly answer: () => Answer;
+  readonly onOpen: () => void;
+  /** Told of each try that fails; it is tried again until it is closed. */
+  readonly onError: (error: NodeJS.ErrnoException) => void;
+}
+
+/** Time between tries to open, ms. */
+export const RETRY_MS = 1000;
+
+/** Listens until it is closed; an address and port that cannot be had is tried again and again. */
+export function listen({ address, port, answer, onOpen, onError }: Parts): Listener {
+  let retry: NodeJS.Timeout | undefined;
+  const server: Server = createServer((_request, response) => {
+    const { status, headers, body } = answer();
+    response.writeHead(status, headers).end(body);
+  });
+  const open = (): void => {
+    server.listen({ host: address, port, ipv6Only: true });
+  };
+  server.on('listening', onOpen);
+  server.on('error', (error) => {
+    onError(error);
+    if (!server.listening) retry = setTimeout(open, RETRY_MS);
+  });
+  open();
+  return {
+    close() {
+      clearTimeout(retry);
+      server.removeAllListeners('error').on('error', () => {});
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

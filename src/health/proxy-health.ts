@@ -1,0 +1,28 @@
+/** Whether what the kernel does is what the objects say, or at least was a moment ago. */
+export interface ProxyHealth {
+  /** Something has changed that the kernel must learn of. */
+  queued(): void;
+  /** The kernel has learned of everything that was queued. */
+  updated(): void;
+  /** False while something has been waiting too long; an agent that is starting is healthy (proxy_health.go, Health). */
+  isHealthy(): boolean;
+}
+
+/** As long as kube-proxy's by default: twice its syncPeriod. */
+const TIMEOUT_MS = 60_000;
+
+/** `now`: ms of a clock that never goes back. */
+export function createProxyHealth(now: () => number): ProxyHealth {
+  let isStarting = true;
+  let waitingSince: number | undefined;
+  return {
+    queued() {
+      waitingSince ??= now();
+    },
+    updated() {
+      isStarting = false;
+      waitingSince = undefined;
+    },
+    isHealthy: () => isStarting || waitingSince === undefined || now() - waitingSince < TIMEOUT_MS,
+  };
+}
