@@ -85,14 +85,14 @@ function readQuestions(step: Fields, { nodes }: Written, dualStack: boolean, lin
 
 type LineFinder = (item: unknown) => Question['line'];
 
-/** YAML takes `FROM -> TO: ANSWER` for a mapping with one key. The parser tells no places, so a line is looked for behind the one before. */
+/** YAML takes `FROM -> TO: ANSWER` for a mapping with one key. The parser tells no places, so a line is looked for from the one before on. */
 function createLineFinder(source: string): LineFinder {
   const lines = source.split('\n');
-  let last = -1;
+  let last = 0;
   return (item) => {
     const text = isFields(item) ? Object.entries(item).map((pair) => pair.join(': '))[0] : item;
     if (typeof text !== 'string') throw new Error(`A line of expect is ${show(item)}, must be FROM -> TO: ANSWER`);
-    last = lines.findIndex((line, i) => i > last && line.replace(/'/g, '').includes(text));
+    last = lines.findIndex((line, i) => i >= last && line.replace(/'/g, '').includes(text));
     return { number: last + 1, text };
   };
 }
@@ -124,7 +124,8 @@ function decoded(manifest: object): readonly ModelObject[] {
 /** `--cluster-cidr=10.0.0.0/8` gets the twin behind a comma. */
 function dualFlag(flag: string): string {
   const [name, value] = flag.split('=');
-  return value === undefined || twin(value) === value ? flag : `${name}=${dual(value)}`;
+  const items = value?.split(',').flatMap((item) => [...new Set([item, twin(item)])]);
+  return items === undefined ? flag : `${name}=${items}`;
 }
 
 function known(value: unknown, words: readonly string[]): asserts value is Fields {
