@@ -67,8 +67,8 @@ test('each wrong flag is named with what it is and what it must be', () => {
     [{ dir: '', kubeconfig: '/k' }, 'The Kubernetes API is not a source yet: give --source manifests --dir DIR'],
     [{ source: 'kpng' }, '--source is "kpng", must be manifests'],
     [
-      { 'nodeport-addresses': 'primary,192.0.2.0/24' },
-      '--nodeport-addresses is "primary,192.0.2.0/24", must be networks such as 192.0.2.0/24, "all" or "localhost"; or "primary" alone',
+      { 'nodeport-addresses': 'primary,192.0.2.300/24' },
+      '--nodeport-addresses is "primary,192.0.2.300/24", must be networks such as 192.0.2.0/24, "primary", "all" or "localhost"',
     ],
     [{ 'state-dir': 'x' }, '--state-dir is "x", must be an absolute path'],
     [{ v: '-1' }, '--v is "-1", must be a whole number'],
@@ -187,7 +187,8 @@ test('a file that is not as kube-proxy would take it is refused', () => {
 test('keywords stand for the networks that kube-proxy puts in their place', () => {
   const networks = (text: string): unknown => {
     const { nodePortAddresses } = configOf({ 'nodeport-addresses': text });
-    return nodePortAddresses.mode === 'primary' ? 'primary' : nodePortAddresses.prefixes.map(formatPrefix).join();
+    if (nodePortAddresses.mode === 'primary') return 'primary';
+    return [...(nodePortAddresses.primary ? ['primary'] : []), ...nodePortAddresses.prefixes.map(formatPrefix)].join();
   };
   for (const [text, expected] of [
     ['primary', 'primary'],
@@ -197,6 +198,8 @@ test('keywords stand for the networks that kube-proxy puts in their place', () =
     ['all', '0.0.0.0/0,::/0'],
     ['primary,all,192.0.2.0/24', '0.0.0.0/0,::/0'],
     ['192.0.2.0/24,localhost', '192.0.2.0/24,127.0.0.0/8,::1/128'],
+    ['192.0.2.0/24,primary', 'primary,192.0.2.0/24'],
+    ['primary,192.0.2.0/24,localhost', 'primary,192.0.2.0/24,127.0.0.0/8,::1/128'],
   ] as const) {
     assert.equal(networks(text), expected, text);
   }

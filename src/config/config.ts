@@ -8,8 +8,10 @@ export type LocalDetector =
   | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string }
   | { readonly mode: 'None' };
 
-/** NodePort addresses: `primary`, or networks that choose among the node's addresses. */
-export type NodePortAddresses = { readonly mode: 'primary' } | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[] };
+/** NodePort addresses: the primary ones, or networks that choose among the node's addresses, with the primary ones beside them if `primary`. */
+export type NodePortAddresses =
+  | { readonly mode: 'primary' }
+  | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[]; readonly primary?: true };
 
 /** Everything that `weir run` was told, checked and frozen. */
 export interface Config {

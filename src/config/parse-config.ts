@@ -76,16 +76,16 @@ function required(read: SettingsReader, name: string, mode: string): string {
 const ALL = '0.0.0.0/0,::/0';
 const LOCALHOST = '127.0.0.0/8,::1/128';
 
-/** Keywords as in kube-proxy (server.go, expandNodePortAddressKeywords), but for "primary" beside networks: which those are changes. */
+/** Keywords as in kube-proxy (server.go, expandNodePortAddressKeywords); which addresses are primary is known when the Node is. */
 function nodePortAddresses(read: SettingsReader): NodePortAddresses {
   const items = new Set(read.list('nodeport-addresses'));
-  // Loopback comes with the primary addresses, see localhostNodePorts
-  if (items.has('primary')) items.delete('localhost');
-  if (items.size === 0 || (items.size === 1 && items.has('primary'))) return { mode: 'primary' };
+  // Loopback comes with the primary addresses alone, see localhostNodePorts
+  if ([...items].every((item) => item === 'primary' || (item === 'localhost' && items.has('primary')))) return { mode: 'primary' };
+  const primary = items.delete('primary') && !items.has('all');
   const text = [...items].map((item) => (item === 'localhost' ? LOCALHOST : item)).join(',');
   const prefixes = parsePrefixes(items.has('all') ? ALL : text);
-  if (prefixes === undefined) read.reject('nodeport-addresses', 'networks such as 192.0.2.0/24, "all" or "localhost"; or "primary" alone');
-  return { mode: 'networks', prefixes: prefixes ?? [] };
+  if (prefixes === undefined) read.reject('nodeport-addresses', 'networks such as 192.0.2.0/24, "primary", "all" or "localhost"');
+  return { mode: 'networks', prefixes: prefixes ?? [], ...(primary && { primary }) };
 }
 
 function stateDir(read: SettingsReader): string {

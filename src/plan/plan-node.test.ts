@@ -75,6 +75,14 @@ for (const [given, expected] of chosen) {
   });
 }
 
+test('primary addresses may stand beside networks, and then are the network of their family [node-port-keywords]', () => {
+  const both = (...texts: string[]) => ({ nodePortAddresses: { mode: 'networks', prefixes: texts.map(prefix), primary: true } }) as const;
+  assert.deepEqual(plan(both('192.168.1.0/24')).nodePortAddresses, ['192.168.0.2', 'fd00:2::2', '192.168.1.2', '192.168.1.3']);
+  assert.deepEqual(plan(both('fe80::/64')).nodePortAddresses, ['192.168.0.2', 'fd00:2::2', 'fe80::2']);
+  assert.equal(plan(both('fe80::/64')).settings.flags, 0);
+  assert.equal(plan(both('127.0.0.0/8')).settings.flags, SETTINGS_LOOPBACK_NODE_PORTS);
+});
+
 test('pods are known by the ranges of the cluster or of the node, and by none where devices tell', () => {
   assert.deepEqual(plan().localNets, [prefix('10.0.0.0/8'), prefix('fd00:10::/32')]);
   assert.deepEqual(plan({ localDetector: { mode: 'NodeCIDR' } }).localNets, NODE.podCIDRs);

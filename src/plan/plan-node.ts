@@ -28,7 +28,9 @@ export interface NodeRequest {
   readonly devices: readonly LocalDevice[];
   /** A Config is one. */
   readonly rules: NodeRules & {
-    readonly nodePortAddresses: { readonly mode: 'primary' } | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[] };
+    readonly nodePortAddresses:
+      | { readonly mode: 'primary' }
+      | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[]; readonly primary?: true };
     readonly socketScope: 'all' | 'host';
     readonly localhostNodePorts: boolean;
     /** Bit of skb->mark. */
@@ -68,23 +70,23 @@ export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): No
 }
 
 type NodePortAddresses = NodeRequest['rules']['nodePortAddresses'];
+type Networks = Extract<NodePortAddresses, { readonly mode: 'networks' }>;
 
 const FAMILIES: readonly Family[] = [4, 6];
 const LOOPBACK = parseAddress('127.0.0.1') as Address;
 
 /** Packets to a loopback address never come from outside, so such addresses are left out (nftables/proxier.go, nodeport-ips). */
 function planNodePortAddresses(view: NodeView, devices: readonly LocalDevice[], wanted: NodePortAddresses): readonly Address[] {
-  const candidates =
-    wanted.mode === 'primary'
-      ? FAMILIES.flatMap((family) => view.primaryAddresses[family] ?? [])
-      : devices.flatMap((device) => device.addresses).filter((address) => isWanted(address, wanted.prefixes));
-  return [...new Set(candidates)].filter((address) => scopeOf(address) !== 'loopback');
+  const primary = wanted.mode === 'primary' || wanted.primary ? FAMILIES.flatMap((family) => view.primaryAddresses[family] ?? []) : [];
+  const others =
+    wanted.mode === 'networks' ? devices.flatMap((device) => device.addresses).filter((address) => isWanted(address, wanted)) : [];
+  return [...new Set([...primary, ...others])].filter((address) => scopeOf(address) !== 'loopback');
 }
 
-/** A family without a network of its own takes all addresses of the node (pkg/proxy/util, NewNodePortAddresses). */
-function isWanted(address: Address, prefixes: readonly Prefix[]): boolean {
+/** A family without a network of its own takes all addresses of the node (pkg/proxy/util, NewNodePortAddresses); `primary` is one. */
+function isWanted(address: Address, { prefixes, primary }: Networks): boolean {
   const own = prefixes.filter((prefix) => familyOf(prefix.address) === familyOf(address));
-  return own.length === 0 || own.some((prefix) => prefixContains(prefix, address));
+  return own.length === 0 ? !primary : own.some((prefix) => prefixContains(prefix, address));
 }
 
 /** The node's primary address where the device has it: of others, such as one that moves between nodes, flows would not survive the loss. */
@@ -103,7 +105,7 @@ function planDevice({ name, bridge, addresses }: LocalDevice, { primaryAddresses
 /** Loopback NodePorts: the default has them, a list of networks must include 127.0.0.1 (iptables/proxier.go, ContainsIPv4Loopback). */
 function settingsFlags(view: NodeView, rules: NodeRequest['rules']): number {
   const { nodePortAddresses } = rules;
-  const loopback = rules.localhostNodePorts && (nodePortAddresses.mode === 'primary' || isWanted(LOOPBACK, nodePortAddresses.prefixes));
+  const loopback = rules.localhostNodePorts && (nodePortAddresses.mode === 'primary' || isWanted(LOOPBACK, nodePortAddresses));
   return (
     (rules.socketScope === 'host' ? SETTINGS_SOCKETS_HOST_ONLY : 0) |
     (view.hasLocalDetector[4] ? 0 : SETTINGS_NO_LOCAL_DETECTOR4) |
