@@ -1,0 +1,159 @@
+/** Health check node ports, asked by a load balancer outside: which nodes have endpoints for a Service that keeps clients' addresses. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import type { Lab } from '#lab/lab.ts';
+import { inside, raise, restartAgent } from './ground.ts';
+import { balanced, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, slices } from './objects.ts';
+import { answer, assertPaths, hostPort, tcp, until } from './paths.ts';
+
+const [P1, P2, AWAY]: readonly [PodSpec, PodSpec, PodSpec] = [
+  { name: 'p1', node: 'n1' },
+  { name: 'p2', node: 'n1' },
+  { name: 'p3', node: 'n2' },
+];
+const WEB = 1;
+const PORT = 31_051;
+const OUTSIDE = '203.0.113.2';
+
+interface Said {
+  readonly status: number;
+  readonly weight: string;
+  readonly type: string;
+  readonly body: string;
+}
+
+let lab: Lab;
+
+before(async () => {
+  lab = await raise('h', [node('n1'), node('n2'), ...parked([P1, P2, AWAY]), ...web({}), ...answered(P1, P2, AWAY)]);
+});
+
+after(() => lab?.down());
+
+/** The Service as a load balancer with policy Local has it, but for what is given. */
+function web({ spec = {}, labels = {} }: { spec?: object; labels?: object }): object[] {
+  const rest = balanced(WEB, { externalTrafficPolicy: 'Local', healthCheckNodePort: PORT, ...spec });
+  const service = numbered('web', WEB, rest) as { metadata: object };
+  return [{ ...service, metadata: { ...service.metadata, labels } }];
+}
+
+function answered(...pods: readonly (PodSpec & { conditions?: object })[]): object[] {
+  return slices({ of: 'web', pods });
+}
+
+/** What the port says to somebody outside; the name of an error where nobody listens. */
+const ask = (address: string, port = PORT): Promise<Said | string> =>
+  inside(
+    lab,
+    'outside',
+    (url: string) =>
+      fetch(url, { signal: AbortSignal.timeout(5000) }).then(
+        async (response): Promise<Said | string> => ({
+          status: response.status,
+          weight: response.headers.get('x-load-balancing-endpoint-weight') ?? '',
+          type: response.headers.get('content-type') ?? '',
+          body: await response.text(),
+        }),
+        (error): string => error.cause?.code ?? error.name,
+      ),
+    `http://${hostPort({ address, port })}/healthz`,
+  );
+
+const statusOf = (said: Said | string): number | string => (typeof said === 'string' ? said : said.status);
+
+/** Waits until the port of n1 says so, and asks it again over the other family. */
+async function untilSaid(expected: number | string): Promise<void> {
+  for (const family of FAMILIES) {
+    const address = nodeAddress('n1', family);
+    await until(`${address} says ${expected}`, async () => statusOf(await ask(address)) === expected);
+  }
+}
+
+/** The file that holds everything; what is not in it is gone. */
+const apply = (...objects: readonly unknown[]): void =>
+  lab.writeManifest('objects.json', [node('n1'), node('n2'), ...parked([P1, P2, AWAY]), ...objects]);
+
+test('a node says how many ready endpoints it has, over both families [hcnp-ready]', async () => {
+  for (const [name, count] of [
+    ['n1', 2],
+    ['n2', 1],
+  ] as const) {
+    for (const family of FAMILIES) {
+      const said = await ask(nodeAddress(name, family));
+      assert.ok(typeof said === 'object', `${name}: ${said}`);
+      assert.deepEqual([said.status, said.weight, said.type], [200, String(count), 'application/json']);
+      assert.deepEqual(JSON.parse(said.body), {
+        service: { namespace: 't', name: 'web' },
+        localEndpoints: count,
+        serviceProxyHealthy: true,
+      });
+    }
+  }
+});
+
+test('a node without a ready endpoint says so, and gets traffic no more when its last one goes [hcnp-ready]', async () => {
+  apply(...web({}), ...answered(AWAY));
+  await untilSaid(503);
+  const said = await ask(nodeAddress('n1'));
+  assert.ok(typeof said === 'object');
+  assert.equal(said.weight, '0');
+  assert.equal(statusOf(await ask(nodeAddress('n2'))), 200);
+  await assertPaths(lab, [['outside', tcp(nodeAddress('n1'), nodePort(WEB)), 'dropped']]);
+});
+
+test('where endpoints only terminate the port says no while they still answer [hcnp-terminating]', async () => {
+  apply(...web({}), ...answered({ ...P1, conditions: { ready: false, serving: true, terminating: true } }, AWAY));
+  await until('the pod that terminates answers', async () => {
+    const seen = await lab.dial('outside', tcp(nodeAddress('n1'), nodePort(WEB)));
+    return seen.outcome === 'answered' && seen.answeredBy === 't/p1';
+  });
+  await untilSaid(503);
+  await assertPaths(lab, [['outside', tcp(nodeAddress('n1'), nodePort(WEB)), answer(OUTSIDE, 'p1')]]);
+});
+
+const endings: readonly (readonly [string, () => object[]])[] = [
+  ['its policy becomes Cluster', () => web({ spec: { externalTrafficPolicy: 'Cluster' } })],
+  ['its type becomes NodePort', () => web({ spec: { type: 'NodePort' } })],
+  ['another proxy gets it', () => web({ labels: { 'service.kubernetes.io/service-proxy-name': 'other' } })],
+  ['it is deleted', () => []],
+];
+for (const [what, changed] of endings) {
+  test(`the port of a Service closes when ${what}, and opens again with the same number [hcnp-closes] [hcnp-reopens]`, async () => {
+    apply(...web({}), ...answered(P1));
+    await untilSaid(200);
+    apply(...changed(), ...answered(P1));
+    await untilSaid('ECONNREFUSED');
+    apply(...web({}), ...answered(P1));
+    await untilSaid(200);
+  });
+}
+
+test('an agent that starts again answers as before [hcnp-reopens]', async () => {
+  apply(...web({}), ...answered(P1, P2));
+  await restartAgent(lab, 'n1');
+  await untilSaid(200);
+  assert.deepEqual(await lab.exec('n1', ['ss', '-Hltn', `sport = :${PORT}`]).then(({ stdout }) => stdout.trim().split('\n').length), 2);
+});
+
+test('a port that somebody else holds is one line with Service, field and port, and opens when it is free', async () => {
+  const taken = 31_052;
+  const squat = `require('node:net').createServer().listen(${taken}, '${nodeAddress('n1')}', () => console.log('listens'))`;
+  const squatter = lab.spawn('n1', [process.execPath, '-e', squat], { stdio: ['ignore', 'pipe', 'inherit'] });
+  assert.ok(squatter.stdout);
+  await once(squatter.stdout, 'data');
+  apply(...web({ spec: { healthCheckNodePort: taken } }), ...answered(P2));
+  const lines = (): string[] =>
+    lab
+      .agent('n1')
+      .log.split('\n')
+      .filter((line) => line.includes('healthCheckNodePort'));
+  await until('the agent speaks of the port', () => lines().length > 0);
+  await until('IPv6 answers', async () => statusOf(await ask(nodeAddress('n1', 6), taken)) === 200);
+  await assertPaths(lab, [['outside', tcp(nodeAddress('n1'), nodePort(WEB)), answer(OUTSIDE, 'p2')]]);
+  assert.equal(lines().length, 1);
+  assert.match(lines()[0] ?? '', /Cannot open spec\.healthCheckNodePort 31052 of Service t\/web at 192\.0\.2\.11: somebody else listens/);
+  squatter.kill();
+  await until('IPv4 answers', async () => statusOf(await ask(nodeAddress('n1'), taken)) === 200);
+  assert.match(lines()[1] ?? '', /Opened spec\.healthCheckNodePort 31052 of Service t\/web/);
+});
