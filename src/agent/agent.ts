@@ -1,15 +1,17 @@
 import type { Config } from '#config/config.ts';
 import { createProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth } from '#health/service-health.ts';
+import { walkUdpEntries } from '#kernel/conntrack.ts';
 import { openDatapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
 import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { netnsCookie } from '#kernel/netns.ts';
-import { hasRuleset, installRuleset } from '#kernel/ruleset.ts';
+import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
-import { createReconciler } from '#reconcile/reconciler.ts';
+import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import { createManifestSource } from '#sources/manifests.ts';
 import type { Source } from '#sources/source.ts';
 import { createAttachments } from './attachments.ts';
@@ -17,6 +19,7 @@ import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { createProgrammer } from './programmer.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
+import { createStaleFlows, type StaleFlows } from './stale-flows.ts';
 import { createStore, type Store } from './store.ts';
 
 /** What the agent is given besides its configuration. */
@@ -56,10 +59,23 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   const programmer = createProgrammer({ config, store, reconciler, serviceHealth, netnsCookie: netnsCookie(), log });
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, log });
-  const install = (): void => installRuleset({ rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs });
-  const ruleset = createRulesetGuard({ install, isThere: hasRuleset }, log);
+  const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
   const health = { proxyHealth, serviceHealth };
-  const loop = createLoop({ config, cgroupRoot, datapath, reconciler, store, programmer, attachments, ruleset, ...health, log, counters });
+  const staleFlows = stalenessOf(reconciler, config, log, counters);
+  const loop = createLoop({
+    config,
+    cgroupRoot,
+    datapath,
+    reconciler,
+    store,
+    programmer,
+    attachments,
+    ruleset,
+    ...health,
+    staleFlows,
+    log,
+    counters,
+  });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   followSource(source, store, loop, log, counters);
@@ -67,6 +83,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     async stop() {
       await source.stop();
       loop.stop();
+      staleFlows.stop();
       serviceHealth.close();
       ruleset.stop();
       links.close();
@@ -75,6 +92,17 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
       log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());
     },
   };
+}
+
+function stalenessOf(reconciler: Reconciler, { conntrackMark }: Config, log: Log, counters: Counters): StaleFlows {
+  return createStaleFlows({
+    reconciler,
+    walkEntries: (look, signal) => walkUdpEntries(conntrackMark, look, signal),
+    endSockets: async () => [],
+    conntrackMark,
+    log,
+    counters,
+  });
 }
 
 function followSource(source: Source, store: Store, loop: Loop, log: Log, counters: Counters): void {

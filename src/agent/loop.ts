@@ -13,6 +13,7 @@ import { localDevices } from './devices.ts';
 import type { Programmer } from './programmer.ts';
 import type { RulesetGuard } from './ruleset-guard.ts';
 import { createSpareMemory } from './spare-memory.ts';
+import type { StaleFlows } from './stale-flows.ts';
 import type { Store } from './store.ts';
 
 export interface LoopParts {
@@ -25,6 +26,7 @@ export interface LoopParts {
   readonly programmer: Programmer;
   readonly attachments: Attachments;
   readonly ruleset: RulesetGuard;
+  readonly staleFlows: StaleFlows;
   readonly proxyHealth: ProxyHealth;
   readonly serviceHealth: ServiceHealth;
   readonly log: Log;
@@ -56,6 +58,7 @@ export function createLoop(parts: LoopParts): Loop {
   let isComplete = false;
   let isSwept = false;
   let isStopped = false;
+  let areLossesKnown = true;
   let devices: readonly LocalDevice[] | undefined;
   let next: NodeJS.Immediate | undefined;
   let retry: NodeJS.Timeout | undefined;
@@ -72,8 +75,12 @@ export function createLoop(parts: LoopParts): Loop {
       devices ??= localDevices(listLinks(), listAddresses());
       parts.programmer.plan(devices);
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
+      if (isComplete && !isSwept) areLossesKnown = false;
       isSwept = isComplete;
       say(report);
+      if (areLossesKnown) parts.staleFlows.follow(report.udpLosses);
+      else parts.staleFlows.lookAtAll();
+      areLossesKnown = true;
       const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
       isReady = true;
       parts.serviceHealth.follow();
@@ -84,6 +91,7 @@ export function createLoop(parts: LoopParts): Loop {
     } catch (error) {
       parts.log.error(`Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
       devices = undefined;
+      areLossesKnown = false;
       retry = setTimeout(wake, RETRY_MS);
     }
   };

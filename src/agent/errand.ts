@@ -1,0 +1,55 @@
+/** Something to be done whenever somebody asks for it, one time after the other. */
+export interface Errand {
+  /** Asked while it runs, it runs once more afterwards: what changed meanwhile counts too. */
+  ask(): void;
+  stop(): void;
+}
+
+/** Wait before another try after a failure, ms. */
+const RETRY_MS = 1000;
+
+/** `failed` hears of an error once for each kind in a row; it is tried again until it succeeds. `run` ends early when its signal says so. */
+export function createErrand(
+  run: (signal: AbortSignal) => Promise<void>,
+  failed: (error: unknown) => void,
+  retryMs: number = RETRY_MS,
+): Errand {
+  const stopping = new AbortController();
+  let isAsked = false;
+  let isRunning = false;
+  let retry: NodeJS.Timeout | undefined;
+  let told: string | undefined;
+
+  const work = async (): Promise<void> => {
+    isRunning = true;
+    while (isAsked && !stopping.signal.aborted) {
+      isAsked = false;
+      await attempt();
+    }
+    isRunning = false;
+  };
+  const attempt = async (): Promise<void> => {
+    try {
+      await run(stopping.signal);
+      told = undefined;
+    } catch (error) {
+      if (stopping.signal.aborted) return;
+      if (told !== String(error)) failed(error);
+      told = String(error);
+      retry = setTimeout(ask, retryMs);
+    }
+  };
+  const ask = (): void => {
+    isAsked = true;
+    clearTimeout(retry);
+    if (!isRunning) void work();
+  };
+
+  return {
+    ask,
+    stop() {
+      stopping.abort();
+      clearTimeout(retry);
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type { ConntrackEntry, Remove } from '#kernel/conntrack.ts';
+import { familyOf } from '#lib/address.ts';
+import type { Counters } from '#observe/counters.ts';
+import type { Log } from '#observe/log.ts';
+import type { Reconciler, StaleReason, UdpFlow, UdpLosses } from '#reconcile/reconciler.ts';
+import { createErrand } from './errand.ts';
+
+/** Ends UDP flows that go where nobody answers for their Service any more. Each is looked at, nothing is flushed. */
+export interface StaleFlows {
+  /** After a pass over the tables. */
+  follow(losses: Readonly<UdpLosses>): void;
+  /** Where it is unknown what was lost. */
+  lookAtAll(): void;
+  stop(): void;
+}
+
+export interface StaleFlowsParts {
+  readonly reconciler: Pick<Reconciler, 'judgeFlow'>;
+  /** Calls back for each UDP entry that may be a Service's; resolves with their number. */
+  readonly walkEntries: (look: (entry: ConntrackEntry, remove: Remove) => void, signal: AbortSignal) => Promise<number>;
+  /** Ends connected UDP sockets of which that is said; resolves with what they were connected to. */
+  readonly endSockets: (isStale: (flow: UdpFlow) => boolean, signal: AbortSignal) => Promise<readonly UdpFlow[]>;
+  /** Bit of ct->mark on every entry that weir made. */
+  readonly conntrackMark: number;
+  readonly log: Log;
+  readonly counters: Counters;
+}
+
+/** Looks only when asked to; several wishes at a time are one look. */
+export function createStaleFlows({ reconciler, walkEntries, endSockets, conntrackMark, log, counters }: StaleFlowsParts): StaleFlows {
+  const staleReason = (flow: UdpFlow): StaleReason | undefined => {
+    const verdict = reconciler.judgeFlow(flow);
+    return verdict === 'live' || verdict === 'foreign' ? undefined : verdict;
+  };
+
+  const lookAtEntries = async (signal: AbortSignal): Promise<void> => {
+    const start = performance.now();
+    const deleted = createTally();
+    const look = (entry: ConntrackEntry, remove: Remove): void => {
+      const reason = staleReason(flowOf(entry, conntrackMark));
+      if (reason === undefined || !remove()) return;
+      deleted.add(reason);
+      counters.increment('deleted_conntrack_entries', reason);
+      counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(entry.original.destination)}`);
+    };
+    const entries = await walkEntries(look, signal);
+    log.debug(2, 'Looked for stale conntrack entries', { entries, deleted, ms: Math.round(performance.now() - start) });
+  };
+
+  const lookAtSockets = async (signal: AbortSignal): Promise<void> => {
+    const reasons = new Map<UdpFlow, StaleReason>();
+    const isStale = (flow: UdpFlow): boolean => {
+      const reason = staleReason(flow);
+      if (reason !== undefined) reasons.set(flow, reason);
+      return reason !== undefined;
+    };
+    const ended = createTally();
+    for (const flow of await endSockets(isStale, signal)) {
+      const reason = reasons.get(flow) ?? 'endpoint_gone';
+      ended.add(reason);
+      counters.increment('ended_udp_sockets', reason);
+    }
+    log.debug(2, 'Looked for stale UDP sockets', { ended });
+  };
+
+  const failed = (error: unknown): void => log.error('Cannot end stale UDP flows, trying again', { error });
+  const entries = createErrand(lookAtEntries, failed);
+  const sockets = createErrand(lookAtSockets, failed);
+  return {
+    follow({ backends, frontends }) {
+      if (backends + frontends > 0) entries.ask();
+      if (backends > 0) sockets.ask();
+    },
+    lookAtAll() {
+      entries.ask();
+      sockets.ask();
+    },
+    stop() {
+      entries.stop();
+      sockets.stop();
+    },
+  };
+}
+
+/** Who sent where, and who answers: the source of the reply. */
+const flowOf = ({ original, reply, mark }: ConntrackEntry, conntrackMark: number): UdpFlow => ({
+  dialled: { address: original.destination, port: original.destinationPort },
+  answering: { address: reply.source, port: reply.sourcePort },
+  isOurs: (mark & conntrackMark) !== 0,
+});
+
+/** Reasons and how often, written as `endpoint_gone:2,no_endpoint:1`. */
+function createTally(): { add(reason: StaleReason): void; toString(): string } {
+  const counts = new Map<StaleReason, number>();
+  return {
+    add: (reason) => void counts.set(reason, (counts.get(reason) ?? 0) + 1),
+    toString: () => [...counts].map(([reason, count]) => `${reason}:${count}`).join(',') || 'none',
+  };
+}
