@@ -1,0 +1,173 @@
+/** One node whose tables are real: filled as its agent would, and asked through the loaded programs. */
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { localDevices } from '#agent/devices.ts';
+import { createProgrammer, type Programmer } from '#agent/programmer.ts';
+import { createStore, type Store } from '#agent/store.ts';
+import type { Config } from '#config/config.ts';
+import { parseConfig } from '#config/parse-config.ts';
+import { detachLink } from '#kernel/bpf-link.ts';
+import { type LoadedObject, loadObject } from '#kernel/bpf-object.ts';
+import { removeState } from '#kernel/cleanup.ts';
+import { type Datapath, openDatapath } from '#kernel/datapath.ts';
+import { listAddresses, listLinks } from '#kernel/links.ts';
+import { findCgroupRoot } from '#kernel/mounts.ts';
+import { inNetns, netnsCookie } from '#kernel/netns.ts';
+import { installRuleset } from '#kernel/ruleset.ts';
+import { linksFolder, mapFolders } from '#kernel/state-folder.ts';
+import { tableSizes } from '#kernel/table-sizes.ts';
+import { objectsDir } from '#kernel/test-ground.ts';
+import type { ModelObject } from '#model/objects.ts';
+import { createLog } from '#observe/log.ts';
+import type { LocalDevice } from '#plan/plan-node.ts';
+import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { makeProgramWorld, type ProgramWorld, WIRE_DEVICE } from './programs-world.ts';
+
+/** Enough for any scenario; small arrays load faster. */
+const SIZES = { slots: 20_000, backends: 10_000, services: 4000, affinity: 1000, socket_flows: 100, frontends: 4000 };
+
+/** Between two fills, so that every place that has been given back has rested. */
+const LONG_MS = 3_600_000;
+
+/** A node with its programs. */
+export interface ProgramNode {
+  readonly world: ProgramWorld;
+  readonly datapath: Datapath;
+  /** File descriptor of the packet program for devices with an Ethernet header. */
+  readonly packetProgram: number;
+  readonly config: Config;
+  /** cgroup v2 folder whose sockets are translated on connect, and show where they really went. */
+  readonly cgroup: string;
+  /** Brings the tables to what the node's agent makes of these objects under these flags of `weir run`. */
+  fill(objects: readonly ModelObject[], flags: readonly string[]): void;
+  close(): void;
+}
+
+let made = 0;
+
+/** Makes the node's namespaces and loads the programs. Throws where the kernel does not take them. */
+export function openProgramNode(name: string): ProgramNode {
+  const world = makeProgramWorld(name);
+  const id = `weir-j${process.pid}-${made++}`;
+  const stateDir = `/run/${id}`;
+  const cgroup = `${findCgroupRoot()}/${id}`;
+  const datapath = openDatapath({ objectsDir, stateDir, mapSizes: SIZES });
+  const packets = loadPackets(stateDir);
+  mkdirSync(cgroup);
+  datapath.attachSockets(cgroup);
+  // What a socket is shown of its peer would be the Service address again.
+  for (const family of [4, 6]) detachLink(`${linksFolder(stateDir)}/weir_getpeername${family}`);
+  inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, serviceCIDRs: [] }));
+  const agent = createAgent(name, world, datapath);
+  return {
+    world,
+    datapath,
+    cgroup,
+    packetProgram: packets.programs.find((program) => program.name === 'weir_ingress_l2')?.fd ?? -1,
+    get config() {
+      return agent.config();
+    },
+    fill: agent.fill,
+    close: () => {
+      packets.close();
+      datapath.close();
+      inNetns(world.node, () => removeState(stateDir));
+      rmdirSync(cgroup);
+      world.close();
+    },
+  };
+}
+
+/** The same program once more, on the same tables, because it is run here and not by a device. */
+const loadPackets = (stateDir: string): LoadedObject =>
+  loadObject(`${objectsDir}/conntrack.bpf.o`, { folder: `${stateDir}/${mapFolders(stateDir)[0]}`, sizes: tableSizes(SIZES) });
+
+/** What src/agent puts together, without sources and attachments. */
+function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
+  const cookie = inNetns(world.node, netnsCookie);
+  let devices: readonly LocalDevice[] = [];
+  let now = 0;
+  let current: { readonly flags: string; readonly config: Config; readonly store: Store; readonly programmer: Programmer } | undefined;
+  let known = new Map<string, string>();
+  const reconciler = createReconciler({ tables, now: () => now });
+
+  const change = (store: Store, objects: readonly ModelObject[]): void => {
+    const next = new Map(objects.map((object) => [`${object.kind} ${object.key}`, JSON.stringify(object.value)]));
+    for (const id of known.keys()) if (!next.has(id)) store.remove(...(id.split(' ') as [ModelObject['kind'], string]));
+    for (const object of objects) {
+      const id = `${object.kind} ${object.key}`;
+      if (known.get(id) !== next.get(id)) store.set(object);
+    }
+    known = next;
+  };
+
+  return {
+    config: (): Config => current?.config ?? readFlags(name, []),
+    fill(objects: readonly ModelObject[], flags: readonly string[]): void {
+      const text = flags.join(' ');
+      now += LONG_MS;
+      if (current && current.flags !== text) {
+        change(current.store, []);
+        current.programmer.plan(devices);
+      }
+      if (current?.flags !== text) {
+        const config = readFlags(name, flags);
+        const store = createStore(name);
+        current = {
+          flags: text,
+          config,
+          store,
+          programmer: createProgrammer({
+            config,
+            store,
+            reconciler,
+            serviceHealth: { want() {}, listenAt() {} },
+            netnsCookie: cookie,
+            log: LOG,
+          }),
+        };
+        if (config.localDetector.mode === 'BridgeInterface') world.device(config.localDetector.name);
+        devices = inNetns(world.node, () => localDevices(listLinks(), listAddresses()));
+      }
+      change(current.store, objects);
+      current.programmer.plan(withNodeAddresses(devices, current.store));
+      flush(reconciler);
+    },
+  };
+}
+
+const LOG = createLog(0, () => {});
+
+/** Addresses that the scenario gives the node are on its wire. */
+function withNodeAddresses(devices: readonly LocalDevice[], store: Store): readonly LocalDevice[] {
+  const addresses = store.node()?.addresses;
+  return addresses ? devices.map((device) => (device.name === WIRE_DEVICE ? { ...device, addresses } : device)) : devices;
+}
+
+function flush(reconciler: Reconciler): void {
+  reconciler.sweep();
+  const failed = reconciler.problems().filter(({ code }) => code !== 'conflict');
+  if (failed.length > 0) throw new Error(`Cannot fill the tables: ${failed.map(({ message }) => message).join('; ')}`);
+}
+
+/** Flags as `--name=value`. */
+function readFlags(name: string, flags: readonly string[]): Config {
+  const given = ['--source=manifests', '--dir=/nowhere', `--node-name=${name}`, ...flags].map((flag) => {
+    const [, key = '', text = 'true'] = /^--([^=]+)(?:=(.*))?$/.exec(flag) ?? [];
+    return [key, { text, from: `--${key}` }] as const;
+  });
+  const parsed = parseConfig(new Map(given), name);
+  if (!parsed.ok) throw new Error(parsed.errors.join('\n'));
+  return parsed.value.config;
+}
+
+/** Runs `run` as a process of a cgroup: sockets belong to the one in which they were made. */
+export function inCgroup<T>(cgroup: string, run: () => T): T {
+  const enter = (folder: string) => writeFileSync(`${folder}/cgroup.procs`, `${process.pid}`);
+  const [, home = ''] = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8')) ?? [];
+  enter(cgroup);
+  try {
+    return run();
+  } finally {
+    enter(`${findCgroupRoot()}${home}`);
+  }
+}

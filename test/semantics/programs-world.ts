@@ -1,0 +1,103 @@
+/** A node of its own for the judge that asks the loaded programs: two network namespaces without a name, gone with this process. */
+import { closeSync } from 'node:fs';
+import { listLinks } from '#kernel/links.ts';
+import { inNetns, inScratchNetns, openNetns } from '#kernel/netns.ts';
+import { run } from '#kernel/test-ground.ts';
+import type { Family } from '#lib/address.ts';
+import { PLACES, podCidr, twin } from './world.ts';
+
+/** Ethernet address of the devices that frames enter by. */
+export const ETHERNET_ADDRESS = Buffer.from('020000000002', 'hex');
+
+/** The node's network namespace, and one of its pods'. */
+export interface ProgramWorld {
+  /** Paths, for inNetns. */
+  readonly node: string;
+  readonly pod: string;
+  /** Interface index of a device that frames enter by; a bridge is made when it is first asked for. */
+  device(name: string): number;
+  close(): void;
+}
+
+/** The device to the wire, and the one to the pods, named as in the lab. */
+export const WIRE_DEVICE = 'eth0';
+export const POD_DEVICE = 'veth1';
+
+const ROUTERS: Readonly<Record<Family, string>> = { 4: '192.168.0.1', 6: twin('192.168.0.1') };
+
+/** Namespaces of a node of world.ts, with its addresses and its routes to all pods. */
+export function makeProgramWorld(name: string): ProgramWorld {
+  const node = scratch(nodeLines(name));
+  const pod = scratch(podLines(name));
+  const [nodePath, podPath] = [node, pod].map((fd) => `/proc/self/fd/${fd}`) as [string, string];
+  const devices = new Map<string, number>();
+  const find = (device: string): number => inNetns(nodePath, () => indexOf(device) ?? addBridge(device));
+  return {
+    node: nodePath,
+    pod: podPath,
+    device: (device) => devices.get(device) ?? devices.set(device, find(device)).get(device) ?? 0,
+    close: () => {
+      closeSync(node);
+      closeSync(pod);
+    },
+  };
+}
+
+const scratch = (lines: readonly string[]): number =>
+  inScratchNetns(() => {
+    run('sh', '-ec', `${ROUTER_SETTINGS}\nip -batch - <<'END'\n${lines.join('\n')}\nEND\n`);
+    return openNetns();
+  });
+
+const ROUTER_SETTINGS = 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding';
+
+const veth = (name: string): string[] => [
+  `link add ${name} address ${ETHERNET_ADDRESS.toString('hex').replaceAll(/..(?!$)/g, '$&:')} type veth peer name ${name}-far`,
+  `link set ${name}-far up`,
+  `link set ${name} up`,
+];
+
+function nodeLines(name: string): string[] {
+  const [other] = PLACES.filter((place) => place.kind === 'node' && place.name !== name);
+  const own = addressesOf(name);
+  return [
+    'link set lo up',
+    ...veth(WIRE_DEVICE),
+    ...veth(POD_DEVICE),
+    `addr add ${own[4]}/24 dev ${WIRE_DEVICE}`,
+    `addr add ${own[6]}/120 dev ${WIRE_DEVICE} nodad`,
+    ...both(podCidr(name)).map((range) => `route add ${range} dev ${POD_DEVICE}`),
+    ...(other ? both(podCidr(other.name)).map((range, i) => `route add ${range} via ${Object.values(other.addresses)[i]}`) : []),
+    ...defaultRoutes(),
+  ];
+}
+
+function podLines(name: string): string[] {
+  const [pod] = PLACES.filter((place) => place.kind === 'pod' && place.node === name);
+  const addresses = Object.entries(pod?.addresses ?? {});
+  return [
+    'link set lo up',
+    ...veth(WIRE_DEVICE),
+    ...addresses.map(([family, address]) => `addr add ${address}/${family === '4' ? 32 : '128'} dev ${WIRE_DEVICE} nodad`),
+    `route add 0.0.0.0/0 dev ${WIRE_DEVICE}`,
+    `route add ::/0 dev ${WIRE_DEVICE}`,
+  ];
+}
+
+const defaultRoutes = (): string[] => Object.values(ROUTERS).map((router) => `route add default via ${router}`);
+
+const both = (range: string): readonly string[] => [range, twin(range)];
+
+function addressesOf(name: string): Readonly<Record<Family, string>> {
+  const place = PLACES.find((one) => one.name === name && one.kind === 'node');
+  if (place === undefined) throw new Error(`Node is ${name}, must be one of world.ts`);
+  return place.addresses;
+}
+
+const indexOf = (name: string): number | undefined => listLinks().find((link) => link.name === name)?.ifindex;
+
+function addBridge(name: string): number {
+  run('ip', 'link', 'add', name, 'address', '02:00:00:00:00:02', 'type', 'bridge');
+  run('ip', 'link', 'set', name, 'up');
+  return indexOf(name) ?? 0;
+}

@@ -1,0 +1,159 @@
+/**
+ * The judge that asks the loaded programs: packets through BPF_PROG_TEST_RUN, and the conntrack entry that they made; sockets through a
+ * real connect() that sends nothing.
+ */
+import { DialingSocket } from '#kernel/dialing-socket.ts';
+import { FlowLookup } from '#kernel/flow-lookup.ts';
+import { runOnFrame } from '#kernel/frame-run.ts';
+import { inNetns } from '#kernel/netns.ts';
+import { type Address, familyOf } from '#lib/address.ts';
+import type { ModelObject } from '#model/objects.ts';
+import { buildFrame, PROTOCOL_NUMBERS } from './programs-frame.ts';
+import { inCgroup, openProgramNode, type ProgramNode } from './programs-node.ts';
+import { ETHERNET_ADDRESS, POD_DEVICE, WIRE_DEVICE } from './programs-world.ts';
+
+/** Who is dialled. */
+export interface Dialled {
+  readonly protocol: 'tcp' | 'udp';
+  readonly address: Address;
+  readonly port: number;
+}
+
+/** The first packet of a flow that comes to a node. */
+export interface PacketQuestion extends Dialled {
+  readonly source: Address;
+  /** From its pods, or from elsewhere. */
+  readonly enters: 'pods' | 'wire';
+}
+
+/** A socket of a node that connects: one of its own processes' or of a pod's. */
+export interface SocketQuestion extends Dialled {
+  readonly of: 'node' | 'pod';
+}
+
+/** What becomes of it. `untouched`: it goes on as it is. `seen`: the source that the backend sees, of packets only. */
+export type Verdict =
+  | { readonly outcome: 'translated'; readonly backend: Address; readonly port: number; readonly seen?: Address }
+  | { readonly outcome: 'refused' | 'dropped' | 'untouched' };
+
+/** Nodes with their programs; each is loaded when it is first filled. */
+export interface ProgramJudge {
+  /** Brings the tables of a node (n1 or n2) to what its agent makes of these objects; `flags` of `weir run` as `--name=value`. */
+  fill(node: string, objects: readonly ModelObject[], flags: readonly string[]): void;
+  /** One flow of its own; nothing of it stays, no session affinity either. About 100 microseconds. */
+  packet(node: string, question: PacketQuestion): Verdict;
+  /** One connect() on its own. About 20 microseconds. */
+  socket(node: string, question: SocketQuestion): Verdict;
+  /** Runs synchronous code that asks one node for many packets: half of what each costs is to enter its network namespace. */
+  visit<T>(node: string, run: () => T): T;
+  close(): void;
+}
+
+const TC_ACT_SHOT = 2;
+const FIRST_PORT = 10_000;
+const PORTS = 50_000;
+
+/** A judge without nodes. */
+export function createProgramJudge(): ProgramJudge {
+  const nodes = new Map<string, OpenNode>();
+  const open = (name: string): OpenNode => {
+    const node = nodes.get(name) ?? new OpenNode(openProgramNode(name));
+    nodes.set(name, node);
+    return node;
+  };
+  return {
+    fill: (name, objects, flags) => open(name).fill(objects, flags),
+    packet: (name, question) => open(name).packet(question),
+    socket: (name, question) => open(name).socket(question),
+    visit: (name, run) => open(name).visit(run),
+    close: () => {
+      for (const node of nodes.values()) node.close();
+      nodes.clear();
+    },
+  };
+}
+
+class OpenNode {
+  readonly #node: ProgramNode;
+  readonly #flows: FlowLookup;
+  readonly #sockets = new Map<string, DialingSocket>();
+  #hasAffinity = false;
+  #flowsAsked = 0;
+  #isVisited = false;
+
+  constructor(node: ProgramNode) {
+    this.#node = node;
+    this.#flows = inNetns(node.world.node, () => new FlowLookup());
+  }
+
+  fill(objects: readonly ModelObject[], flags: readonly string[]): void {
+    this.#node.fill(objects, flags);
+    this.#hasAffinity = objects.some((object) => object.kind === 'Service' && object.value.affinitySeconds > 0);
+  }
+
+  visit<T>(run: () => T): T {
+    if (this.#isVisited) return run();
+    this.#isVisited = true;
+    try {
+      return inNetns(this.#node.world.node, run);
+    } finally {
+      this.#isVisited = false;
+    }
+  }
+
+  packet({ protocol, source, address, port, enters }: PacketQuestion): Verdict {
+    const sourcePort = FIRST_PORT + (this.#flowsAsked++ % PORTS);
+    const frame = buildFrame({ protocol, source, sourcePort, destination: address, destinationPort: port }, ETHERNET_ADDRESS);
+    const ifindex = this.#node.world.device(enters === 'wire' ? WIRE_DEVICE : this.#podDevice());
+    const { action, mark } = this.visit(() => runOnFrame(this.#node.packetProgram, frame, ifindex));
+    this.#forgetClients();
+    if (action === TC_ACT_SHOT) return { outcome: 'dropped' };
+    if (mark & this.#node.config.packetMark) return { outcome: 'refused' };
+    const tuple = { protocol: PROTOCOL_NUMBERS[protocol], source, sourcePort, destination: address, destinationPort: port };
+    const reply = this.#flows.take(tuple);
+    if (reply === undefined) return { outcome: 'untouched' };
+    return { outcome: 'translated', backend: reply.source, port: reply.sourcePort, seen: reply.destination };
+  }
+
+  socket({ protocol, address, port, of }: SocketQuestion): Verdict {
+    const dialled = this.#socket(of, protocol, address).dial(address, port);
+    this.#forgetClients();
+    if ('address' in dialled) {
+      if (dialled.address === address && dialled.port === port) return { outcome: 'untouched' };
+      return { outcome: 'translated', backend: dialled.address, port: dialled.port };
+    }
+    if (dialled.code === 'ECONNREFUSED') return { outcome: 'refused' };
+    if (dialled.code === 'EPERM') return { outcome: 'dropped' };
+    throw new Error(`Cannot dial ${address} port ${port}: ${dialled.code}, should be a connection, ECONNREFUSED or EPERM`);
+  }
+
+  #podDevice(): string {
+    const { localDetector } = this.#node.config;
+    return localDetector.mode === 'BridgeInterface' ? localDetector.name : POD_DEVICE;
+  }
+
+  #socket(of: 'node' | 'pod', protocol: 'tcp' | 'udp', address: Address): DialingSocket {
+    const family = familyOf(address);
+    const key = `${of} ${protocol} ${family}`;
+    const known = this.#sockets.get(key);
+    if (known) return known;
+    const socket = inCgroup(this.#node.cgroup, () => inNetns(this.#node.world[of], () => new DialingSocket(protocol, family)));
+    this.#sockets.set(key, socket);
+    return socket;
+  }
+
+  #forgetClients(): void {
+    if (!this.#hasAffinity) return;
+    const { tables } = this.#node.datapath;
+    tables.remove(
+      'affinity',
+      tables.dump('affinity').map(({ key }) => key),
+    );
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#flows.close();
+    this.#node.close();
+  }
+}
