@@ -56,7 +56,9 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     problem: (message) => log.error(message),
     note: (message) => log.info(message),
   });
-  const programmer = createProgrammer({ config, store, reconciler, serviceHealth, netnsCookie: netnsCookie(), log });
+  const rulesetOptions = { rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs };
+  const ruleset = createRulesetReconciler({ ruleset: createRuleset(rulesetOptions), now });
+  const programmer = createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie: netnsCookie() });
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
@@ -71,6 +73,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     programmer,
     attachments,
     ruleset,
+    rulesetGuard,
     ...health,
     staleFlows,
     log,
@@ -85,7 +88,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
       loop.stop();
       staleFlows.stop();
       serviceHealth.close();
-      ruleset.stop();
+      rulesetGuard.stop();
       links.close();
       datapath.close();
       lock.close();

@@ -7,6 +7,7 @@ import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { Problem, Reconciler, Report } from '#reconcile/reconciler.ts';
+import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import { createStanding } from '#sources/standing.ts';
 import type { Attachments } from './attachments.ts';
 import { localDevices } from './devices.ts';
@@ -25,7 +26,8 @@ export interface LoopParts {
   readonly store: Store;
   readonly programmer: Programmer;
   readonly attachments: Attachments;
-  readonly ruleset: RulesetGuard;
+  readonly ruleset: RulesetReconciler;
+  readonly rulesetGuard: RulesetGuard;
   readonly staleFlows: StaleFlows;
   readonly proxyHealth: ProxyHealth;
   readonly serviceHealth: ServiceHealth;
@@ -77,6 +79,7 @@ export function createLoop(parts: LoopParts): Loop {
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       if (isComplete && !isSwept) areLossesKnown = false;
       isSwept = isComplete;
+      const rulesetRetryInMs = parts.ruleset.flush(isComplete);
       say(report);
       if (areLossesKnown) parts.staleFlows.follow(report.udpLosses);
       else parts.staleFlows.lookAtAll();
@@ -84,10 +87,10 @@ export function createLoop(parts: LoopParts): Loop {
       const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
       isReady = true;
       parts.serviceHealth.follow();
-      if (!parts.reconciler.problems().some(keepsUpdateWaiting)) parts.proxyHealth.updated();
+      if (!problemsOf(parts).some(keepsUpdateWaiting)) parts.proxyHealth.updated();
       if (!areServed) devices = undefined;
-      const wait = Math.min(report.retryInMs ?? Number.POSITIVE_INFINITY, areServed ? Number.POSITIVE_INFINITY : REFUSED_DEVICES_MS);
-      if (wait < Number.POSITIVE_INFINITY) retry = setTimeout(wake, wait);
+      const waits = [report.retryInMs, rulesetRetryInMs, areServed ? undefined : REFUSED_DEVICES_MS].filter((wait) => wait !== undefined);
+      if (waits.length > 0) retry = setTimeout(wake, Math.min(...waits));
     } catch (error) {
       parts.log.error(`Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
       devices = undefined;
@@ -137,8 +140,8 @@ function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {
 
 /** After the first pass: the tables are complete, so the programs that use them may come. Says whether all devices have theirs. */
 function begin(parts: LoopParts, isSwept: boolean): boolean {
-  const { config, datapath, attachments, ruleset, log, store } = parts;
-  ruleset.start();
+  const { config, datapath, attachments, rulesetGuard, log, store } = parts;
+  rulesetGuard.start();
   const areServed = attachments.follow();
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
@@ -150,14 +153,17 @@ function begin(parts: LoopParts, isSwept: boolean): boolean {
   return areServed;
 }
 
+const problemsOf = ({ reconciler, ruleset }: LoopParts): readonly Problem[] => [...reconciler.problems(), ...ruleset.problems()];
+
 /** Tells what a pass wrote, and each problem once, however often it is tried again. */
-function createSpeaker({ log, counters, reconciler }: LoopParts): (report: Report) => void {
+function createSpeaker(parts: LoopParts): (report: Report) => void {
+  const { log, counters } = parts;
   const standing = createStanding(({ reason, message }) => {
     counters.increment('table_problems', reason);
     log.error(message);
   });
   return ({ writes }) => {
-    const problems = reconciler.problems().map(({ code, message }) => ({ id: message, reason: code, message }));
+    const problems = problemsOf(parts).map(({ code, message }) => ({ id: message, reason: code, message }));
     const areSolved = standing.replace('tables', problems);
     if (Object.keys(writes).length > 0) log.debug(2, 'Wrote tables', { ...writes });
     if (areSolved) log.info('What did not fit or failed before is in the tables now');

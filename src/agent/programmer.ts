@@ -1,15 +1,16 @@
 import type { Config } from '#config/config.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
 import type { Node } from '#model/node.ts';
-import type { Log } from '#observe/log.ts';
 import { planHealthAddresses, planHealthChecks } from '#plan/health-checks.ts';
 import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { type LocalDevice, planNode } from '#plan/plan-node.ts';
-import { planService, unservedPorts } from '#plan/plan-service.ts';
+import { planService } from '#plan/plan-service.ts';
+import type { PortPlan } from '#plan/port-plan.ts';
 import type { PortKey, Reconciler } from '#reconcile/reconciler.ts';
+import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import type { Store } from './store.ts';
 
-/** Plans what has changed and tells the reconciler. */
+/** Plans what has changed and tells the reconcilers. */
 export interface Programmer {
   /** Plans the Services that were touched; also the node, if its object or its devices are others than the last time. */
   plan(devices: readonly LocalDevice[]): void;
@@ -19,46 +20,44 @@ interface Parts {
   readonly config: Config;
   readonly store: Store;
   readonly reconciler: Reconciler;
+  readonly ruleset: Pick<RulesetReconciler, 'want' | 'wantNode'>;
   readonly serviceHealth: Pick<ServiceHealth, 'want' | 'listenAt'>;
   readonly netnsCookie: bigint;
-  readonly log: Log;
 }
 
 /** `netnsCookie`: SO_NETNS_COOKIE of the node's network namespace. */
-export function createProgrammer({ config, store, reconciler, serviceHealth, netnsCookie, log }: Parts): Programmer {
+export function createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie }: Parts): Programmer {
   const planned = new Map<string, readonly PortKey[]>();
-  const said = new Map<string, string>();
   let view: NodeView | undefined;
+
+  const want = (key: PortKey, plan: PortPlan | undefined): void => {
+    reconciler.want(key, plan);
+    ruleset.want(key, plan);
+  };
 
   const planOne = (key: string, nodeView: NodeView): void => {
     const { service, slices } = store.service(key);
     const plans = service === undefined ? [] : planService(service, slices, nodeView);
     const keys = plans.map(({ name, family }) => ({ name, family }));
-    for (const gone of (planned.get(key) ?? []).filter((old) => !keys.some((fresh) => sameKey(old, fresh))))
-      reconciler.want(gone, undefined);
-    for (const plan of plans) reconciler.want(plan, plan);
+    for (const gone of (planned.get(key) ?? []).filter((old) => !keys.some((fresh) => sameKey(old, fresh)))) want(gone, undefined);
+    for (const plan of plans) want(plan, plan);
     if (keys.length > 0) planned.set(key, keys);
     else planned.delete(key);
     serviceHealth.want(key, service === undefined ? [] : planHealthChecks(service, slices, nodeView));
-    sayOnce(key, service === undefined ? '' : unservedPorts(service).join('; '));
-  };
-
-  const sayOnce = (key: string, text: string): void => {
-    if (text !== '' && said.get(key) !== text) log.warn(text);
-    if (text === '') said.delete(key);
-    else said.set(key, text);
   };
 
   let plannedFor: { readonly node: Node | undefined; readonly devices: readonly LocalDevice[] } | undefined;
 
   const planNodeTables = (node: Node | undefined, devices: readonly LocalDevice[]): void => {
     const plan = planNode({ node, devices, rules: config, netnsCookie });
-    reconciler.wantNode({
+    const facts = {
       nodeAddresses: plan.nodePortAddresses,
       localNets: plan.localNets,
       devices: plan.devices.map(({ key, value }) => ({ ...key, ...value })),
       settings: plan.settings,
-    });
+    };
+    reconciler.wantNode(facts);
+    ruleset.wantNode(facts);
     serviceHealth.listenAt(planHealthAddresses(plan.nodePortAddresses, config.nodePortAddresses));
     const before = view;
     view = viewNode(node, config);

@@ -8,12 +8,12 @@ export interface NodeRuleset {
 
 /** Keeps the table in place, whoever removes it. */
 export interface RulesetGuard {
-  /** Installs the table and looks after it from now on. Throws where it cannot be installed. */
+  /** Looks after the table from now on. */
   start(): void;
   stop(): void;
 }
 
-/** Time in which packets may go untranslated, ms. One look takes the kernel about one. */
+/** Time in which packets may go untranslated, ms. */
 const LOOK_MS = 1000;
 
 /**
@@ -38,7 +38,6 @@ export function createRulesetGuard(ruleset: NodeRuleset, log: Log, lookMs = LOOK
 
   return {
     start() {
-      ruleset.install();
       timer ??= setInterval(look, lookMs);
     },
     stop: () => clearInterval(timer),

@@ -1,77 +1,29 @@
-import { type Family, familyOf, formatPrefix, type Prefix } from '#lib/address.ts';
-import { NftError, runNft } from './libnftables.ts';
+import type { Ruleset, RulesetItem } from '#reconcile/ruleset.ts';
+import { runNft } from './libnftables.ts';
+import { inetTables } from './nft-tables.ts';
+import { changeText, type RulesetOptions, rulesetText } from './ruleset-text.ts';
+import { sysctl } from './sysctl.ts';
 
-export interface RulesetOptions {
-  /** One bit of skb->mark: a packet that carries it is refused. */
-  readonly rejectMark: number;
-  /** Networks of Service addresses: new flows to an address there that nobody translated are dropped. */
-  readonly serviceCIDRs: readonly Prefix[];
-}
+// Added first, so that deleting it is no error the first time.
+const REPLACE = 'add table inet weir\ndelete table inet weir\n';
 
-/**
- * Installs or replaces table `inet weir` in this network namespace, in one transaction. It has what the packet programs need of
- * netfilter and no rule for any single Service.
- */
-export function installRuleset(options: RulesetOptions): void {
-  // Added first, so that deleting it is no error the first time.
-  runNft(`add table inet weir\ndelete table inet weir\n${rulesetText(options)}`);
-}
+/** Table `inet weir` of this network namespace, for a reconciler. */
+export const createRuleset = (options: Omit<RulesetOptions, 'dropInvalid'>): Ruleset => ({
+  install: (items) => installRuleset(options, items),
+  change: (change) => void runNft(changeText(change)),
+  isThere: hasRuleset,
+});
 
-/** Replaces the networks of Service addresses; rules and their counters stay. */
-export function replaceServiceCIDRs(serviceCIDRs: readonly Prefix[]): void {
-  const commands = ([4, 6] as const).flatMap((family) => {
-    const prefixes = elements(family, serviceCIDRs);
-    const flush = `flush set inet weir service_cidrs${family}`;
-    return prefixes === '' ? [flush] : [flush, `add element inet weir service_cidrs${family} { ${prefixes} }`];
-  });
-  runNft(commands.join('\n'));
+/** Installs or replaces table `inet weir` in this network namespace, in one transaction. */
+export function installRuleset(options: Omit<RulesetOptions, 'dropInvalid'>, items: readonly RulesetItem[] = []): void {
+  const filling = changeText({ add: items, replace: [], remove: [] });
+  runNft(`${REPLACE}${rulesetText({ ...options, dropInvalid: !conntrackIsLiberal() })}${filling}`);
 }
 
 /** Reduces table `inet weir` to what translates flows that live already: their packets and replies go on. */
 export function keepTranslation(): void {
-  runNft(
-    `add table inet weir\ndelete table inet weir\ntable inet weir {\n  comment "weir: kept for flows that it translated"${NAT_CHAINS}\n}\n`,
-  );
+  runNft(`${REPLACE}table inet weir {\n  comment "weir: kept for flows that it translated"${NAT_CHAINS}\n}\n`);
 }
-
-/** Removes table `inet weir` from this network namespace. Says whether it was there. */
-export function removeRuleset(): boolean {
-  if (!hasRuleset()) return false;
-  runNft('delete table inet weir');
-  return true;
-}
-
-/** Whether table `inet weir` is in this network namespace. */
-export function hasRuleset(): boolean {
-  try {
-    runNft('list table inet weir');
-    return true;
-  } catch (error) {
-    if (error instanceof NftError && error.message.includes('No such file or directory')) return false;
-    throw error;
-  }
-}
-
-const elements = (family: Family, prefixes: readonly Prefix[]): string =>
-  prefixes
-    .filter((prefix) => familyOf(prefix.address) === family)
-    .map(formatPrefix)
-    .join(', ');
-
-const cidrSet = (family: Family, serviceCIDRs: readonly Prefix[]): string => {
-  const prefixes = elements(family, serviceCIDRs);
-  return `set service_cidrs${family} {
-    type ipv${family}_addr
-    flags interval
-    auto-merge
-    comment "Service addresses, IPv${family}"
-    ${prefixes === '' ? '' : `elements = { ${prefixes} }`}
-  }`;
-};
-
-const dropUnowned = `
-    ct state new ip daddr @service_cidrs4 counter drop comment "no Service owns this address"
-    ct state new ip6 daddr @service_cidrs6 counter drop comment "no Service owns this address"`;
 
 const NAT_CHAINS = `
   chain nat_prerouting {
@@ -82,30 +34,15 @@ const NAT_CHAINS = `
   chain nat_output { type nat hook output priority -100; policy accept; }
   chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }`;
 
-/**
- * The kernel tracks and translates flows of the programs only where nat chains exist and something refers to conntrack: so the
- * nat chains, and in one of them a rule that looks at the state and decides nothing (nat chains see a flow's first packet only).
- * The programs mark what is to be refused; it is answered in prerouting, where no route to the Service address is needed.
- * Priorities: 10 behind dstnat (-100), where destinations are translated.
- */
-export function rulesetText({ rejectMark, serviceCIDRs }: RulesetOptions): string {
-  const mark = `0x${rejectMark.toString(16)}`;
-  return `table inet weir {
-  comment "weir: what its packet programs need of netfilter"
-  ${cidrSet(4, serviceCIDRs)}
-  ${cidrSet(6, serviceCIDRs)}${NAT_CHAINS}
-  chain refuse {
-    type filter hook prerouting priority -150; policy accept
-    meta mark & ${mark} != ${mark} accept comment "not marked for refusal"
-    meta l4proto tcp counter reject with tcp reset comment "Service without endpoints, or a port that it lacks"
-    counter reject comment "Service without endpoints, or a port that it lacks"
-  }
-  chain unowned_prerouting {
-    type filter hook prerouting priority -90; policy accept${dropUnowned}
-  }
-  chain unowned_output {
-    type filter hook output priority -90; policy accept${dropUnowned}
-  }
+/** Removes table `inet weir` from this network namespace. Says whether it was there. */
+export function removeRuleset(): boolean {
+  if (!hasRuleset()) return false;
+  runNft('delete table inet weir');
+  return true;
 }
-`;
-}
+
+/** Whether table `inet weir` is in this network namespace. */
+export const hasRuleset = (): boolean => inetTables().includes('weir');
+
+/** Where it is, conntrack calls only resets outside the window invalid (nf_conntrack-sysctl.rst). */
+const conntrackIsLiberal = (): boolean => !['0', undefined].includes(sysctl('net.netfilter.nf_conntrack_tcp_be_liberal'));

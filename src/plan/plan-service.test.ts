@@ -15,7 +15,7 @@ import { prefixContains } from '#lib/address.ts';
 import type { Service, ServicePort } from '#model/service.ts';
 import { address, endpoint, prefix, service, slice } from '#model/testing.ts';
 import type { NodeView } from './node-view.ts';
-import { planService, unservedPorts } from './plan-service.ts';
+import { planService } from './plan-service.ts';
 import type { PortPlan } from './port-plan.ts';
 
 const VIEW: NodeView = {
@@ -96,11 +96,13 @@ test('a Service that is not proxied has no plan', () => {
   assert.deepEqual(planService(service({ proxied: false }), [slice([endpoint('10.0.0.1')])], VIEW), []);
 });
 
-test('SCTP ports have no plan and one sentence each', () => {
+test('SCTP ports are planned like others', () => {
   const ports = [port(), port({ name: 'm3ua', protocol: 'SCTP', port: 2905 })];
-  assert.equal(only(planService(service({ ports }), [], VIEW)).name, 'ns1/svc1:p80');
-  assert.deepEqual(unservedPorts(service({ ports })), ['Service ns1/svc1: port 2905/SCTP is not served: SCTP is not supported yet']);
-  assert.deepEqual(unservedPorts(service({ ports, proxied: false })), []);
+  const plans = planService(service({ ports }), [], VIEW);
+  assert.deepEqual(
+    plans.map(({ name, protocol }) => `${name} ${protocol}`),
+    ['ns1/svc1:p80 6', 'ns1/svc1:m3ua 132'],
+  );
 });
 
 test('an unnamed port is named by its Service, and a name too long for the tables stays unique', () => {

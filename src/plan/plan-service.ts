@@ -10,35 +10,24 @@ import { addressesOf, type ServiceAddresses } from './service-addresses.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 
-/** IPPROTO_* of the protocols that the programs translate; 0 = not served. */
-const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 0 };
+/** IPPROTO_*. */
+const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 /** Bytes of `text` in struct service_name, without the zero at its end. */
 const MAX_NAME_BYTES = 151;
 
 /**
- * What should exist for a Service on one node: a plan for each TCP and UDP port in each family of its ClusterIPs. Addresses of a
+ * What should exist for a Service on one node: a plan for each port in each family of its ClusterIPs. Addresses of a
  * family without a ClusterIP are not served, as in kube-proxy (servicechangetracker.go, serviceToServiceMap). Never throws.
  */
 export function planService(service: Service, slices: readonly EndpointSlice[], view: NodeView): readonly PortPlan[] {
   if (!service.proxied) return [];
-  const ports = service.ports.filter((port) => PROTOCOL_NUMBERS[port.protocol] !== 0);
   return FAMILIES.flatMap((family) => {
     const addresses = addressesOf(service, family, view);
     if (addresses.clusterIPs.length === 0) return [];
     const own = slices.filter((slice) => slice.family === family);
-    return ports.map((port) => planPort(service, port, addresses, own, view));
+    return service.ports.map((port) => planPort(service, port, addresses, own, view));
   });
-}
-
-/** One sentence for each port of a proxied Service that planService leaves out. */
-export function unservedPorts(service: Service): readonly string[] {
-  if (!service.proxied) return [];
-  return service.ports
-    .filter((port) => PROTOCOL_NUMBERS[port.protocol] === 0)
-    .map(
-      (port) => `Service ${service.namespace}/${service.name}: port ${port.port}/${port.protocol} is not served: SCTP is not supported yet`,
-    );
 }
 
 function planPort(

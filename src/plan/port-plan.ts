@@ -28,7 +28,7 @@ export interface PortPlan {
   /** `namespace/name:port`, or `namespace/name` for an unnamed port: unique together with `family`. At most 151 bytes. */
   readonly name: string;
   readonly family: Family;
-  /** IPPROTO_*: 6 or 17. */
+  /** IPPROTO_*: 6, 17 or 132. */
   readonly protocol: number;
   /** The older Service keeps a frontend that two claim; equal times go by name. RFC 3339 or empty (= youngest). */
   readonly createdAt: string;

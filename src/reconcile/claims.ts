@@ -51,7 +51,7 @@ export function createClaims(): Claims {
 
 /** `10.0.0.1:80/TCP`, `[fd00::1]:53/UDP`, `NodePort 30080/TCP`. */
 export function frontendName({ address, port, protocol }: FrontendKey): string {
-  const transport = `${port}/${{ 6: 'TCP', 17: 'UDP' }[protocol] ?? protocol}`;
+  const transport = `${port}/${{ 6: 'TCP', 17: 'UDP', 132: 'SCTP' }[protocol] ?? protocol}`;
   if (address === ZERO_ADDRESS[4] || address === ZERO_ADDRESS[6]) return `NodePort ${transport}`;
   return address.includes(':') ? `[${address}]:${transport}` : `${address}:${transport}`;
 }
