@@ -5,7 +5,6 @@ import type { Config } from '#config/config.ts';
 import { parseConfig } from '#config/parse-config.ts';
 import type { Address } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
-import { createLog } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import { createFakeTables } from '#reconcile/fake-tables.ts';
 import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
@@ -37,14 +36,8 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
   let clock = 0;
   const reconciler = createReconciler({ tables, now: () => clock });
   const store = createStore(nodeName);
-  const programmer = createProgrammer({
-    config,
-    store,
-    reconciler,
-    serviceHealth: { want() {}, listenAt() {} },
-    netnsCookie: 1n,
-    log: createLog(0, () => {}),
-  });
+  const elsewhere = { ruleset: { want() {}, wantNode() {} }, serviceHealth: { want() {}, listenAt() {} } };
+  const programmer = createProgrammer({ config, store, reconciler, netnsCookie: 1n, ...elsewhere });
   let known: readonly ModelObject[] = [];
 
   return {
@@ -56,7 +49,7 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
       for (const { kind, key } of known) if (!objects.some((object) => object.kind === kind && object.key === key)) store.remove(kind, key);
       for (const object of objects) store.set(object);
       known = objects;
-      programmer.plan(devicesOf(nodeName, objects));
+      programmer.plan(devicesOf(config, objects));
       reconciler.sweep();
       const [problem] = reconciler.problems().filter(({ code }) => code !== 'conflict');
       if (problem !== undefined) throw new Error(`Tables of ${nodeName} are not as planned: ${problem.message}`);
@@ -74,8 +67,8 @@ function configOf(nodeName: string, flags: readonly string[]): Config {
   return parsed.value.config;
 }
 
-/** As in the lab: the node's addresses on its uplink, a device for each pod. */
-function devicesOf(nodeName: string, objects: readonly ModelObject[]): readonly LocalDevice[] {
+/** The node's addresses on its uplink, a device for each pod; where a bridge tells who is a pod, they hang on it. */
+function devicesOf({ nodeName, localDetector }: Config, objects: readonly ModelObject[]): readonly LocalDevice[] {
   const node = objects.find(({ kind, key }) => kind === 'Node' && key === nodeName)?.value as
     | { addresses?: readonly Address[] }
     | undefined;
@@ -85,6 +78,7 @@ function devicesOf(nodeName: string, objects: readonly ModelObject[]): readonly 
     ...PLACES.filter((place) => place.kind === 'pod' && place.node === nodeName).map(({ name }) => ({
       ifindex: podDevice(name),
       name: `veth-${name}`,
+      ...(localDetector.mode === 'BridgeInterface' && { bridge: localDetector.name }),
       addresses: [],
     })),
   ];
