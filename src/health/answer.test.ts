@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { healthAnswer } from './answer.ts';
 
-test('the body is what kube-proxy writes, blanks included [hcnp-ready]', () => {
+test('the body is what kube-proxy writes (TestServer), blanks included [hcnp-ready]', () => {
   const lines = [
     '{',
     '\t"service": {',

@@ -55,9 +55,10 @@ test('a Service without the port, and one that is left to others, has no health 
 const NODE_PORTS = [address('192.168.0.2'), address('fe80::1'), address('fd00::2')];
 const networks = (...texts: string[]) => ({ mode: 'networks', prefixes: texts.map(prefix) }) as const;
 
-test('health checks listen where NodePorts are, and everywhere where these are', () => {
+test('health checks listen where NodePorts are, and everywhere where these are (TestServerWithSelectiveListeningAddress)', () => {
   assert.deepEqual(planHealthAddresses(NODE_PORTS, { mode: 'primary' }), ['192.168.0.2', 'fd00::2']);
   assert.deepEqual(planHealthAddresses(NODE_PORTS, networks('192.168.0.0/16', 'fd00::/8')), ['192.168.0.2', 'fd00::2']);
   assert.deepEqual(planHealthAddresses(NODE_PORTS, networks('192.168.0.0/16')), ['192.168.0.2', '::']);
+  assert.deepEqual(planHealthAddresses(NODE_PORTS, { ...networks('192.168.0.0/16'), primary: true }), ['192.168.0.2', 'fd00::2']);
   assert.deepEqual(planHealthAddresses(NODE_PORTS, networks('0.0.0.0/0', '10.0.0.0/8', 'fd00::/8')), ['0.0.0.0', 'fd00::2']);
 });

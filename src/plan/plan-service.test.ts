@@ -147,7 +147,7 @@ test('source ranges guard LoadBalancer addresses only', () => {
   assert.deepEqual(plan.sourceRanges, [prefix('203.0.113.0/25')]);
 });
 
-test('ranges around the node admit it, also when it calls from a LoadBalancer address that it has', () => {
+test('ranges around the node admit it, also when it calls from a LoadBalancer address that it has [source-ranges-lb-source]', () => {
   const plan = only(planService(service({ ...LB, sourceRanges: [prefix('192.168.0.0/24')] }), [], VIEW));
   assert.notEqual((flagsAt(plan, '1.2.3.4') ?? 0) & FRONTEND_RANGES_ADMIT_NODE, 0);
   assert.deepEqual(plan.sourceRanges, [prefix('192.168.0.0/24'), prefix('1.2.3.4/32'), prefix('5.6.7.8/32')]);

@@ -87,7 +87,7 @@ test('a file that breaks keeps its last good state in force until it is mended',
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(OTHER), 80), 'p1');
 });
 
-test('a Service with an impossible port is named with the field', async () => {
+test('a Service with an impossible port is named with the field [bad-input]', async () => {
   const ports = [{ name: 'tcp', protocol: 'TCP', port: 70_000 } as const];
   lab.writeManifest('port.json', [
     service({ name: 'high', clusterIPs: [clusterIP(20)], ports }),

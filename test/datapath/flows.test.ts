@@ -190,7 +190,7 @@ const untilRefused = (): Promise<void> =>
     async () => (await lab.dial('t/p9', udp(clusterIP(LATE), 80, { timeoutMs: scaled(100) }))).outcome === 'refused',
   );
 
-test('a large datagram passes in fragments, a large request in many segments, both ways', async () => {
+test('a large datagram passes in fragments, a large request in many segments, both ways [fragments]', async () => {
   for (const family of FAMILIES)
     for (const [from, address, port] of [
       ['outside', nodeAddress('n1', family), nodePort(BOTH)],

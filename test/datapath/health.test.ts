@@ -102,7 +102,7 @@ test('a node without a ready endpoint says so, and gets traffic no more when its
   await assertPaths(lab, [['outside', tcp(nodeAddress('n1'), nodePort(WEB)), 'dropped']]);
 });
 
-test('where endpoints only terminate the port says no while they still answer [hcnp-terminating]', async () => {
+test('where endpoints only terminate the port says no while they still answer (TestHealthCheckNodePortWhenTerminating) [hcnp-terminating]', async () => {
   apply(...web({}), ...answered({ ...P1, conditions: { ready: false, serving: true, terminating: true } }, AWAY));
   await until('the pod that terminates answers', async () => {
     const seen = await lab.dial('outside', tcp(nodeAddress('n1'), nodePort(WEB)));

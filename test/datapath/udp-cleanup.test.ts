@@ -109,6 +109,8 @@ function deleted(reason: string): number {
     .reduce((sum, [, n]) => sum + Number(n), 0);
 }
 
+/* What upstream asks of a list of entries (TestCleanStaleEntries, TestServiceWithoutEndpoints), asked of clients that go on sending. */
+
 test('flows to an endpoint that is gone go to another one [udp-endpoint-gone] [udp-node-port]', async () => {
   become('cycle', CYCLE, [P1]);
   const before = deleted('endpoint_gone');
