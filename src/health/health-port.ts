@@ -5,10 +5,8 @@ import { type Listener, listen, RETRY_MS } from './listener.ts';
 
 /** The health check node port of one Service, at all its addresses. */
 export interface HealthPort {
-  /** What it should answer, and where: the answers are given at once, and what does not belong is closed. */
-  narrow(checks: readonly HealthCheck[], addresses: readonly Address[]): void;
-  /** Opens what is missing. */
-  widen(): void;
+  /** From now on it gives these answers at these addresses, and is closed everywhere else; without checks, everywhere. */
+  follow(checks: readonly HealthCheck[], addresses: readonly Address[]): void;
 }
 
 export interface PortEvents {
@@ -29,7 +27,6 @@ export function createHealthPort(service: string, { isProxyHealthy, problem, not
   const listeners = new Map<string, Listener>();
   const failing = new Set<string>();
   let counts = new Map<Family, number>();
-  let places = new Map<string, Place>();
 
   const open = (key: string, { address, family, port }: Place): Listener =>
     listen({
@@ -48,17 +45,15 @@ export function createHealthPort(service: string, { isProxyHealthy, problem, not
     });
 
   return {
-    narrow(checks, addresses) {
+    follow(checks, addresses) {
       counts = new Map(checks.map(({ family, localEndpoints }) => [family, localEndpoints]));
-      places = new Map(checks.flatMap((check) => placesOf(check, addresses)));
+      const places = new Map(checks.flatMap((check) => placesOf(check, addresses)));
       for (const [key, listener] of listeners) {
         if (places.has(key)) continue;
         listener.close();
         listeners.delete(key);
         failing.delete(key);
       }
-    },
-    widen() {
       for (const [key, place] of places) if (!listeners.has(key)) listeners.set(key, open(key, place));
     },
   };

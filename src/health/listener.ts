@@ -4,7 +4,7 @@ import type { Answer } from './answer.ts';
 
 /** An address and port that gives the same kind of answer to every request. */
 export interface Listener {
-  /** Ends connections too, at once; the port is free when this returns. */
+  /** Ends connections too, whatever they are about; the port is free when this returns. */
   close(): void;
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '#lib/address.ts';
@@ -58,6 +58,13 @@ inOwnNetns(import.meta.filename, () => {
     return made;
   }
 
+  /** A connection that says something, and when it is over. */
+  function callWith(text: string): { socket: Socket; closed: Promise<unknown> } {
+    const socket = connect(PORT, HERE, () => socket.write(text));
+    socket.on('error', () => {});
+    return { socket, closed: new Promise((resolve) => socket.on('close', resolve)) };
+  }
+
   async function serve(localEndpoints: number): Promise<void> {
     health.want('t/web', checks(localEndpoints));
     health.follow();
@@ -95,16 +102,13 @@ inOwnNetns(import.meta.filename, () => {
     agent.destroy();
   });
 
-  test('a port that closes ends its connections, and opens again [hcnp-closes] [hcnp-reopens]', async () => {
+  test('a port that closes ends its connections, idle or in the middle of a request, and opens again [hcnp-closes] [hcnp-reopens]', async () => {
     await serve(1);
-    const agent = new Agent({ keepAlive: true });
-    const [socket] = await Promise.all([
-      new Promise<NodeJS.EventEmitter>((resolve) => agent.once('free', resolve)),
-      ask(HERE, PORT, agent),
-    ]);
+    const callers = ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'GET / HT'].map(callWith);
+    await once(callers[0]?.socket ?? assert.fail(), 'data');
     health.want('t/web', []);
     health.follow();
-    await once(socket, 'close');
+    await Promise.all(callers.map(({ closed }) => closed));
     assert.equal(await heard(HERE), 'ECONNREFUSED');
     await serve(1);
     assert.deepEqual(said, []);

@@ -20,12 +20,6 @@ export function createServiceHealth(events: PortEvents): ServiceHealth {
   const touched = new Set<string>();
   let addresses: readonly Address[] = [];
 
-  const portOf = (service: string): HealthPort => {
-    const port = ports.get(service) ?? createHealthPort(service, events);
-    ports.set(service, port);
-    return port;
-  };
-
   return {
     want(service, checks) {
       if (checks.length > 0) wanted.set(service, checks);
@@ -38,14 +32,17 @@ export function createServiceHealth(events: PortEvents): ServiceHealth {
       for (const service of wanted.keys()) touched.add(service);
     },
     follow() {
-      // A port may pass from one Service to another, so all that close do so before one opens
-      for (const service of touched) portOf(service).narrow(wanted.get(service) ?? [], addresses);
-      for (const service of touched) portOf(service).widen();
-      for (const service of touched) if (!wanted.has(service)) ports.delete(service);
+      for (const service of touched) {
+        const checks = wanted.get(service) ?? [];
+        const port = ports.get(service) ?? createHealthPort(service, events);
+        port.follow(checks, addresses);
+        if (checks.length > 0) ports.set(service, port);
+        else ports.delete(service);
+      }
       touched.clear();
     },
     close() {
-      for (const port of ports.values()) port.narrow([], []);
+      for (const port of ports.values()) port.follow([], []);
       ports.clear();
     },
   };

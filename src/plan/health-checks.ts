@@ -47,5 +47,5 @@ export function planHealthAddresses(
 function takesAll(family: Family, wanted: NodeRequest['rules']['nodePortAddresses']): boolean {
   if (wanted.mode === 'primary') return false;
   const own = wanted.prefixes.filter(({ address }) => familyOf(address) === family);
-  return own.length === 0 || own.some(({ length }) => length === 0);
+  return own.length === 0 ? !wanted.primary : own.some(({ length }) => length === 0);
 }
