@@ -2,15 +2,16 @@ import type { Config } from '#config/config.ts';
 import { createProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth } from '#health/service-health.ts';
 import { walkUdpEntries } from '#kernel/conntrack.ts';
-import { openDatapath } from '#kernel/datapath.ts';
+import { type Datapath, openDatapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
 import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { netnsCookie } from '#kernel/netns.ts';
 import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
+import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
-import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { createReconciler } from '#reconcile/reconciler.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import { createManifestSource } from '#sources/manifests.ts';
 import type { Source } from '#sources/source.ts';
@@ -19,7 +20,7 @@ import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { createProgrammer } from './programmer.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
-import { createStaleFlows, type StaleFlows } from './stale-flows.ts';
+import { createStaleFlows } from './stale-flows.ts';
 import { createStore, type Store } from './store.ts';
 
 /** What the agent is given besides its configuration. */
@@ -63,7 +64,16 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
   const health = { proxyHealth, serviceHealth };
-  const staleFlows = stalenessOf(reconciler, config, log, counters);
+  const staleSockets = staleSocketsOf(datapath, log);
+  const { conntrackMark } = config;
+  const staleFlows = createStaleFlows({
+    reconciler,
+    walkEntries: (look, signal) => walkUdpEntries(conntrackMark, look, signal),
+    endSockets: async (isStale, signal) => staleSockets?.end(cgroupRoot, isStale, signal) ?? [],
+    conntrackMark,
+    log,
+    counters,
+  });
   const loop = createLoop({
     config,
     cgroupRoot,
@@ -87,6 +97,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
       await source.stop();
       loop.stop();
       staleFlows.stop();
+      staleSockets?.close();
       serviceHealth.close();
       rulesetGuard.stop();
       links.close();
@@ -97,15 +108,15 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   };
 }
 
-function stalenessOf(reconciler: Reconciler, { conntrackMark }: Config, log: Log, counters: Counters): StaleFlows {
-  return createStaleFlows({
-    reconciler,
-    walkEntries: (look, signal) => walkUdpEntries(conntrackMark, look, signal),
-    endSockets: async () => [],
-    conntrackMark,
-    log,
-    counters,
-  });
+/** Undefined where the kernel cannot end sockets: the rest works without. */
+function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined {
+  try {
+    if (canEndSockets()) return datapath.loadStaleSockets();
+    log.warn('Connected UDP sockets keep an endpoint that is gone: ending them needs Linux 6.5');
+  } catch (error) {
+    log.warn('Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', { error });
+  }
+  return undefined;
 }
 
 function followSource(source: Source, store: Store, loop: Loop, log: Log, counters: Counters): void {

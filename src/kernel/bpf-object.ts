@@ -20,10 +20,12 @@ export interface LoadedProgram {
 
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
+  /** Descriptor of a map that the object has for itself. */
+  ownMap(name: string): number;
   close(): void;
 }
 
-/** Where an object's maps are pinned: it takes those that are there, makes and pins the others. No folder: nothing is pinned. */
+/** Where the maps that objects share are pinned: it takes those that are there, makes and pins the others. No folder: nothing is pinned. */
 export interface Placement {
   readonly folder: string | undefined;
   readonly sizes: TableSizes;
@@ -35,10 +37,11 @@ export function loadObject(path: string, { folder, sizes }: Placement): LoadedOb
   try {
     const maps = mapsOf(object);
     for (const map of maps) shape(map, sizes);
-    if (folder !== undefined) for (const map of maps) reuse(map, folder);
+    const shared = maps.filter(({ name }) => isTable(name) || name === SOCKET_STATE);
+    if (folder !== undefined) for (const map of shared) reuse(map, folder);
     load(object, basename(path));
-    if (folder !== undefined) for (const map of maps) pinNew(map, folder);
-    return { programs: programsOf(object), close: () => libbpf.bpf_object__close(object) };
+    if (folder !== undefined) for (const map of shared) pinNew(map, folder);
+    return { programs: programsOf(object), ownMap: (name) => fdOf(maps, name), close: () => libbpf.bpf_object__close(object) };
   } catch (error) {
     libbpf.bpf_object__close(object);
     throw error;
@@ -61,13 +64,22 @@ interface NamedMap {
   readonly pointer: BpfMap;
 }
 
-/** Maps that bpf/abi/maps.h declares, without the compiler's own (.rodata and the like). */
+/** Of bpf/abi/maps.h the one map that is no table: it has no keys to list. */
+const SOCKET_STATE = 'socket_state';
+
+/** Maps that the source declares, without the compiler's own (.rodata and the like). */
 function mapsOf(object: BpfObject): NamedMap[] {
   const maps: NamedMap[] = [];
   for (let map = libbpf.bpf_object__next_map(object, null); map !== null; map = libbpf.bpf_object__next_map(object, map)) {
     if (!libbpf.bpf_map__is_internal(map)) maps.push({ name: libbpf.bpf_map__name(map), pointer: map });
   }
   return maps;
+}
+
+function fdOf(maps: readonly NamedMap[], name: string): number {
+  const found = maps.find((map) => map.name === name);
+  if (found === undefined) throw new Error(`Cannot find map "${name}": the object has ${maps.map((each) => each.name).join(', ')}`);
+  return libbpf.bpf_map__fd(found.pointer);
 }
 
 function programsOf(object: BpfObject): LoadedProgram[] {

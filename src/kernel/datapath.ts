@@ -7,6 +7,7 @@ import { loadModules } from './modules.ts';
 import { mountBpffs } from './mounts.ts';
 import { folderInUse } from './open-tables.ts';
 import { attachSockets } from './socket-links.ts';
+import { loadStaleSockets, type StaleSockets } from './stale-sockets.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
 import { folderName, tableSizes } from './table-sizes.ts';
 
@@ -19,6 +20,7 @@ export type Layer = 'l2' | 'l3' | 'port';
 /** The object files of bpf/, and the program of the second for each kind of device. */
 const SOCKET_OBJECT = 'socket.bpf.o';
 const CONNTRACK_OBJECT = 'conntrack.bpf.o';
+const STALE_SOCKETS_OBJECT = 'stale_sockets.bpf.o';
 const DEVICE_PROGRAMS: Readonly<Record<Layer, string>> = { l2: 'weir_ingress_l2', l3: 'weir_ingress_l3', port: 'weir_ingress_port' };
 
 export interface DatapathOptions {
@@ -46,6 +48,8 @@ export interface Datapath {
   detachDevice(ifindex: number): boolean;
   /** Interface indexes, ascending. */
   attachedDevices(): number[];
+  /** What ends connected UDP sockets; who takes it closes it. Throws where the kernel refuses, as before Linux 6.5. */
+  loadStaleSockets(): StaleSockets;
   /** Removes tables of other layouts and sizes; once sockets and devices run programs of this one. Returns their folders. */
   removeStaleStates(): string[];
   /** Lets go of programs and tables; nothing is detached. */
@@ -69,7 +73,8 @@ export function openDatapath({ objectsDir, stateDir, mapSizes }: DatapathOptions
   };
   try {
     for (const file of [SOCKET_OBJECT, CONNTRACK_OBJECT]) objects.push(loadObject(`${objectsDir}/${file}`, { folder, sizes }));
-    return assemble({ stateDir, name, adopted, objects, tables: openPinnedTables(folder), closeObjects: close });
+    const staleSockets = () => loadStaleSockets(`${objectsDir}/${STALE_SOCKETS_OBJECT}`, { folder, sizes });
+    return assemble({ stateDir, name, adopted, objects, tables: openPinnedTables(folder), staleSockets, closeObjects: close });
   } catch (error) {
     close();
     throw error;
@@ -82,10 +87,11 @@ interface Parts {
   readonly adopted: boolean;
   readonly objects: readonly LoadedObject[];
   readonly tables: PinnedTables;
+  readonly staleSockets: () => StaleSockets;
   readonly closeObjects: () => void;
 }
 
-function assemble({ stateDir, name, adopted, objects, tables, closeObjects }: Parts): Datapath {
+function assemble({ stateDir, name, adopted, objects, tables, staleSockets, closeObjects }: Parts): Datapath {
   const [sockets, packets] = objects.map((object) => object.programs);
   return {
     tables,
@@ -94,6 +100,7 @@ function assemble({ stateDir, name, adopted, objects, tables, closeObjects }: Pa
     attachDevice: (ifindex, layer) => attachDevice(stateDir, ifindex, programNamed(packets ?? [], DEVICE_PROGRAMS[layer]).fd),
     detachDevice: (ifindex) => detachDevice(stateDir, ifindex),
     attachedDevices: () => attachedDevices(stateDir),
+    loadStaleSockets: staleSockets,
     removeStaleStates: () => removeFolders(stateDir, (folder) => folder !== name),
     close: () => {
       tables.close();

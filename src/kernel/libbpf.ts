@@ -10,6 +10,7 @@ export type BpfMap = Pointer<'bpf_map'>;
 
 /** Functions of libbpf 1.1 and later. Those that return a number give a descriptor or 0, or -errno; pointers are NULL with errno. */
 interface LibBpf {
+  bpf_iter_create(link: number): number;
   bpf_link_create(program: number, target: number, attachType: number, options: Uint8Array | null): number;
   bpf_link_detach(link: number): number;
   bpf_link_update(link: number, program: number, options: Uint8Array | null): number;
@@ -60,6 +61,7 @@ interface LibBpf {
 }
 
 export const libbpf = bindLibrary<LibBpf>('libbpf.so.1', 'libbpf1', {
+  bpf_iter_create: 'int bpf_iter_create(int link)',
   bpf_link_create: 'int bpf_link_create(int program, int target, int type, const void *options)',
   bpf_link_detach: 'int bpf_link_detach(int link)',
   bpf_link_update: 'int bpf_link_update(int link, int program, const void *options)',

@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import koffi from 'koffi';
 import { checkedErrno, KernelError } from './ffi.ts';
 import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from './libc.ts';
 import { type NetlinkMessage, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
+import { createTurns } from './turns.ts';
 
 const AF_NETLINK = 16;
 /** Protocols of <linux/netlink.h>. */
@@ -14,8 +14,6 @@ const NETLINK_NO_ENOBUFS = 5;
 const DATAGRAM_BYTES = 64 << 10;
 /** A dump that the kernel calls inconsistent is asked for again. */
 const DUMP_ATTEMPTS = 10;
-/** Nobody else waits longer for a walk in slices, ms. */
-const SLICE_MS = 3;
 const EINTR = 4;
 const EAGAIN = 11;
 
@@ -68,9 +66,9 @@ export class NetlinkSocket {
 
   /** The same in slices, between which others have their turn. Throws when `signal` says so. */
   async walkInSlices(request: Buffer, each: (body: Buffer) => void, signal: AbortSignal): Promise<boolean> {
-    for (const steps = this.#steps(request, each); ; await nextTurn()) {
-      signal.throwIfAborted();
-      const { done, value } = slice(steps);
+    const takeTurn = createTurns(signal);
+    for (const steps = this.#steps(request, each); ; await takeTurn()) {
+      const { done, value } = steps.next();
       if (done) return value;
     }
   }
@@ -116,13 +114,5 @@ export class NetlinkSocket {
 
   close(): void {
     libc.close(this.fd);
-  }
-}
-
-/** Steps until they are done, or the slice is used up. */
-function slice<T>(steps: Generator<void, T>): IteratorResult<void, T> {
-  for (const start = performance.now(); ; ) {
-    const step = steps.next();
-    if (step.done || performance.now() - start > SLICE_MS) return step;
   }
 }

@@ -69,6 +69,7 @@ test('a NodePort flow lives by the addresses that have NodePorts [udp-node-port]
   const flows = ['192.168.0.2:30080', '192.168.0.3:30080', '192.168.0.2:30081'].map((dialled) => flow(dialled, '10.0.0.1:8080'));
   const verdicts = () => flows.map((each) => reconciler.judgeFlow(each));
   assert.deepEqual(verdicts(), ['live', 'service_gone', 'service_gone']);
+  assert.equal(reconciler.judgeFlow(flow('127.0.0.1:30080', '10.0.0.1:8080')), 'live');
   nodeAt(reconciler, '192.168.0.3');
   assert.deepEqual(reconciler.flush().udpLosses, { backends: 0, frontends: 1 });
   assert.deepEqual(verdicts(), ['service_gone', 'live', 'service_gone']);

@@ -5,6 +5,9 @@ import type { Step } from './steps.ts';
 
 const IPPROTO_UDP = 17;
 
+/** Where NodePorts answer a process of the node; the kernel takes the zero address for loopback, too. */
+const LOOPBACK = /^(?:127\..*|::1|::|0\.0\.0\.0)$/;
+
 /** An address and a UDP port. */
 export interface UdpPlace {
   readonly address: Address;
@@ -42,8 +45,9 @@ export function judgeFlow(state: State, { dialled, answering, isOurs }: UdpFlow)
   return live.length > 0 ? 'endpoint_gone' : 'no_endpoint';
 }
 
+/** The Service port that answers at a place; NodePorts only at addresses that have them. */
 function ownerOf({ owners, addresses }: State, dialled: UdpPlace): PortState | undefined {
-  const hasNodePorts = ((addresses.get(dialled.address) ?? 0) & ADDRESS_NODE) !== 0;
+  const hasNodePorts = ((addresses.get(dialled.address) ?? 0) & ADDRESS_NODE) !== 0 || LOOPBACK.test(dialled.address);
   const [own, nodePort] = frontendsAt(dialled);
   return owners.get(frontendText(own)) ?? (hasNodePorts ? owners.get(frontendText(nodePort)) : undefined);
 }

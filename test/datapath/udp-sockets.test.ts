@@ -1,0 +1,138 @@
+/** Connected UDP sockets whose endpoint goes: they are ended, so that their owners dial again; all others go on. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lab } from '#lab/lab.ts';
+import type { HoldReport, Target } from '#lab/probe.ts';
+import { inside, raise, scaled } from './ground.ts';
+import { clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
+import { hostPort, udp, until, untilAnsweredBy } from './paths.ts';
+
+const PODS: readonly PodSpec[] = [1, 2].map((n) => ({ name: `p${n}`, node: `n${n}` }));
+const [P1, P2] = PODS as [PodSpec, PodSpec];
+const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+/** A pod's own sockets, and those of a process of the node. */
+const CLIENTS = ['t/p9', 'n1'];
+const [CYCLE, STEADY, REDIAL, AWAY, SIZES] = [1, 2, 3, 4, 5];
+
+/** What the owner of an ended socket meets: the second, if it sends before it has heard of the first. */
+const ABORTED = ['ECONNABORTED', 'EDESTADDRREQ'];
+
+let lab: Lab;
+
+before(async () => {
+  lab = await raise('k', [
+    ...[node('n1'), node('n2'), ...parked([...PODS, CLIENT])],
+    ...[numbered('steady', STEADY), ...slices({ of: 'steady', pods: [P1] })],
+  ]);
+});
+
+after(() => lab?.down());
+
+const become = (name: string, n: number, pods?: readonly PodSpec[]): void =>
+  lab.writeManifest(`${name}.json`, pods === undefined ? [] : [numbered(name, n), ...slices({ of: name, pods })]);
+
+const hold = (target: Target) =>
+  CLIENTS.map((from) => ({ name: `${from} to ${hostPort(target)}`, held: lab.hold(from, { target, everyMs: 10 }) }));
+const toService = (n: number) => FAMILIES.flatMap((family) => hold(udp(clusterIP(n, family), 80)));
+
+type Held = ReturnType<typeof hold>;
+
+/** What became of each socket: its pod while it lives, else the error. */
+const outcomesOf = async (held: Held, end: (one: Held[number]['held']) => Promise<HoldReport>): Promise<string[]> =>
+  Promise.all(
+    held.map(async ({ name, held: one }) => {
+      const { answeredBy, brokenBy } = await end(one);
+      return `${name}: ${Object.keys(answeredBy)} ${ABORTED.includes(brokenBy ?? '') ? 'aborted' : (brokenBy ?? 'lives')}`;
+    }),
+  );
+const all = (held: Held, outcome: string): string[] => held.map(({ name }) => `${name}: ${outcome}`);
+const ended = (held: Held): Promise<string[]> => outcomesOf(held, ({ done }) => done);
+const stopped = (held: Held): Promise<string[]> => outcomesOf(held, (one) => one.stop());
+
+const served = (n: number, pod: PodSpec): Promise<unknown> =>
+  Promise.all(FAMILIES.map((family) => untilAnsweredBy(lab, 't/p9', udp(clusterIP(n, family), 80), pod.name)));
+
+test('connected sockets to an endpoint that is gone are ended, in pods and on the node, and no others [udp-sockets-ended]', async () => {
+  become('cycle', CYCLE, [P1]);
+  await served(CYCLE, P1);
+  const going = [...toService(CYCLE), ...FAMILIES.flatMap((family) => hold(udp(nodeAddress('n1', family), nodePort(CYCLE))))];
+  const loopback = [{ name: 'loopback', held: lab.hold('n1', { target: udp('127.0.0.1', nodePort(CYCLE)), everyMs: 10 }) }];
+  const mapped = hold(udp(`::ffff:${clusterIP(CYCLE)}`, 80));
+  const others = [...toService(STEADY), ...hold(udp(podAddress(P1), 8081)), ...hold(udp(podAddress(P1, 6), 8081))];
+  await sleep(scaled(300));
+  become('cycle', CYCLE, [P2]);
+  const gone = [...going, ...loopback, ...mapped];
+  assert.deepEqual(await ended(gone), all(gone, 't/p1 aborted'));
+  await sleep(scaled(100));
+  assert.deepEqual(await stopped(others), all(others, 't/p1 lives'));
+  assert.match(lab.agent('n1').log, new RegExp(`ended=endpoint_gone:${gone.length}\\b`));
+});
+
+test('an endpoint more, and a Service less that is not theirs, end no socket', async () => {
+  become('cycle', CYCLE, [P2]);
+  await served(CYCLE, P2);
+  const held = toService(CYCLE);
+  await sleep(scaled(200));
+  become('cycle', CYCLE, [P1, P2]);
+  become('away', AWAY, [P1]);
+  await served(AWAY, P1);
+  const looks = lookCount();
+  become('away', AWAY);
+  await until('sockets were looked at', () => lookCount() > looks);
+  await sleep(scaled(200));
+  assert.deepEqual(await stopped(held), all(held, 't/p2 lives'));
+});
+
+const lookCount = (): number => [...lab.agent('n1').log.matchAll(/Looked for stale UDP sockets ended=none/g)].length;
+
+test('an application that dials again after ECONNABORTED is answered by the new endpoint [udp-sockets-ended]', async () => {
+  become('redial', REDIAL, [P1]);
+  await served(REDIAL, P1);
+  const asking = inside(lab, 't/p9', askAndRedial, clusterIP(REDIAL));
+  await sleep(scaled(500));
+  become('redial', REDIAL, [P2]);
+  assert.deepEqual(await asking, ['t/p1', 'ECONNABORTED', 't/p2']);
+});
+
+/** Asks every 10 ms over one connected socket, and over a new one after an error, until somebody else answers: what happened, in order. */
+async function askAndRedial(address: string): Promise<string[]> {
+  const { createSocket } = await import('node:dgram');
+  const story: string[] = [];
+  const tell = (what: string) => story.at(-1) !== what && story.push(what);
+  const end = Date.now() + 10_000;
+  while (story.length < 3 && Date.now() < end) {
+    const socket = createSocket('udp4');
+    const broken = new Promise((resolve) => socket.on('error', (error) => resolve(tell((error as NodeJS.ErrnoException).code ?? ''))));
+    socket.on('message', (message) => tell(JSON.parse(`${message}`).pod));
+    socket.connect(80, address);
+    const timer = setInterval(() => socket.send('x', () => {}), 10);
+    const over = setInterval(() => (story.length >= 3 || Date.now() > end) && socket.emit('error', new Error()), 20);
+    await broken;
+    clearInterval(timer);
+    clearInterval(over);
+    socket.close();
+  }
+  return story.slice(0, 3);
+}
+
+test('a restart ends sockets whose Service went meanwhile, and with other table sizes no living one [restart-keeps] [udp-service-gone]', async () => {
+  become('away', AWAY, [P1]);
+  become('sizes', SIZES, [P2]);
+  await Promise.all([served(AWAY, P1), served(SIZES, P2)]);
+  const [gone, living] = [toService(AWAY), [...toService(STEADY), ...toService(SIZES)]];
+  await sleep(scaled(300));
+  await lab.agent('n1').kill();
+  become('away', AWAY);
+  await lab.agent('n1').start({ extraFlags: ['--map-size', 'backends=5000'] });
+  assert.deepEqual(await ended(gone), all(gone, 't/p1 aborted'));
+  await sleep(scaled(200));
+  const outcomes = await stopped(living);
+  assert.deepEqual(
+    outcomes.filter((outcome) => !outcome.endsWith(' lives')),
+    [],
+  );
+  await lab.agent('n1').kill();
+  assert.match(lab.agent('n1').log, /ended_udp_sockets\.service_gone=4\b/);
+  await lab.agent('n1').start();
+});
