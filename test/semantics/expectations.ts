@@ -1,4 +1,4 @@
-/** Lines of `expect`: FROM -> ADDRESS:PORT[/udp|/sctp] [via sockets|via packets] [by NODE]: ANSWER */
+/** Lines of `expect`: FROM -> ADDRESS:PORT[/udp|/sctp] [via sockets|via packets] [by NODE]: ANSWER. FROM may be an IPv4 address. */
 import { type Address, type Family, familyOf, parseAddress } from '#lib/address.ts';
 import type { Protocol } from '#model/service.ts';
 import type { Answer, Question, Via } from './scenario.ts';
@@ -20,7 +20,7 @@ export function questionsOf(around: Surroundings): readonly Question[] {
   const found = LINE.exec(around.line.text)?.groups;
   if (found === undefined) throw new Error('The line must be FROM -> ADDRESS:PORT[/udp|/sctp] [via sockets|packets] [by NODE]: ANSWER');
   const { to = '', via, by, answer = '' } = found;
-  const from = knownPlace(found.from ?? '');
+  const from = clientAt(found.from ?? '');
   const protocol = (found.protocol ?? 'tcp').toUpperCase() as Protocol;
   const dialled = parseAddress(to.replace(/^\[(.*)\]$/, '$1'));
   if (dialled === undefined) throw new Error(`Address is ${to}, must be an IP address`);
@@ -46,6 +46,12 @@ function knownPlace(name: string): Place {
   const place = placeOf(name);
   if (place === undefined) throw new Error(`Name is ${name}, must be one of ${PLACES.map((one) => one.name).join(', ')}`);
   return place;
+}
+
+/** A place, or whoever has an address: a client outside. */
+function clientAt(name: string): Place {
+  if (parseAddress(name) === undefined) return knownPlace(name);
+  return { name, kind: 'outside', node: '', addresses: { 4: inFamily(name, 4), 6: inFamily(name, 6) } };
 }
 
 /** Sockets know nothing of SCTP. Clients outside have no sockets on a node, and packets of nodes' processes enter it nowhere. */
