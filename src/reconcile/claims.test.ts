@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createClaims, frontendName, identityOf } from './claims.ts';
+import { createClaims, frontendName, identityOf, lossMessage } from './claims.ts';
 import { sampleFrontend, samplePlan, TCP, UDP } from './sample-plans.ts';
 import { frontendKeys } from './steps.ts';
 
@@ -24,6 +24,14 @@ const cases: readonly { readonly who: string; readonly claimants: readonly (read
     claimants: [
       ['a', '2026-01-01T00:00:00Z'],
       ['b', '2026-01-01T01:00:00+02:00'],
+    ],
+    winner: 'b',
+  },
+  {
+    who: 'the one from the beginning of time',
+    claimants: [
+      ['a', '2026-01-01T00:00:00Z'],
+      ['b', '1970-01-01T00:00:00Z'],
     ],
     winner: 'b',
   },
@@ -53,6 +61,19 @@ for (const { who, claimants, winner } of cases) {
     assert.equal(claims.winner(key)?.name, winner);
   });
 }
+
+test('who loses a frontend is told who keeps it, and whether age or name decided', () => {
+  const told = (loser: string, winner: string): string =>
+    lossMessage(key, born('b', loser), born('a', winner)).replace(/^.*keeps it, /, '');
+  const [old, young] = ['1970-01-01T00:00:00Z', '2026-01-01T00:00:00Z'];
+  assert.equal(
+    lossMessage(key, born('b', young), born('a', old)),
+    'Cannot give 203.0.113.1:80/TCP to Service "b": Service "a" keeps it, because it is older',
+  );
+  assert.equal(told('', young), 'because it is older');
+  assert.equal(told(young, young), 'because their ages are equal and its name comes first');
+  assert.equal(told('', ''), 'because their ages are equal and its name comes first');
+});
 
 test('when the winner goes, those who waited are named as affected', () => {
   const claims = createClaims();

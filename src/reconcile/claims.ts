@@ -56,10 +56,19 @@ export function frontendName({ address, port, protocol }: FrontendKey): string {
   return address.includes(':') ? `[${address}]:${transport}` : `${address}:${transport}`;
 }
 
+/** Who keeps a frontend from whom, and what decided. */
+export function lossMessage(frontend: FrontendKey, loser: PortPlan, winner: PortPlan | undefined): string {
+  const why = winner === undefined || birth(winner) === birth(loser) ? 'their ages are equal and its name comes first' : 'it is older';
+  return `Cannot give ${frontendName(frontend)} to Service "${loser.name}": Service "${winner?.name}" keeps it, because ${why}`;
+}
+
 const claimedTexts = (plan: PortPlan): string[] => frontendKeys(plan, plan.frontends).map(frontendText);
 
 const byClaim = (a: PortPlan, b: PortPlan): number => birth(a) - birth(b) || (a.name < b.name ? -1 : 1);
 
 const YOUNGEST = Number.MAX_SAFE_INTEGER;
 
-const birth = ({ createdAt }: PortPlan): number => Date.parse(createdAt) || YOUNGEST;
+function birth({ createdAt }: PortPlan): number {
+  const time = Date.parse(createdAt);
+  return Number.isNaN(time) ? YOUNGEST : time;
+}

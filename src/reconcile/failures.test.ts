@@ -220,7 +220,7 @@ test('who loses a frontend to an older Service is told so, and takes over in the
   const conflict = {
     port: 'a/young',
     code: 'conflict',
-    message: 'Cannot give 203.0.113.1:80/TCP to Service "a/young": older Service "a/old" keeps it',
+    message: 'Cannot give 203.0.113.1:80/TCP to Service "a/young": Service "a/old" keeps it, because it is older',
   };
   reconciler.want(young, young);
   reconciler.flush();

@@ -3,7 +3,7 @@ import type { Address } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import type { AddressBook } from './addresses.ts';
 import { fullFailure, runBatch, type WriteFailure } from './batches.ts';
-import { frontendName, identityOf } from './claims.ts';
+import { identityOf, lossMessage } from './claims.ts';
 import { type Desired, NODE } from './desired.ts';
 import { countLosses, type UdpLosses } from './flows.ts';
 import { layOut } from './layout.ts';
@@ -131,7 +131,7 @@ function wonFrontends({ desired, conflicts }: PassContext, plan: PortPlan): read
   frontendKeys(plan, plan.frontends).forEach((key, i) => {
     const winner = desired.claims.winner(key);
     if (winner === plan) won.set(frontendText(key), plan.frontends[i] as PlannedFrontend);
-    else lost.push(`Cannot give ${frontendName(key)} to Service "${plan.name}": older Service "${winner?.name}" keeps it`);
+    else lost.push(lossMessage(key, plan, winner));
   });
   if (lost.length > 0) conflicts.set(identityOf(plan), lost);
   else conflicts.delete(identityOf(plan));
