@@ -105,5 +105,5 @@ test('frontends are named as people write them', () => {
   const address = (text: string) => sampleFrontend(text).address;
   assert.equal(frontendName({ address: address('fd00::1'), port: 53, protocol: UDP }), '[fd00::1]:53/UDP');
   assert.equal(frontendName({ address: address('0.0.0.0'), port: 30080, protocol: TCP }), 'NodePort 30080/TCP');
-  assert.equal(frontendName({ address: address('::'), port: 30080, protocol: 132 }), 'NodePort 30080/132');
+  assert.equal(frontendName({ address: address('::'), port: 30080, protocol: 132 }), 'NodePort 30080/SCTP');
 });
