@@ -3,15 +3,16 @@ import { createProgrammer, type Programmer } from '#agent/programmer.ts';
 import { createStore, type Store } from '#agent/store.ts';
 import type { Config } from '#config/config.ts';
 import type { ModelObject } from '#model/objects.ts';
-import { createLog } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { Crash, createFakeTables, type FakeTables } from '#reconcile/fake-tables.ts';
 import { createReconciler, type PortKey, type Reconciler } from '#reconcile/reconciler.ts';
 import { readerOf } from '#reconcile/resolve.ts';
+import { createRulesetReconciler, type RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import { frontendText, REST_MS } from '#reconcile/state.ts';
 import { frontendKeys } from '#reconcile/steps.ts';
 import { WriteWatcher } from '#reconcile/write-watcher.ts';
+import { FakeRuleset } from './fake-ruleset.ts';
 
 /** Full now and then while a history goes on, but never for what it ends with. */
 const LIMITS = { slots: 160, backends: 120, services: 60 } as const;
@@ -24,6 +25,7 @@ interface Agent {
   readonly store: Store;
   readonly programmer: Programmer;
   readonly reconciler: Reconciler;
+  readonly ruleset: RulesetReconciler;
   /** Opened tables of an earlier agent. */
   readonly adopted: boolean;
   isReady: boolean;
@@ -34,6 +36,7 @@ interface Agent {
 /** The tables of a node and the agents that look after them, one after the other; watched at every write. */
 export class AgentLife {
   readonly tables: FakeTables;
+  readonly ruleset: FakeRuleset;
   devices: readonly LocalDevice[] = [];
   now = 0;
   readonly #config: Config;
@@ -49,6 +52,7 @@ export class AgentLife {
   constructor(config: Config, seed: number) {
     this.#config = config;
     this.tables = createFakeTables({ seed, limits: LIMITS });
+    this.ruleset = new FakeRuleset(seed);
     this.#watcher = new WriteWatcher({ tables: this.tables, wanted: () => this.#wanted.values(), now: () => this.now });
     this.#agent = this.#birth(false);
     this.complete();
@@ -80,19 +84,32 @@ export class AgentLife {
     this.#watcher.wantedChanged();
     if (agent.isComplete && !agent.isSwept) reconciler.sweep();
     else reconciler.flush();
-    agent.isReady = true;
     agent.isSwept = agent.isComplete;
+    if (this.#flushRuleset()) agent.isReady = true;
+  }
+
+  /** False where the table cannot be installed at the moment: the loop tries again then. */
+  #flushRuleset(): boolean {
+    try {
+      this.#agent.ruleset.flush(this.#agent.isComplete);
+      return true;
+    } catch (error) {
+      if (error instanceof Crash || error instanceof assert.AssertionError) throw error;
+      return false;
+    }
   }
 
   /** Kills the agent in the middle of a pass and starts another, which cannot read some of the objects at first. */
   restart(afterWrites: number, hidden: readonly string[]): void {
     this.tables.crashAfter(afterWrites);
+    this.ruleset.isAgentKilled = afterWrites % 2 === 1;
     try {
       this.pass();
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
     }
     this.tables.crashAfter(undefined);
+    this.ruleset.isAgentKilled = false;
     this.#watcher.forgetSlowPrograms();
     this.#hidden.clear();
     for (const id of hidden) if (this.#objects.has(id)) this.#hidden.add(id);
@@ -115,15 +132,15 @@ export class AgentLife {
 
   /** Everything goes well from here on; runs until nothing is left to do. */
   heal(): void {
-    this.tables.faultRate = 0;
+    this.tables.faultRate = this.ruleset.faultRate = 0;
     this.complete();
-    const { reconciler } = this.#agent;
+    const { reconciler, ruleset } = this.#agent;
     for (let round = 0; round < 20; round++) {
-      const { pending, retryInMs } = reconciler.flush();
-      if (pending === 0) break;
-      this.now += retryInMs ?? 0;
+      const waits = [reconciler.flush().retryInMs, ruleset.flush(true)].filter((wait) => wait !== undefined);
+      if (waits.length === 0) break;
+      this.now += Math.min(...waits);
     }
-    const problems = reconciler.problems().filter(({ code }) => code !== 'conflict');
+    const problems = [...reconciler.problems(), ...ruleset.problems()].filter(({ code }) => code !== 'conflict');
     assert.deepEqual(problems, []);
     this.now += REST_MS;
     assert.deepEqual(reconciler.flush().writes, {});
@@ -131,7 +148,7 @@ export class AgentLife {
 
   /** What the tables say and how much room they take. */
   outcome(): object {
-    return { ...readerOf(this.tables).meaning(), usage: this.#agent.reconciler.usage() };
+    return { ...readerOf(this.tables).meaning(), usage: this.#agent.reconciler.usage(), ruleset: this.ruleset.meaning() };
   }
 
   #birth(adopted: boolean): Agent {
@@ -140,15 +157,10 @@ export class AgentLife {
     if (adopted) reconciler.adopt();
     this.#judged.clear();
     this.#forgetUnserved();
-    const programmer = createProgrammer({
-      config: this.#config,
-      store,
-      reconciler,
-      serviceHealth: { want() {}, listenAt() {} },
-      netnsCookie: 7n,
-      log: createLog(0, () => {}),
-    });
-    return { store, programmer, reconciler, adopted, isReady: false, isComplete: false, isSwept: false };
+    const ruleset = createRulesetReconciler({ ruleset: this.ruleset, now: () => this.now });
+    const serviceHealth = { want() {}, listenAt() {} };
+    const programmer = createProgrammer({ config: this.#config, store, reconciler, ruleset, serviceHealth, netnsCookie: 7n });
+    return { store, programmer, reconciler, ruleset, adopted, isReady: false, isComplete: false, isSwept: false };
   }
 
   /** What a former agent did not bring to an end is known to nobody. */
@@ -178,7 +190,7 @@ export class AgentLife {
 /** Applies the last state at once to empty tables. */
 export function writtenAtOnce(config: Config, objects: Objects, devices: readonly LocalDevice[]): object {
   const life = new AgentLife(config, 1);
-  life.tables.faultRate = 0;
+  life.tables.faultRate = life.ruleset.faultRate = 0;
   life.devices = devices;
   for (const object of objects.values()) life.put(object);
   life.pass();

@@ -62,7 +62,8 @@ const service = fc
     created: fc.constantFrom('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', undefined),
     type: fc.constantFrom('ClusterIP', 'NodePort', 'LoadBalancer', 'LoadBalancer', 'ExternalName'),
     families,
-    clusterIP: fc.constantFrom(...CLUSTER_IPS, ...CLUSTER_IPS, 'None'),
+    clusterIP: fc.constantFrom(...CLUSTER_IPS),
+    headless: fc.constantFrom(false, false, true),
     ports: servicePorts,
     externalIPs: fc.subarray(OUTER_IPS, { maxLength: 2 }),
     ingress: fc.subarray(OUTER_IPS, { maxLength: 2 }),
@@ -93,6 +94,7 @@ interface DrawnService {
   readonly type: string;
   readonly families: readonly Family[];
   readonly clusterIP: string;
+  readonly headless: boolean;
   readonly ports: readonly { readonly name: string; readonly nodePort?: number | undefined }[];
   readonly externalIPs: readonly string[];
   readonly ranges: readonly string[];
@@ -103,7 +105,8 @@ interface DrawnService {
 
 function serviceSpec({ type, ports, ...drawn }: DrawnService): object {
   if (type === 'ExternalName') return { type, externalName: 'elsewhere.example' };
-  const clusterIPs = drawn.clusterIP === 'None' ? ['None'] : inFamilies([drawn.clusterIP], drawn.families);
+  const isHeadless = type === 'ClusterIP' && drawn.headless;
+  const clusterIPs = isHeadless ? ['None'] : inFamilies([drawn.clusterIP], drawn.families);
   return {
     type,
     clusterIP: clusterIPs[0],
@@ -112,7 +115,7 @@ function serviceSpec({ type, ports, ...drawn }: DrawnService): object {
     ...(drawn.externalIPs.length > 0 ? { externalIPs: inFamilies(drawn.externalIPs, drawn.families) } : {}),
     ...(type === 'LoadBalancer' && drawn.ranges.length > 0 ? { loadBalancerSourceRanges: drawn.ranges } : {}),
     ...(drawn.internal === 'Local' ? { internalTrafficPolicy: 'Local' } : {}),
-    ...(drawn.external === 'Local' ? { externalTrafficPolicy: 'Local' } : {}),
+    ...(drawn.external === 'Local' && (type !== 'ClusterIP' || drawn.externalIPs.length > 0) ? { externalTrafficPolicy: 'Local' } : {}),
     ...(drawn.affinity > 0 ? { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: drawn.affinity } } } : {}),
   };
 }

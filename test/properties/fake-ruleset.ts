@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { Crash } from '#reconcile/fake-tables.ts';
+import { itemId, type Ruleset, type RulesetChange, type RulesetItem } from '#reconcile/ruleset.ts';
+
+/** Table `inet weir` in memory: whole transactions or nothing, as strict as nft about what is there and what is not; it fails on purpose. */
+export class FakeRuleset implements Ruleset {
+  /** Part of the transactions that fail, 0 to 1. */
+  faultRate = 0.1;
+  /** The agent was killed just before its next transaction. */
+  isAgentKilled = false;
+  #items: ReadonlyMap<string, RulesetItem> | undefined;
+  #seed: number;
+
+  constructor(seed: number) {
+    this.#seed = seed % 0x7fffffff;
+  }
+
+  install(items: readonly RulesetItem[]): void {
+    const next = new Map(items.map((item) => [itemId(item), item]));
+    assert.equal(next.size, items.length, 'an item twice');
+    this.#commit(next);
+  }
+
+  change({ add, replace, remove }: RulesetChange): void {
+    const next = new Map(this.#items);
+    for (const item of remove) assert.ok(next.delete(itemId(item)), `${itemId(item)} is removed, must be there`);
+    for (const item of [...add, ...replace]) {
+      assert.equal(next.has(itemId(item)), replace.includes(item), `${itemId(item)} is ${add.includes(item) ? 'added' : 'replaced'}`);
+      next.set(itemId(item), item);
+    }
+    this.#commit(next);
+  }
+
+  isThere(): boolean {
+    return this.#items !== undefined;
+  }
+
+  /** Every item, in an order of its own. Comments are for people: of a ClusterIP that two Services want either may be named. */
+  meaning(): readonly object[] {
+    const sorted = [...(this.#items ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return sorted.map(([, item]) => ({ ...item, comment: undefined }));
+  }
+
+  #commit(next: ReadonlyMap<string, RulesetItem>): void {
+    if (this.isAgentKilled) throw new Crash('Killed');
+    const missing = [...next.values()].flatMap(needs).filter((id) => !next.has(id));
+    assert.deepEqual(missing, [], 'what is referred to must be there');
+    // Lehmer's generator: the same seed makes the same faults.
+    this.#seed = (this.#seed * 48271) % 0x7fffffff;
+    if (this.#seed / 0x7fffffff < this.faultRate) throw new Error('Cannot change table inet weir: try again');
+    this.#items = next;
+  }
+}
+
+/** Ids of items that an item leads to. */
+function needs(item: RulesetItem): readonly string[] {
+  if (item.kind === 'element') return typeof item.verdict === 'object' ? [`chain ${item.verdict.chain}`] : [];
+  if (item.kind === 'memory') return [];
+  return item.rules.flatMap((rule) => {
+    if (rule.kind === 'translate') assert.ok(rule.backends.length > 0, `${item.name} leads to nobody`);
+    if (rule.kind === 'choose') return rule.chains.map((name) => `chain ${name}`);
+    if (rule.kind === 'recall') return [`chain ${rule.chain}`, `memory ${rule.memory}`];
+    return rule.kind === 'remember' ? [`memory ${rule.memory}`] : [];
+  });
+}
