@@ -7,6 +7,7 @@ import { libbpf } from './libbpf.ts';
 import { closing } from './libc.ts';
 import { absentModules } from './modules.ts';
 import { inScratchNetns } from './netns.ts';
+import { canEndSockets } from './stale-sockets.ts';
 import { attachFilter } from './tc-filter.ts';
 
 /** <linux/bpf.h>. */
@@ -49,6 +50,7 @@ export const probeKernel = (): Finding[] => [
   probeDeviceHook(),
   probeRefusal(),
   ...probeMapTypes(),
+  probeSocketEnding(),
 ];
 
 function probeKfuncs(): Finding[] {
@@ -125,5 +127,14 @@ function probeMapTypes(): Finding[] {
       consequence: 'the agent cannot start',
       remedy: 'use Linux 6.1 or later',
     });
+  });
+}
+
+function probeSocketEnding(): Finding {
+  const name = 'ending of UDP sockets';
+  if (canEndSockets()) return fine(name, 'bpf_sock_destroy is in BTF of vmlinux');
+  return degraded(name, 'no bpf_sock_destroy in BTF of vmlinux', {
+    consequence: 'connected UDP sockets keep an endpoint that is gone until their owner dials again',
+    remedy: 'use Linux 6.5 or later',
   });
 }
