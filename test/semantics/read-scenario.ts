@@ -27,7 +27,7 @@ export const readScenario = (file: string): Scenario => parseScenario(basename(f
 /** The same for a text. */
 export function parseScenario(name: string, text: string): Scenario {
   const parsed = parseYaml(text);
-  if (!parsed.ok) throw new Error(`${name}, line ${parsed.line}: ${parsed.reason}`);
+  if (!parsed.ok) throw new Error(`${name}: line ${parsed.line}: ${parsed.reason}`);
   return located(name, () => {
     const [top] = parsed.values;
     known(top, TOP_WORDS);
@@ -39,12 +39,12 @@ export function parseScenario(name: string, text: string): Scenario {
       covers: list(top, 'covers') ?? [],
       upstream: list(top, 'upstream') ?? [],
       agent: [...(flags ?? [`--cluster-cidr=${dual(CLUSTER_CIDR)}`]), `--service-cidr=${dual(SERVICE_CIDR)}`],
-      steps: readSteps(name, top, dualStack, lineOf),
+      steps: readSteps(top, dualStack, lineOf),
     };
   });
 }
 
-function readSteps(name: string, top: Fields, dualStack: boolean, lineOf: LineFinder): readonly Step[] {
+function readSteps(top: Fields, dualStack: boolean, lineOf: LineFinder): readonly Step[] {
   const { covers: _, upstream: __, agent: ___, families: ____, then = [], ...first } = top;
   let written: Written = {
     nodes: new Map([
@@ -55,7 +55,7 @@ function readSteps(name: string, top: Fields, dualStack: boolean, lineOf: LineFi
     slices: new Map(),
   };
   return [first, ...(then as readonly unknown[])].map((step, i) =>
-    located(`${name}, step ${i + 1}`, () => {
+    located(`step ${i + 1}`, () => {
       known(step, STEP_WORDS);
       written = {
         nodes: changed(written, step, 'nodes'),
