@@ -71,6 +71,7 @@ static void put_transport(struct writer *w, const struct frame *frame)
 		tcp->syn = !(frame->shape & NO_SYN);
 		tcp->ack = !!(frame->shape & (WITH_ACK | NO_SYN));
 		tcp->window = htons(1000);
+		tcp->seq = htonl(frame->shape & LATER_SEQUENCE ? 1000 : 0);
 		return;
 	}
 	udp = put(w, sizeof(*udp));

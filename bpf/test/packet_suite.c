@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* packet_suite.c: one table of packets, each asked of the loaded tc program through BPF_PROG_TEST_RUN. */
-#include "packet_cases.h"
+#include "packets.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -15,12 +15,7 @@
 static struct bpf_object *object;
 static struct tables tables;
 
-struct answer {
-	int verdict;
-	__u32 mark;
-};
-
-static struct answer ask(const char *program, const char *device, const struct frame *frame)
+struct answer ask(const char *program, const char *device, const struct frame *frame)
 {
 	unsigned char bytes[512];
 	struct __sk_buff skb = {.mark = 1, .ifindex = device_index(device)};
@@ -32,15 +27,15 @@ static struct answer ask(const char *program, const char *device, const struct f
 	return (struct answer){(int)run.retval, skb.mark};
 }
 
-static void expect_answer(const struct answer *answer, enum verdict verdict)
+void expect_answer(struct answer answer, enum verdict verdict)
 {
 	int action = verdict == DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 	__u32 mark = 1 | (verdict == REFUSE ? REJECT_MARK : 0);
 
-	if (answer->verdict != action)
-		complain("verdict is %d, should be %d", answer->verdict, action);
-	if (answer->mark != mark)
-		complain("mark is 0x%x, should be 0x%x", answer->mark, mark);
+	if (answer.verdict != action)
+		complain("verdict is %d, should be %d", answer.verdict, action);
+	if (answer.mark != mark)
+		complain("mark is 0x%x, should be 0x%x", answer.mark, mark);
 }
 
 static bool same(const struct address *a, const char *v4)
@@ -82,15 +77,12 @@ static void expect_no_flow(const struct packet_case *c)
 
 static void run_case(const struct packet_case *c)
 {
-	struct answer answer;
-
 	begin_case(c->name);
 	flush_conntrack();
 	if (c->old_state)
 		insert_conntrack(&c->frame, c->old_state, c->old_entry);
 	mark_counters(&tables);
-	answer = ask("weir_ingress_l2", "outside", &c->frame);
-	expect_answer(&answer, c->verdict);
+	expect_answer(ask("weir_ingress_l2", "outside", &c->frame), c->verdict);
 	expect_counters(&tables, c->outcome, c->also);
 	if (c->backend)
 		expect_flow(c);
@@ -246,6 +238,7 @@ void packet_suite(void)
 		setting_cases();
 		port_case();
 		clash_case();
+		shortage_cases(&tables);
 	}
 	mode = V6;
 	extension_case();

@@ -81,7 +81,8 @@ int program_of(struct bpf_object *object, const char *name);
 
 /** Tables of one loaded object. */
 struct tables {
-	int addresses, frontends, slots, backends, source_ranges, local_nets, devices, settings, counters, affinity;
+	int addresses, frontends, slots, backends, source_ranges, local_nets, devices, settings, counters, affinity,
+		shortages;
 };
 
 struct tables open_tables(struct bpf_object *object);
@@ -125,6 +126,8 @@ enum shape {
 	ARP = 8192,
 	/** Addresses of IPv4 in the IPv6 header, in their IPv4-mapped form: no host may send that. */
 	MAPPED_HEADER = 16384,
+	/** A TCP sequence number other than 0. */
+	LATER_SEQUENCE = 32768,
 };
 
 struct frame {
