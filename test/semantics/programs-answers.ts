@@ -9,6 +9,8 @@ const FLOWS = 300;
 /** Flows for each answerer, and for one more, that are asked once all who are expected have answered: one more of 3 is missed once in 10^6 runs. */
 const MORE_FLOWS = 12;
 
+type Translated = Extract<Verdict, { readonly outcome: 'translated' }>;
+
 /** Why the programs cannot be asked; undefined where they can. */
 export const whyNotAsked = ({ protocol }: Question): string | undefined =>
   protocol === 'SCTP' ? 'the programs leave SCTP to table inet weir' : undefined;
@@ -17,20 +19,34 @@ export const whyNotAsked = ({ protocol }: Question): string | undefined =>
 export const answerOfPrograms = (judge: ProgramJudge, question: Question, serviceCidrs: readonly Prefix[]): Answer =>
   judge.visit(question.by, () => ask(judge, question, serviceCidrs));
 
+/** What becomes of one flow: of several who may answer, one. */
+export const answerOfOneFlow = (judge: ProgramJudge, question: Question, serviceCidrs: readonly Prefix[]): Answer =>
+  judge.visit(question.by, () => {
+    const verdict = follow(judge, question);
+    if (verdict.outcome !== 'translated') return finalAnswer(verdict.outcome, question, serviceCidrs);
+    return [answererOf(verdict, question)];
+  });
+
 function ask(judge: ProgramJudge, question: Question, serviceCidrs: readonly Prefix[]): Answer {
   const answerers = new Map<string, Answerer>();
   const expected = answerText(question.answer);
   for (let [asked, left] = [0, FLOWS]; left > 0; asked++, left--) {
     const verdict = follow(judge, question);
     if (verdict.outcome !== 'translated') return asked === 0 ? finalAnswer(verdict.outcome, question, serviceCidrs) : mixed(verdict);
-    const name = placeAt(verdict.backend)?.name ?? verdict.backend;
-    const key = `${name} ${verdict.port} ${verdict.seen}`;
+    const answerer = answererOf(verdict, question);
+    const key = answerText([answerer]);
     if (answerers.has(key)) continue;
-    answerers.set(key, { name, client: verdict.seen ?? question.source, port: verdict.port });
+    answerers.set(key, answerer);
     if (answerText(withoutPorts([...answerers.values()], question.answer)) === expected) left = MORE_FLOWS * (answerers.size + 1);
   }
   return [...answerers.values()];
 }
+
+const answererOf = ({ backend, port, seen }: Translated, question: Question): Answerer => ({
+  name: placeAt(backend)?.name ?? backend,
+  client: seen ?? question.source,
+  port,
+});
 
 function mixed({ outcome }: Verdict): never {
   throw new Error(`Some flows are ${outcome}, others are answered: all should fare alike`);
