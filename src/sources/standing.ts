@@ -18,8 +18,9 @@ export function createStanding(tell: (problem: Problem) => void): Standing {
     replace(subject, findings) {
       const before = standing.get(subject);
       if (findings.length === 0) return standing.delete(subject);
-      standing.set(subject, new Set(findings.map((finding) => finding.id)));
-      for (const { id, reason, message } of findings) if (!before?.has(id)) tell({ reason, message });
+      const now = new Map(findings.map((finding) => [finding.id, finding]));
+      standing.set(subject, new Set(now.keys()));
+      for (const [id, { reason, message }] of now) if (!before?.has(id)) tell({ reason, message });
       return false;
     },
   };

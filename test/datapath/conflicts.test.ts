@@ -1,0 +1,171 @@
+/** Services that want one address and port: real traffic goes to the older one, and to the other when that one goes. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Lab } from '#lab/lab.ts';
+import { ip, raise, weir } from './ground.ts';
+import {
+  clusterIP,
+  FAMILIES,
+  type Family,
+  node,
+  nodeAddress,
+  nodePort,
+  numbered,
+  outerIP,
+  type PodSpec,
+  parked,
+  podAddress,
+  slices,
+} from './objects.ts';
+import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
+
+const [P1, P2, CLIENT]: readonly [PodSpec, PodSpec, PodSpec] = [
+  { name: 'p1', node: 'n1' },
+  { name: 'p2', node: 'n1' },
+  { name: 'p9', node: 'n1' },
+];
+const [OLD, YOUNG, SHARED] = [1, 2, 3];
+const BIRTHS = { old: '2026-01-01T00:00:00Z', young: '2026-02-01T00:00:00Z' };
+const WORLD = [node('n1'), ...parked([P1, P2, CLIENT])];
+
+let lab: Lab;
+
+before(async () => {
+  lab = await raise('c', WORLD);
+  for (const family of FAMILIES) ip(lab, 'wire', `route replace ${outerIP(SHARED, family)} via ${nodeAddress('n1', family)}`);
+});
+
+after(() => lab?.down());
+
+/** What a Service is beside its name, number and pod. */
+interface Wants {
+  readonly createdAt?: string;
+  readonly spec?: object;
+}
+
+/** Service and slices, all of its own but what `spec` shares. */
+function claimant(name: string, number: number, pod: PodSpec, { createdAt, spec = {} }: Wants): object[] {
+  const service = numbered(name, number, { spec }) as { metadata: object };
+  return [{ ...service, metadata: { ...service.metadata, creationTimestamp: createdAt } }, ...slices({ of: name, pods: [pod] })];
+}
+
+const old = (spec: object): object[] => claimant('old', OLD, P1, { createdAt: BIRTHS.old, spec });
+const young = (spec: object): object[] => claimant('young', YOUNG, P2, { createdAt: BIRTHS.young, spec });
+
+const apply = (...objects: readonly object[]): void => lab.writeManifest('objects.json', [...WORLD, ...objects]);
+
+/** What the agent has said of who loses something, the time left out. */
+const losses = (): string[] =>
+  lab
+    .agent('n1')
+    .log.split('\n')
+    .filter((line) => line.includes('Cannot give'))
+    .map((line) => line.replace(/^\S+ ERROR /, ''));
+
+/** Runs a step and returns what it made the agent say. */
+async function newLosses(step: () => Promise<void>): Promise<string[]> {
+  const known = losses().length;
+  await step();
+  return losses().slice(known).sort();
+}
+
+/** Everybody's way to an address of one Service. */
+const reached = (pod: string, address: (family: Family) => string, port = 80): Path[] =>
+  FAMILIES.flatMap((family): Path[] => [
+    ['t/p9', tcp(address(family), port), answer(podAddress(CLIENT, family), pod)],
+    ['t/p9', udp(address(family), port), answer(podAddress(CLIENT, family), pod)],
+    ['outside', tcp(address(family), port), answer(nodeAddress('n1', family), pod)],
+  ]);
+
+const inner = (pod: string, number: number): Path[] =>
+  FAMILIES.map((family): Path => ['t/p9', tcp(clusterIP(number, family), 80), answer(podAddress(CLIENT, family), pod)]);
+
+/** Names of the Service ports that the kernel holds at an address. */
+async function holders(address: string): Promise<string[]> {
+  const { frontends } = JSON.parse(await weir(lab, 'n1', 'dump', '-o', 'json')) as { frontends: { service: string; frontend: string }[] };
+  return frontends.filter(({ frontend }) => frontend.startsWith(address)).map(({ service }) => service);
+}
+
+const externalIPs = FAMILIES.map((family) => outerIP(SHARED, family));
+const shared = (family: Family): string => outerIP(SHARED, family);
+
+test('the older Service keeps an external address, the younger one has all else and is told once [conflict-older]', async () => {
+  const said = await newLosses(async () => {
+    apply(...young({ externalIPs }));
+    await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
+    apply(...young({ externalIPs }), ...old({ externalIPs }));
+    await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p1');
+    await assertPaths(lab, [...reached('p1', shared), ...inner('p1', OLD), ...inner('p2', YOUNG)]);
+  });
+  const expected = FAMILIES.flatMap((family) =>
+    ['TCP', 'UDP'].map((protocol) => {
+      const address = family === 4 ? shared(4) : `[${shared(6)}]`;
+      const port = protocol.toLowerCase();
+      return `Cannot give ${address}:80/${protocol} to Service "t/young:${port}": Service "t/old:${port}" keeps it, because it is older`;
+    }),
+  );
+  assert.deepEqual(said, expected.sort());
+  assert.deepEqual(await holders(shared(4)), ['t/old:tcp', 't/old:udp']);
+});
+
+test('the younger Service takes over when the older one goes, or wants the address no more [conflict-older]', async () => {
+  apply(...young({ externalIPs }));
+  await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
+  await assertPaths(lab, reached('p2', shared));
+  assert.deepEqual(await holders(shared(4)), ['t/young:tcp', 't/young:udp']);
+  apply(...young({ externalIPs }), ...old({ externalIPs }));
+  await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p1');
+  apply(...young({ externalIPs }), ...old({}));
+  await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
+  await assertPaths(lab, [...reached('p2', shared), ...inner('p1', OLD)]);
+});
+
+test('a NodePort belongs to the older Service, and then to the other [conflict-older]', async () => {
+  const ports = (['TCP', 'UDP'] as const).map((protocol) => ({
+    name: protocol.toLowerCase(),
+    protocol,
+    port: 80,
+    nodePort: nodePort(SHARED),
+  }));
+  const byNode = (family: Family): string => nodeAddress('n1', family);
+  const ofPod = (pod: string): Path[] => reached(pod, byNode, nodePort(SHARED)).filter(([from]) => from === 'outside');
+  const said = await newLosses(async () => {
+    apply(...young({ ports }), ...old({ ports }));
+    await untilAnsweredBy(lab, 'outside', tcp(byNode(4), nodePort(SHARED)), 'p1');
+    await assertPaths(lab, [...ofPod('p1'), ...inner('p2', YOUNG)]);
+  });
+  assert.deepEqual(said, [
+    `Cannot give NodePort 30003/TCP to Service "t/young:tcp": Service "t/old:tcp" keeps it, because it is older`,
+    `Cannot give NodePort 30003/UDP to Service "t/young:udp": Service "t/old:udp" keeps it, because it is older`,
+  ]);
+  apply(...young({ ports }));
+  await untilAnsweredBy(lab, 'outside', tcp(byNode(4), nodePort(SHARED)), 'p2');
+  await assertPaths(lab, ofPod('p2'));
+});
+
+test("a ClusterIP that a younger Service wants as its external address stays its owner's [conflict-older]", async () => {
+  const grab = { externalIPs: FAMILIES.map((family) => clusterIP(OLD, family)) };
+  const said = await newLosses(async () => {
+    apply(...young(grab), ...old({}));
+    await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(OLD), 80), 'p1');
+    await until('the younger one is told', () =>
+      losses().some((line) => line.includes(`${clusterIP(OLD)}:80/TCP to Service "t/young:tcp"`)),
+    );
+    await assertPaths(lab, [...inner('p1', OLD), ...inner('p2', YOUNG)]);
+  });
+  assert.equal(said.length, 4, said.join('\n'));
+  apply(...young(grab));
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(OLD), 80), 'p2');
+});
+
+test('of Services without an age the first by name has the address, and the message says so [conflict-older]', async () => {
+  const spec = { externalIPs };
+  const said = await newLosses(async () => {
+    apply(...claimant('b', OLD, P1, { spec }), ...claimant('a', YOUNG, P2, { spec }));
+    await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
+    await assertPaths(lab, reached('p2', shared));
+  });
+  assert.equal(said.length, 4, said.join('\n'));
+  for (const line of said)
+    assert.match(line, /to Service "t\/b:.*Service "t\/a:.* keeps it, because their ages are equal and its name comes first/);
+});
