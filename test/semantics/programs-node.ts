@@ -17,7 +17,6 @@ import { linksFolder, mapFolders } from '#kernel/state-folder.ts';
 import { tableSizes } from '#kernel/table-sizes.ts';
 import { objectsDir } from '#kernel/test-ground.ts';
 import type { ModelObject } from '#model/objects.ts';
-import { createLog } from '#observe/log.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
 import { makeProgramWorld, type ProgramWorld, WIRE_DEVICE } from './programs-world.ts';
@@ -120,9 +119,9 @@ function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
             config,
             store,
             reconciler,
+            ruleset: { want() {}, wantNode() {} },
             serviceHealth: { want() {}, listenAt() {} },
             netnsCookie: cookie,
-            log: LOG,
           }),
         };
         if (config.localDetector.mode === 'BridgeInterface') world.device(config.localDetector.name);
@@ -134,8 +133,6 @@ function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
     },
   };
 }
-
-const LOG = createLog(0, () => {});
 
 /** Addresses that the scenario gives the node are on its wire. */
 function withNodeAddresses(devices: readonly LocalDevice[], store: Store): readonly LocalDevice[] {
