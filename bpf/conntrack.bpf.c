@@ -52,7 +52,7 @@ static always_inline enum outcome translate(struct __sk_buff *skb, const struct 
 	if (snat)
 		to.source = snat_address(device, address_is_v4(&packet->source), settings);
 	if (address_is_zero(&to.source))
-		return OUTCOME_PACKET_DROP_BROKEN_TABLE;
+		return OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS;
 	outcome = insert_flow(skb, packet, &to);
 	if (outcome == OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
 		note_shortage(&to, packet->protocol);

@@ -327,10 +327,12 @@ enum outcome {
 	OUTCOME_PACKET_DROP_NO_SOURCE_PORT = 18,
 	/** A packet was dropped: the kernel refused its conntrack entry for another reason. */
 	OUTCOME_PACKET_DROP_CONNTRACK = 19,
+	/** A packet was dropped: it needs a new source address, and neither the device that it leaves by nor the node has one. */
+	OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS = 20,
 	/** A packet was dropped: a slot or backend that must exist does not. */
-	OUTCOME_PACKET_DROP_BROKEN_TABLE = 20,
+	OUTCOME_PACKET_DROP_BROKEN_TABLE = 21,
 	/** Number of outcomes. */
-	OUTCOME_COUNT = 21,
+	OUTCOME_COUNT = 22,
 };
 
 /** Value of `shortages`, the last flow without a free source port: every port that was tried for it has a flow already. */

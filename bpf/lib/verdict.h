@@ -51,6 +51,7 @@ static always_inline int packet_verdict(struct __sk_buff *skb, enum outcome outc
 	case OUTCOME_PACKET_DROP_CONNTRACK_FULL:
 	case OUTCOME_PACKET_DROP_NO_SOURCE_PORT:
 	case OUTCOME_PACKET_DROP_CONNTRACK:
+	case OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS:
 	case OUTCOME_PACKET_DROP_BROKEN_TABLE:
 		return TC_ACT_SHOT;
 	default:

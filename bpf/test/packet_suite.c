@@ -162,6 +162,21 @@ static void setting_cases(void)
 	end_case();
 }
 
+/** The route to 10.0.1.0/24 leads to device `pods`, which has no address in `devices`. */
+static void no_address_case(void)
+{
+	struct frame frame = {FROM(CLIENT, 1000), WEB, PLAIN};
+
+	begin_case("what needs a source address where none is known is dropped");
+	flush_conntrack();
+	forget_node_addresses(&tables);
+	mark_counters(&tables);
+	expect_answer(ask("weir_ingress_l2", "outside", &frame), DROP);
+	expect_counters(&tables, OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS, NOTHING);
+	set_settings(&tables, 0, OTHER_COOKIE);
+	end_case();
+}
+
 /** The frame is for the bridge, whose address is another than the port's. */
 static void port_case(void)
 {
@@ -236,6 +251,7 @@ void packet_suite(void)
 			run_case(&cases[i]);
 		choice_cases();
 		setting_cases();
+		no_address_case();
 		port_case();
 		clash_case();
 		shortage_cases(&tables);

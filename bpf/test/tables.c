@@ -219,6 +219,14 @@ void fill_tables(const struct tables *t)
 	mode = V4;
 }
 
+void forget_node_addresses(const struct tables *t)
+{
+	struct index first = {0};
+	struct settings value = {.reject_mark = REJECT_MARK, .conntrack_mark = CONNTRACK_MARK};
+
+	put_entry(t->settings, &first, &value);
+}
+
 void set_settings(const struct tables *t, __u32 flags, __u64 cookie)
 {
 	struct index first = {0};

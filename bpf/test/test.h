@@ -89,6 +89,8 @@ struct tables open_tables(struct bpf_object *object);
 /** Writes the Services of tables.c for both families, node addresses, ranges, devices and settings. */
 void fill_tables(const struct tables *tables);
 void set_settings(const struct tables *tables, __u32 flags, __u64 cookie);
+/** Settings of a node whose addresses nobody knows. */
+void forget_node_addresses(const struct tables *tables);
 /** Changes the flags of every backend of a Service in the current mode; 0 = gone. */
 void set_backend_flags(const struct tables *tables, __u32 service, __u32 flags);
 void remove_frontend(const struct tables *tables, const char *address, int port, int protocol);

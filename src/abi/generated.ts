@@ -703,10 +703,12 @@ export const OUTCOME_PACKET_DROP_CONNTRACK_FULL = 17;
 export const OUTCOME_PACKET_DROP_NO_SOURCE_PORT = 18;
 /** A packet was dropped: the kernel refused its conntrack entry for another reason. */
 export const OUTCOME_PACKET_DROP_CONNTRACK = 19;
+/** A packet was dropped: it needs a new source address, and neither the device that it leaves by nor the node has one. */
+export const OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS = 20;
 /** A packet was dropped: a slot or backend that must exist does not. */
-export const OUTCOME_PACKET_DROP_BROKEN_TABLE = 20;
+export const OUTCOME_PACKET_DROP_BROKEN_TABLE = 21;
 /** Number of outcomes. */
-export const OUTCOME_COUNT = 21;
+export const OUTCOME_COUNT = 22;
 
 /** Names of outcomes; the index is the key in `counters`. */
 export const OUTCOMES: readonly string[] = [
@@ -730,6 +732,7 @@ export const OUTCOMES: readonly string[] = [
   'packet_drop_conntrack_full',
   'packet_drop_no_source_port',
   'packet_drop_conntrack',
+  'packet_drop_no_source_address',
   'packet_drop_broken_table',
 ];
 
@@ -798,9 +801,9 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
   settings: { name: 'settings', type: 2, flags: 0, maxEntries: 1, key: index, value: settings },
   affinity: { name: 'affinity', type: 9, flags: 0, maxEntries: 65536, key: affinityKey, value: affinity },
   socket_flows: { name: 'socket_flows', type: 9, flags: 0, maxEntries: 65536, key: socketFlowKey, value: socketFlow },
-  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 21, key: index, value: counter },
+  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 22, key: index, value: counter },
   shortages: { name: 'shortages', type: 2, flags: 0, maxEntries: 1, key: index, value: shortage },
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '6d1bb36af92cfeb5';
+export const LAYOUT_DIGEST: string = 'dd1840eb940d88f0';
