@@ -7,7 +7,9 @@ import type { Address } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import { createFakeTables } from '#reconcile/fake-tables.ts';
-import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { createReconciler } from '#reconcile/reconciler.ts';
+import { itemId, type Ruleset, type RulesetItem } from '#reconcile/ruleset.ts';
+import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import type { Tables } from '#reconcile/tables.ts';
 import { PLACES } from './world.ts';
 
@@ -15,7 +17,8 @@ import { PLACES } from './world.ts';
 export interface PlanningAgent {
   readonly config: Config;
   readonly tables: Tables;
-  readonly reconciler: Reconciler;
+  /** What of table `inet weir` goes with the Services. */
+  ruleset(): Iterable<RulesetItem>;
   /** Everything that exists from now on. Throws when something did not reach the tables, conflicts excepted. */
   follow(objects: readonly ModelObject[]): void;
 }
@@ -33,17 +36,20 @@ const STEP_MS = 60_000;
 export function createPlanningAgent(nodeName: string, flags: readonly string[]): PlanningAgent {
   const config = configOf(nodeName, flags);
   const tables = createFakeTables({ faultRate: 0 });
+  const items = new Map<string, RulesetItem>();
   let clock = 0;
-  const reconciler = createReconciler({ tables, now: () => clock });
+  const now = (): number => clock;
+  const reconciler = createReconciler({ tables, now });
+  const ruleset = createRulesetReconciler({ ruleset: rulesetIn(items), now });
   const store = createStore(nodeName);
-  const elsewhere = { ruleset: { want() {}, wantNode() {} }, serviceHealth: { want() {}, listenAt() {} } };
-  const programmer = createProgrammer({ config, store, reconciler, netnsCookie: 1n, ...elsewhere });
+  const serviceHealth = { want() {}, listenAt() {} };
+  const programmer = createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie: 1n });
   let known: readonly ModelObject[] = [];
 
   return {
     config,
     tables,
-    reconciler,
+    ruleset: () => items.values(),
     follow(objects) {
       clock += STEP_MS;
       for (const { kind, key } of known) if (!objects.some((object) => object.kind === kind && object.key === key)) store.remove(kind, key);
@@ -51,9 +57,28 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
       known = objects;
       programmer.plan(devicesOf(config, objects));
       reconciler.sweep();
-      const [problem] = reconciler.problems().filter(({ code }) => code !== 'conflict');
+      ruleset.flush(true);
+      const [problem] = [...reconciler.problems(), ...ruleset.problems()].filter(({ code }) => code !== 'conflict');
       if (problem !== undefined) throw new Error(`Tables of ${nodeName} are not as planned: ${problem.message}`);
     },
+  };
+}
+
+/** A ruleset that does what it is told. */
+function rulesetIn(items: Map<string, RulesetItem>): Ruleset {
+  const put = (some: readonly RulesetItem[]): void => {
+    for (const item of some) items.set(itemId(item), item);
+  };
+  return {
+    install(all) {
+      items.clear();
+      put(all);
+    },
+    change({ add, replace, remove }) {
+      for (const item of remove) items.delete(itemId(item));
+      put([...add, ...replace]);
+    },
+    isThere: () => true,
   };
 }
 

@@ -1,7 +1,8 @@
 /** A scenario's cluster as the tracer sees it: the agents' tables, and between them a network that delivers what weir passes on. */
-import type { Address } from '#lib/address.ts';
+import { type Address, familyOf } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import { createPlanningAgent, podDevice, UPLINK } from './agents.ts';
+import { createRulesetTracer, type RulesetTracer } from './ruleset-tracer.ts';
 import type { Answer, Question, Scenario } from './scenario.ts';
 import { createTracer, type Dialled, type Target, type Tracer, type Verdict } from './tracer.ts';
 import { PLACES } from './world.ts';
@@ -11,11 +12,13 @@ export interface TracedCluster {
   ask(question: Question): Answer;
 }
 
+const PASSED: Verdict = { kind: 'passed' };
 const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 
 interface TracedNode {
   readonly name: string;
   readonly tracer: Tracer;
+  readonly ruleset: RulesetTracer;
   readonly addresses: readonly Address[];
 }
 
@@ -30,10 +33,16 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
     return node;
   };
 
+  /** What the programs do with a packet, and where they leave it alone the ruleset. */
+  const packet = (node: TracedNode, dialled: Dialled, { from, source }: Pick<Question, 'from' | 'source'>): Verdict => {
+    const ifindex = deviceOf(from, node.name);
+    const verdict = ifindex === undefined ? PASSED : node.tracer.packet({ ...dialled, source, ifindex });
+    return verdict.kind === 'passed' ? node.ruleset({ ...dialled, source, ifindex }) : verdict;
+  };
+
   /** What a node does, and after it others. */
   const hop = (node: TracedNode, dialled: Dialled, { from, source, via }: Pick<Question, 'from' | 'source' | 'via'>): Answer => {
-    const verdict =
-      via === 'sockets' ? askSocket(node, dialled, from) : node.tracer.packet({ ...dialled, source, ifindex: deviceOf(from, node.name) });
+    const verdict = via === 'sockets' ? askSocket(node, dialled, from) : packet(node, dialled, { from, source });
     if (verdict.kind === 'translated') return verdict.targets.map((target) => answerer(target, source));
     if (verdict.kind !== 'passed') return verdict.kind;
     if (via === 'sockets') return hop(node, dialled, { from, source, via: 'packets' });
@@ -51,8 +60,16 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
         if (object.kind !== 'Node' || agent === undefined) return [];
         const { addresses } = object.value;
         const leavesBy = (address: Address): number | undefined => (addresses.includes(address) ? undefined : wayTo(address, object.key));
-        const tracer = createTracer(agent.tables, { serviceCIDRs: agent.config.serviceCIDRs, leavesBy });
-        return [{ name: object.key, tracer, addresses }];
+        const sourceFor = (address: Address): Address | undefined =>
+          addresses.find((own) => familyOf(own) === familyOf(address) && !addresses.includes(address));
+        return [
+          {
+            name: object.key,
+            addresses,
+            tracer: createTracer(agent.tables, leavesBy),
+            ruleset: createRulesetTracer(agent.ruleset(), { serviceCIDRs: agent.config.serviceCIDRs, sourceFor }),
+          },
+        ];
       });
     },
     ask: (question) => hop(nodeNamed(question.by), { ...question, protocol: PROTOCOLS[question.protocol] }, question),

@@ -20,7 +20,7 @@ import {
   SETTINGS_NO_LOCAL_DETECTOR6,
   SETTINGS_SOCKETS_HOST_ONLY,
 } from '#abi/generated.ts';
-import { type Address, familyOf, type Prefix, prefixContains, tablePrefixBits, ZERO_ADDRESS } from '#lib/address.ts';
+import { type Address, familyOf, prefixContains, tablePrefixBits, ZERO_ADDRESS } from '#lib/address.ts';
 import { scopeOf } from '#model/address-fields.ts';
 import type { Tables } from '#reconcile/tables.ts';
 
@@ -36,11 +36,10 @@ export interface SocketDial extends Dialled {
   readonly ofNode: boolean;
 }
 
-/** The first packet of a flow. */
+/** The first packet of a flow, where it enters the node. */
 export interface PacketDial extends Dialled {
   readonly source: Address;
-  /** Where it enters the node; undefined: a process of the node sends it. */
-  readonly ifindex: number | undefined;
+  readonly ifindex: number;
 }
 
 /** One backend that may be chosen, and the source address that it sees; undefined: the client's socket talks to it itself. */
@@ -50,17 +49,13 @@ export interface Target {
   readonly source: Address | undefined;
 }
 
-/** `passed`: goes on as it is; a socket's packets are another question then. */
+/** `passed`: goes on as it is. Then a socket's packets are another question, and of packets table `inet weir` is asked. */
 export type Verdict =
   | { readonly kind: 'refused' | 'dropped' | 'passed' }
   | { readonly kind: 'translated'; readonly targets: readonly Target[] };
 
-/** What the tables do not say of a node. */
-export interface NodeSurroundings {
-  readonly serviceCIDRs: readonly Prefix[];
-  /** Device on which a packet to an address leaves the node; undefined: it is delivered here. */
-  leavesBy(address: Address): number | undefined;
-}
+/** Device on which a packet to an address leaves the node; undefined: it is delivered here. */
+export type Routes = (address: Address) => number | undefined;
 
 export interface Tracer {
   socket(dial: SocketDial): Verdict;
@@ -73,19 +68,13 @@ const DROPPED: Verdict = { kind: 'dropped' };
 const PASSED: Verdict = { kind: 'passed' };
 
 /** A judge of the tables as they are at this moment. Its answers throw where a frontend leads to no backend of its own. */
-export function createTracer(tables: Pick<Tables, 'dump'>, around: NodeSurroundings): Tracer {
+export function createTracer(tables: Pick<Tables, 'dump'>, leavesBy: Routes): Tracer {
   const held = readTables(tables);
-
-  /** Nobody translated it: table `inet weir` has the last word. */
-  const leftOver = (address: Address): Verdict => {
-    if (held.meaning(address) & ADDRESS_CLUSTER_IP) return REFUSED;
-    return around.serviceCIDRs.some((range) => prefixContains(range, address)) ? DROPPED : PASSED;
-  };
 
   const newSource = (dial: PacketDial, backend: Backend, policy: Policy): Address => {
     if (!policy.snat && backend.address !== dial.source) return dial.source;
-    const ifindex = around.leavesBy(backend.address);
-    return ifindex === undefined || dial.ifindex === undefined ? dial.source : held.nodeAddress(ifindex, familyOf(dial.source));
+    const ifindex = leavesBy(backend.address);
+    return ifindex === undefined ? dial.source : held.nodeAddress(ifindex, familyOf(dial.source));
   };
 
   return {
@@ -105,13 +94,11 @@ export function createTracer(tables: Pick<Tables, 'dump'>, around: NodeSurroundi
     },
 
     packet(dial) {
-      const isOwn = dial.ifindex === undefined;
-      // The programs never see packets of the node's own processes, the rules for SCTP do
-      const frontend = isOwn && dial.protocol !== SCTP ? undefined : held.frontend(dial, false);
-      if (frontend === undefined) return leftOver(dial.address);
-      const isAdmitted = isOwn ? frontend.flags & FRONTEND_RANGES_ADMIT_NODE : held.isInRanges(frontend.service, dial.source);
-      if (frontend.flags & FRONTEND_SOURCE_RANGES && !isAdmitted) return DROPPED;
-      const policy = policyOf(frontend, isOwn || held.isPod(dial));
+      if (dial.protocol === SCTP) return PASSED;
+      const frontend = held.frontend(dial, false);
+      if (frontend === undefined) return held.lacksPort(dial) ? REFUSED : PASSED;
+      if (frontend.flags & FRONTEND_SOURCE_RANGES && !held.isInRanges(frontend.service, dial.source)) return DROPPED;
+      const policy = policyOf(frontend, held.isPod(dial));
       if (policy.extent.count === 0) return policy.drops ? DROPPED : REFUSED;
       const targets = held.backends(frontend, policy.extent).map((backend) => ({
         address: backend.address,
@@ -150,7 +137,6 @@ function readTables(tables: Pick<Tables, 'dump'>) {
 
   return {
     settings,
-    meaning,
 
     /** NodePorts answer on addresses of the node, on loopback ones where that is wanted. */
     frontend({ address, port, protocol }: Dialled, loopback: boolean): Frontend | undefined {
@@ -166,7 +152,7 @@ function readTables(tables: Pick<Tables, 'dump'>) {
       !((settings?.flags ?? 0) & (familyOf(address) === 4 ? SETTINGS_NO_LOCAL_DETECTOR4 : SETTINGS_NO_LOCAL_DETECTOR6)),
 
     isPod: ({ source, ifindex }: PacketDial): boolean =>
-      ((devices.get(ifindex ?? 0)?.flags ?? 0) & DEVICE_PODS) !== 0 || localNets.some((net) => covers(net, 0, source)),
+      ((devices.get(ifindex)?.flags ?? 0) & DEVICE_PODS) !== 0 || localNets.some((net) => covers(net, 0, source)),
 
     isInRanges: (service: number, source: Address): boolean =>
       ranges.some((range) => range.service === service && covers(range, SERVICE_BITS, source)),

@@ -1,0 +1,88 @@
+/**
+ * The first judge on what table `inet weir` does with the first packet of a flow that the programs leave alone: SCTP, and whatever
+ * nobody translated. It reads the items that come and go with the Services.
+ */
+import { type Address, type Family, familyOf, type Prefix, parsePrefix, prefixContains } from '#lib/address.ts';
+import { itemId, type RulesetChain, type RulesetItem, type SetName } from '#reconcile/ruleset.ts';
+import type { Dialled, Verdict } from './tracer.ts';
+
+/** What the items do not say of a node. */
+export interface RulesetSurroundings {
+  readonly serviceCIDRs: readonly Prefix[];
+  /** The node's source on the way to an address; undefined: it is delivered here, and keeps its source. */
+  sourceFor(address: Address): Address | undefined;
+}
+
+export interface RulesetDial extends Dialled {
+  readonly source: Address;
+  /** Where it enters the node; undefined: a process of the node sends it. */
+  readonly ifindex: number | undefined;
+}
+
+export type RulesetTracer = (dial: RulesetDial) => Verdict;
+
+const SCTP = 132;
+
+/** Throws where an item leads to a chain that does not exist. */
+export function createRulesetTracer(items: Iterable<RulesetItem>, around: RulesetSurroundings): RulesetTracer {
+  const held = new Map([...items].map((item) => [itemId(item), item]));
+  const find = (set: `${SetName}${Family}` | 'pod_devices', key: string | number) => {
+    const item = held.get(`${set} ${key}`);
+    return item?.kind === 'element' ? item : undefined;
+  };
+  const chainNamed = (name: string): RulesetChain => {
+    const item = held.get(`chain ${name}`);
+    if (item?.kind !== 'chain') throw new Error(`Something leads to chain ${name}, which must exist`);
+    return item;
+  };
+  const targetsOf = (name: string): readonly { readonly address: Address; readonly port: number }[] =>
+    chainNamed(name).rules.flatMap((rule) =>
+      rule.kind === 'translate' ? rule.backends : rule.kind === 'choose' ? rule.chains.flatMap(targetsOf) : [],
+    );
+  const localNets = [...held.values()].flatMap((item) =>
+    item.kind === 'element' && item.set.startsWith('local_nets') ? (parsePrefix(item.key) ?? []) : [],
+  );
+
+  const sideOf = ({ source, ifindex }: RulesetDial): 'local' | 'outside' => {
+    const isPod = ifindex !== undefined && find('pod_devices', ifindex) !== undefined;
+    return isPod || ifindex === undefined || localNets.some((net) => prefixContains(net, source)) ? 'local' : 'outside';
+  };
+  const isAdmitted = ({ address, port, source }: RulesetDial): boolean => {
+    const ranged = find(`sctp_ranged${familyOf(address)}`, `${address} . ${port}`)?.verdict;
+    if (typeof ranged !== 'object') return true;
+    return chainNamed(ranged.chain).rules.every(
+      (rule) => rule.kind !== 'admit' || rule.prefixes.some((range) => prefixContains(range, source)),
+    );
+  };
+  const verdictFor = (dial: RulesetDial) => {
+    const { address, port } = dial;
+    const [family, side] = [familyOf(address), sideOf(dial)];
+    const own = find(`sctp_${side}${family}`, `${address} . ${port}`);
+    const isOfNode = find(`node_addresses${family}`, address) !== undefined;
+    return (own ?? (isOfNode ? find(`sctp_node_ports_${side}${family}`, port) : undefined))?.verdict;
+  };
+  const getsNewSource = (dial: RulesetDial, backend: Address): boolean => {
+    const { address, port, source, ifindex } = dial;
+    const [family, side] = [familyOf(address), sideOf(dial)];
+    if (ifindex === undefined || find(`hairpin${family}`, `${source} . ${backend}`) !== undefined) return true;
+    if (find(`snat_${side}${family}`, `${address} . ${port}`) !== undefined) return true;
+    return find(`node_addresses${family}`, address) !== undefined && find(`snat_node_ports_${side}${family}`, port) !== undefined;
+  };
+  const untranslated = (address: Address): Verdict => {
+    if (find(`cluster_ips${familyOf(address)}`, address) !== undefined) return { kind: 'refused' };
+    return { kind: around.serviceCIDRs.some((range) => prefixContains(range, address)) ? 'dropped' : 'passed' };
+  };
+
+  return (dial) => {
+    if (dial.protocol !== SCTP) return untranslated(dial.address);
+    if (!isAdmitted(dial)) return { kind: 'dropped' };
+    const verdict = verdictFor(dial);
+    if (verdict === undefined) return untranslated(dial.address);
+    if (typeof verdict === 'string') return { kind: verdict === 'drop' ? 'dropped' : 'refused' };
+    const targets = targetsOf(verdict.chain).map(({ address, port }) => {
+      const source = getsNewSource(dial, address) ? around.sourceFor(address) : undefined;
+      return { address, port, source: source ?? dial.source };
+    });
+    return { kind: 'translated', targets };
+  };
+}
