@@ -6,6 +6,7 @@ import { createProgramJudge } from '../semantics/programs.ts';
 import { answerOfOneFlow, serviceCidrsOf, whyNotAsked } from '../semantics/programs-answers.ts';
 import { type Answer, answerText, type Question, questionText } from '../semantics/scenario.ts';
 import { createTracedCluster } from '../semantics/trace-cluster.ts';
+import { inFamily } from '../semantics/world.ts';
 import { cluster, type DrawnCluster } from './arbitrary-cluster.ts';
 import { type Asked, askEverything } from './ask-cluster.ts';
 import { check } from './check.ts';
@@ -65,13 +66,17 @@ function programsAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
   for (const node of Object.keys(drawn.nodes)) programs.fill(node, step.objects, scenario.agent);
   const [tables, cidrs] = [tracedJudge(asked), serviceCidrsOf(scenario.agent)];
   return firstOf(asked, (question) => {
-    if (whyNotAsked(question) !== undefined) return undefined;
+    if (whyNotAsked(question) !== undefined || isSecondOfAnother(drawn, question)) return undefined;
     const answer = tables(question);
     const seen = answerOfOneFlow(programs, question, cidrs);
     if (isOneOf(seen, answer)) return undefined;
     return { question, answer, text: `the programs say ${answerText(seen)}, the tables ${answerText(answer)}` };
   });
 }
+
+/** The programs' world has no way to a second address of the other node. */
+const isSecondOfAnother = ({ nodes }: DrawnCluster, { address, by, family }: Question): boolean =>
+  Object.entries(nodes).some(([name, { addresses }]) => name !== by && addresses.slice(1).some((ip) => inFamily(ip, family) === address));
 
 const isOneOf = (seen: Answer, answer: Answer): boolean =>
   typeof seen === 'string' || typeof answer === 'string'
