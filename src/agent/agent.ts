@@ -18,6 +18,7 @@ import type { Source } from '#sources/source.ts';
 import { createAttachments } from './attachments.ts';
 import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
+import { watchOutcomes } from './outcome-watch.ts';
 import { createProgrammer } from './programmer.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 import { createStaleFlows } from './stale-flows.ts';
@@ -91,6 +92,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
+  const outcomes = watchOutcomes(datapath.tables, log);
   followSource(source, store, loop, log, counters);
   return {
     async stop() {
@@ -101,6 +103,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
       serviceHealth.close();
       rulesetGuard.stop();
       links.close();
+      outcomes.stop();
       datapath.close();
       lock.close();
       log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());

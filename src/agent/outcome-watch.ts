@@ -1,0 +1,100 @@
+import {
+  OUTCOME_PACKET_DROP_BROKEN_TABLE,
+  OUTCOME_PACKET_DROP_CONNTRACK,
+  OUTCOME_PACKET_DROP_CONNTRACK_FULL,
+  OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS,
+  OUTCOME_PACKET_DROP_NO_SOURCE_PORT,
+  OUTCOME_SOCKET_REFUSED_BROKEN_TABLE,
+} from '#abi/generated.ts';
+import { sysctl } from '#kernel/sysctl.ts';
+import type { Facts, Log } from '#observe/log.ts';
+import type { Tables } from '#reconcile/tables.ts';
+
+type Readable = Pick<Tables, 'dump'>;
+
+/** What an operator should know of an outcome: what ran out, what to do, and what it is like at the moment. */
+interface Trouble {
+  readonly outcome: number;
+  readonly message: string;
+  readonly facts?: (tables: Readable) => Facts;
+}
+
+const BROKEN = 'which no change of objects explains: restart weir, and report it with the output of "weir dump"';
+
+const TROUBLES: readonly Trouble[] = [
+  {
+    outcome: OUTCOME_PACKET_DROP_CONNTRACK_FULL,
+    message: 'Dropped first packets of flows: the connection tracking table is full. Raise sysctl net.netfilter.nf_conntrack_max',
+    facts: () => ({ nf_conntrack_max: sysctl('net.netfilter.nf_conntrack_max') }),
+  },
+  {
+    outcome: OUTCOME_PACKET_DROP_NO_SOURCE_PORT,
+    message:
+      "Dropped first packets of flows: all source ports that this node's address has towards one backend are in use. " +
+      'Add endpoints, let clients come in by more nodes, or set externalTrafficPolicy Local, which needs no source ports',
+    facts: shortageFacts,
+  },
+  {
+    outcome: OUTCOME_PACKET_DROP_CONNTRACK,
+    message: 'Dropped first packets of flows: the kernel refused their connection tracking entries. "conntrack -S" shows what it counts',
+  },
+  {
+    outcome: OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS,
+    message:
+      'Dropped first packets of flows: they need a source address of this node, and neither the device that they leave by nor its Node has one of their family',
+  },
+  { outcome: OUTCOME_PACKET_DROP_BROKEN_TABLE, message: `Dropped packets: their Service leads to no backend, ${BROKEN}` },
+  { outcome: OUTCOME_SOCKET_REFUSED_BROKEN_TABLE, message: `Refused sockets: their Service leads to no backend, ${BROKEN}` },
+];
+
+/** What ran out last: ports of which address, towards which backend of which Service. */
+function shortageFacts(tables: Readable): Facts {
+  const [entry] = tables.dump('shortages');
+  if (entry === undefined) return {};
+  const { source, backend, port, service } = entry.value;
+  const name = tables.dump('services').find(({ key }) => key.service === service)?.value.text;
+  return { service: name ?? `#${service}`, source, backend, port };
+}
+
+/** Time between looks, and the least time between two lines about one outcome, ms. */
+export interface WatchTimes {
+  readonly lookMs: number;
+  readonly quietMs: number;
+}
+
+/**
+ * Warns from now on when the counter of an outcome rises that means trouble; of one outcome once a minute, with what came meanwhile.
+ * What was counted before is not told.
+ */
+export function watchOutcomes(
+  tables: Readable,
+  log: Log,
+  { lookMs, quietMs }: WatchTimes = { lookMs: 5000, quietMs: 60_000 },
+): { stop(): void } {
+  const told = new Map([...countsOf(tables)].map(([outcome, count]) => [outcome, { count, until: 0 }]));
+  let failure: string | undefined;
+
+  const look = (): void => {
+    const counts = countsOf(tables);
+    for (const { outcome, message, facts } of TROUBLES) {
+      const [count, before] = [counts.get(outcome) ?? 0, told.get(outcome)];
+      const now = performance.now();
+      if (count <= (before?.count ?? 0) || now < (before?.until ?? 0)) continue;
+      log.warn(message, { times: count - (before?.count ?? 0), ...facts?.(tables) });
+      told.set(outcome, { count, until: now + quietMs });
+    }
+  };
+  const timer = setInterval(() => {
+    try {
+      look();
+      failure = undefined;
+    } catch (error) {
+      if (failure !== String(error)) log.error('Cannot look at the counters, trying again', { error });
+      failure = String(error);
+    }
+  }, lookMs);
+  return { stop: () => clearInterval(timer) };
+}
+
+const countsOf = (tables: Readable): Map<number, number> =>
+  new Map(tables.dump('counters').map(({ key, value }) => [key.value, Number(value.count)]));
