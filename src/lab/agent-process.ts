@@ -6,7 +6,7 @@ import { WEIR } from './paths.ts';
 import { type Place, spawnAt } from './place.ts';
 
 const POLL_MS = 10;
-const READY_WAIT_MS = 60_000;
+const READY_WAIT_MS = 180_000;
 const LOG_LINES_SHOWN = 12;
 
 /** The agent of one node of a lab; it outlives the process that started it. */
