@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Address } from '#lib/address.ts';
 import { createClaims, frontendName, identityOf, lossMessage } from './claims.ts';
 import { sampleFrontend, samplePlan, TCP, UDP } from './sample-plans.ts';
 import { frontendKeys } from './steps.ts';
@@ -73,6 +74,20 @@ test('who loses a frontend is told who keeps it, and whether age or name decided
   assert.equal(told('', young), 'because it is older');
   assert.equal(told(young, young), 'because their ages are equal and its name comes first');
   assert.equal(told('', ''), 'because their ages are equal and its name comes first');
+});
+
+test("a ClusterIP is its Service's, however old another is that names it as an external address [conflict-cluster-ip]", () => {
+  const claims = createClaims();
+  const owner = samplePlan('owner', {
+    createdAt: '2026-02-01T00:00:00Z',
+    clusterIPs: [SHARED as Address],
+    frontends: [sampleFrontend(SHARED)],
+  });
+  const older = born('older', '2026-01-01T00:00:00Z');
+  claims.replace(undefined, older);
+  assert.deepEqual([...claims.replace(undefined, owner)].sort(), [identityOf(older), identityOf(owner)]);
+  assert.equal(claims.winner(key), owner);
+  assert.match(lossMessage(key, older, owner), /to Service "older": Service "owner" keeps it, because it is its ClusterIP$/);
 });
 
 test('when the winner goes, those who waited are named as affected', () => {

@@ -4,7 +4,7 @@ import type { PortPlan } from '#plan/port-plan.ts';
 import { frontendText, portIdentity } from './state.ts';
 import { frontendKeys } from './steps.ts';
 
-/** Who wants which frontend. The older Service keeps one that several want; equal ages go by name. */
+/** Who wants which frontend. A ClusterIP is its Service's, else the older Service keeps one that several want; equal ages go by name. */
 export interface Claims {
   /** Replaces what a Service port wants; returns the identities of all whose frontends may be others now. */
   replace(before: PortPlan | undefined, after: PortPlan | undefined): ReadonlySet<string>;
@@ -29,7 +29,7 @@ export function createClaims(): Claims {
   const add = (text: string, plan: PortPlan): void => {
     const others = claimants.get(text);
     if (others === undefined) claimants.set(text, [plan]);
-    else if (!others.includes(plan)) claimants.set(text, [...others, plan].sort(byClaim));
+    else if (!others.includes(plan)) claimants.set(text, [...others, plan].sort(byClaim(text)));
   };
 
   return {
@@ -58,13 +58,22 @@ export function frontendName({ address, port, protocol }: FrontendKey): string {
 
 /** Who keeps a frontend from whom, and what decided. */
 export function lossMessage(frontend: FrontendKey, loser: PortPlan, winner: PortPlan | undefined): string {
-  const why = winner === undefined || birth(winner) === birth(loser) ? 'their ages are equal and its name comes first' : 'it is older';
+  const isOwn = winner !== undefined && isClusterIP(winner, frontendText(frontend)) && !isClusterIP(loser, frontendText(frontend));
+  const isOlder = winner !== undefined && birth(winner) !== birth(loser);
+  const why = isOwn ? 'it is its ClusterIP' : isOlder ? 'it is older' : 'their ages are equal and its name comes first';
   return `Cannot give ${frontendName(frontend)} to Service "${loser.name}": Service "${winner?.name}" keeps it, because ${why}`;
 }
 
 const claimedTexts = (plan: PortPlan): string[] => frontendKeys(plan, plan.frontends).map(frontendText);
 
-const byClaim = (a: PortPlan, b: PortPlan): number => birth(a) - birth(b) || (a.name < b.name ? -1 : 1);
+/** Nobody takes another Service's ClusterIP by naming it as an external address (CVE-2020-8554). */
+const byClaim =
+  (frontend: string) =>
+  (a: PortPlan, b: PortPlan): number =>
+    Number(isClusterIP(b, frontend)) - Number(isClusterIP(a, frontend)) || birth(a) - birth(b) || (a.name < b.name ? -1 : 1);
+
+const isClusterIP = ({ clusterIPs }: PortPlan, frontend: string): boolean =>
+  clusterIPs.some((address) => frontend.startsWith(`${address} `));
 
 const YOUNGEST = Number.MAX_SAFE_INTEGER;
 

@@ -66,7 +66,7 @@ function dialledAt(cluster: Cluster, question: Question): Dialled | undefined {
     .flatMap((service) => (service.spec.ports ?? []).flatMap((port) => meaning(cluster, service, port, question) ?? []));
   const atAddress = claims.filter(({ kind }) => kind !== 'nodePort');
   // [lb-ip-is-node-ip] Service addresses come before NodePorts.
-  return (atAddress.length > 0 ? atAddress : claims).sort(byAge)[0];
+  return (atAddress.length > 0 ? atAddress : claims).sort(byClaim)[0];
 }
 
 /** [own-address-twice] [two-protocols] What a Service port makes of the dialled address and port. */
@@ -84,8 +84,9 @@ function meaning(cluster: Cluster, service: ServiceObject, port: Port, question:
   return isNodePort ? { service, port, kind: 'nodePort' } : undefined;
 }
 
-/** [conflict-older] Without a date: the youngest; of one age: by name. */
-const byAge = (a: Dialled, b: Dialled): number => (ageText(a) < ageText(b) ? -1 : 1);
+/** [conflict-cluster-ip] [conflict-older] Without a date: the youngest; of one age: by name. */
+const byClaim = (a: Dialled, b: Dialled): number =>
+  Number(b.kind === 'cluster') - Number(a.kind === 'cluster') || (ageText(a) < ageText(b) ? -1 : 1);
 
 const ageText = ({ service: { metadata }, port }: Dialled): string =>
   `${metadata.creationTimestamp ?? 'unknown'} ${metadata.namespace}/${metadata.name}${port.name ? `:${port.name}` : ''}`;
