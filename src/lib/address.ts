@@ -22,7 +22,8 @@ export const familyOf = (address: Address): Family => (address.includes(':') ? 6
 
 /** Canonical address of a text; undefined for anything else, zones and shortened IPv4 forms such as `10.1` included. */
 export function parseAddress(text: string): Address | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toString() as Address;
+  // What is no IPv4 address costs ipaddr.js an exception, so it is not asked about IPv6.
+  if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? (ipaddr.IPv4.parse(text).toString() as Address) : undefined;
   if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   const parsed = ipaddr.IPv6.parse(text);
   return (parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()) as Address;
