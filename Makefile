@@ -19,6 +19,9 @@ bpf: setup
 dist/weir.mjs: $(SOURCES) scripts/bundle package-lock.json | setup
 	@scripts/bundle $@
 
+dist/test/speaker: test/datapath/speaker.c
+	@mkdir -p $(@D) && clang -O2 -Wall -Werror -o $@ $<
+
 demo: build ## a cluster of network namespaces, every path tried (KEEP=1 leaves it up)
 	@bin/weir lab demo $(if $(KEEP),--keep)
 

@@ -8,6 +8,8 @@ export interface PodSpec {
   readonly hostNetwork?: boolean;
 }
 
+type Protocol = 'TCP' | 'UDP' | 'SCTP';
+
 export type Family = 4 | 6;
 
 export const FAMILIES: readonly Family[] = [4, 6];
@@ -42,7 +44,7 @@ export interface ServiceSpec {
   readonly name: string;
   readonly clusterIPs: readonly string[];
   /** Names are those of the slices' ports. */
-  readonly ports: readonly { name: string; protocol: 'TCP' | 'UDP'; port: number; nodePort?: number }[];
+  readonly ports: readonly { name: string; protocol: Protocol; port: number; nodePort?: number }[];
   /** Rest of `spec`. */
   readonly spec?: object;
   readonly status?: object;
@@ -70,7 +72,7 @@ export interface SliceSpec {
   readonly pods: readonly (PodSpec & { readonly conditions?: Conditions })[];
   readonly family?: Family;
   /** Instead of POD_PORTS. */
-  readonly ports?: readonly { readonly name: string; readonly protocol: 'TCP' | 'UDP'; readonly port: number }[];
+  readonly ports?: readonly { readonly name: string; readonly protocol: Protocol; readonly port: number }[];
 }
 
 /** Slices of both families. */
