@@ -59,12 +59,13 @@ function startQuestion(target: Target, done: (seen: Seen) => void, text?: string
   };
 }
 
-const answered = ({ pod, node, client }: Answer, peer: string, ms: number): Seen => ({
+const answered = ({ pod, node, client, local }: Answer, peer: string, ms: number): Seen => ({
   outcome: 'answered',
   ms,
   answeredBy: pod,
   node,
   client,
+  server: local,
   peer,
 });
 

@@ -22,6 +22,8 @@ export interface Answered {
   readonly node: string;
   /** Address of the client as the server saw it. */
   readonly client: string;
+  /** Address on which the server answers. */
+  readonly server: string;
   /** Who the client believes to talk with: getpeername, or the source of the datagram. */
   readonly peer: string;
 }

@@ -80,7 +80,7 @@ function nodeLines(lab: Topology, node: LabNode): string[] {
   const onLink = new Set(node.addresses.map((address) => networkOf(address).address));
   const neighbours = lab.nodes.filter((other) => other !== node);
   return [
-    ...node.addresses.map((address) => addAddress(address, networkOf(address).length, 'eth0')),
+    ...inOrderOfPreference(node.addresses).map((address) => addAddress(address, networkOf(address).length, 'eth0')),
     'link set eth0 up',
     ...podsOf(lab, node).flatMap((pod) => routedVeth(podDevice(lab, pod), deviceNumber(lab, pod), pod.netns, pod.addresses)),
     ...defaultRouters(lab, node).flatMap((router) => [
@@ -123,6 +123,12 @@ function routedLines(addresses: readonly Address[]): string[] {
   ];
 }
 
+/** Of several addresses as good as each other the kernel takes the oldest IPv4 one and the newest IPv6 one as its source (__ipv6_dev_get_saddr). */
+const inOrderOfPreference = (addresses: readonly Address[]): Address[] => [
+  ...addresses.filter((address) => familyOf(address) === 4),
+  ...addresses.filter((address) => familyOf(address) === 6).reverse(),
+];
+
 const addAddress = (address: Address, length: number, device: string): string =>
   `addr add ${address}/${length} dev ${device}${familyOf(address) === 6 ? ' nodad' : ''}`;
 
@@ -138,11 +144,10 @@ const mac = (number: number): string => `0a:58:00:00:${hexByte(number >> 8)}:${h
 const hexByte = (value: number): string => value.toString(16).padStart(2, '0');
 
 /** Addresses of the outside namespace: the client's, the stranger's, and those of endpoints that are placed on no node. */
-const outsideAddresses = (lab: Topology): Address[] => [
-  ...OUTSIDE_ADDRESSES,
-  ...STRANGER_ADDRESSES,
-  ...lab.pods.filter((pod) => pod.node === OUTSIDE).flatMap((pod) => pod.addresses),
-];
+const outsideAddresses = (lab: Topology): Address[] => {
+  const placed = lab.pods.filter((pod) => pod.node === OUTSIDE).flatMap((pod) => pod.addresses);
+  return [...new Set([...OUTSIDE_ADDRESSES, ...STRANGER_ADDRESSES, ...placed])];
+};
 
 /** Routes to a pod by its node's address of the same family; none where the node has no such address. */
 function routesVia(node: LabNode, pod: LabPod, reachable: (via: Address) => boolean = () => true): string[] {

@@ -10,6 +10,7 @@ const ANSWERED: Seen = {
   answeredBy: 'a/web-5d4f8c7b9d-abcde',
   node: 'n1',
   client: '10.0.0.1:40000',
+  server: '10.244.1.5:8080',
   peer: '10.96.0.1:80',
 };
 const EXPECTED: Expectation = { answeredBy: ['a/web-5d4f8c7b9d-abcde'], client: '10.0.0.1' };

@@ -1,0 +1,91 @@
+/** The judge that asks real traffic: two labs, one whose pods' sockets are seen and one whose pods' packets are. */
+
+import type { Lab } from '#lab/lab.ts';
+import { familyOf } from '#lib/address.ts';
+import { ip } from '../datapath/ground.ts';
+import { createLabAgents } from './lab-agents.ts';
+import { objectionOfLab, whyNotInLab } from './lab-answers.ts';
+import { NODES, raiseScenarioLab } from './lab-world.ts';
+import { type Question, questionText, type Scenario, type Step } from './scenario.ts';
+import { placeOf } from './world.ts';
+
+/** What the labs say to one scenario. */
+export interface LabVerdict {
+  /** One line for each wrong answer: `file, step, line: expected ..., the lab says ...`. */
+  readonly wrong: readonly string[];
+  /** Reason -> questions that were not asked. */
+  readonly skipped: ReadonlyMap<string, number>;
+}
+
+export interface LabJudge {
+  judge(scenario: Scenario): Promise<LabVerdict>;
+  close(): Promise<void>;
+}
+
+/** Raises the labs for these scenarios. */
+export async function createLabJudge(scenarios: readonly Scenario[], signal: AbortSignal): Promise<LabJudge> {
+  const raised = await Promise.allSettled([raiseOne('s', 'all', scenarios, signal), raiseOne('p', 'host', scenarios, signal)]);
+  const labs = raised.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const close = async () => void (await Promise.all(labs.map(({ lab }) => lab.down())));
+  const failed = raised.find((one) => one.status === 'rejected');
+  if (failed) {
+    await close();
+    throw failed.reason;
+  }
+  return {
+    close,
+    async judge(scenario) {
+      const wrong = await Promise.all(labs.map((lab) => lab.judge(scenario)));
+      const reasons = questionsOf(scenario).flatMap((question) => whyNotInLab(question, scenario.agent) ?? []);
+      const skipped = new Map([...Map.groupBy(reasons, (reason) => reason)].map(([reason, all]) => [reason, all.length]));
+      return { wrong: wrong.flat(), skipped };
+    },
+  };
+}
+
+const questionsOf = ({ steps }: Scenario): Question[] => steps.flatMap(({ questions }) => questions);
+
+async function raiseOne(letter: string, scope: 'all' | 'host', scenarios: readonly Scenario[], signal: AbortSignal) {
+  const lab = await raiseScenarioLab(letter, scenarios, signal);
+  const agents = createLabAgents(lab, scope);
+  const judgeStep = async ({ name, agent }: Scenario, { number, manifests, questions }: Step): Promise<string[]> => {
+    const asked = questions.filter((question) => isFor(question, scope) && whyNotInLab(question, agent) === undefined);
+    if (asked.length === 0) return [];
+    await agents.follow(manifests, agent);
+    const wrong = await ask(lab, asked);
+    return wrong.map((text) => `${name}, step ${number}, ${text}`);
+  };
+  return {
+    lab,
+    async judge(scenario: Scenario): Promise<string[]> {
+      const wrong: string[] = [];
+      for (const step of scenario.steps) wrong.push(...(await judgeStep(scenario, step)));
+      return wrong;
+    },
+  };
+}
+
+/** Nodes dial by sockets, clients outside by packets: each is asked in one of the labs. */
+const isFor = ({ via }: Question, scope: 'all' | 'host'): boolean => (via === 'sockets') === (scope === 'all');
+
+/** Everything at once, but that clients outside go by one node at a time. */
+async function ask(lab: Lab, questions: readonly Question[]): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const node of NODES) {
+    const round = questions.filter((question) => (isOutside(question) ? question.by === node : node === NODES[0]));
+    for (const question of round.filter(isOutside)) routeBy(lab, question);
+    const objections = await Promise.all(round.map((question) => objectionOfLab(lab, question)));
+    wrong.push(...objections.flatMap((text, i) => (text === undefined ? [] : [`${place(round[i] as Question)}: ${text}`])));
+  }
+  return wrong;
+}
+
+const place = (question: Question): string => `line ${question.line.number}, ${questionText(question)}`;
+
+const isOutside = ({ from }: Question): boolean => placeOf(from)?.kind === 'outside';
+
+/** The router between outside and the nodes sends what is not a node's own address by the node that is asked for. */
+function routeBy(lab: Lab, { address, by, family }: Question): void {
+  if (lab.topology.nodes.some((node) => node.addresses.includes(address))) return;
+  ip(lab, 'wire', `${familyOf(address) === 6 ? '-6 ' : ''}route replace ${address} via ${placeOf(by)?.addresses[family]}`);
+}
