@@ -1,6 +1,6 @@
 import type { Address, Prefix } from '#lib/address.ts';
 import { type AddressScope, parseApiAddress, parseApiPrefix, scopeOf } from './address-fields.ts';
-import { child, children, type Place, text, texts, warn, wrong } from './fields.ts';
+import { child, children, type Place, show, text, texts, warn, wrong } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
 
@@ -25,11 +25,7 @@ function addressesOf(places: readonly Place[], type: string): readonly Address[]
     const value = text(place, 'address');
     const address = parseApiAddress(value);
     if (address !== undefined && !NOBODYS.includes(scopeOf(address))) return address;
-    warn(
-      place,
-      'address',
-      `is ${JSON.stringify(value)}, no ${address === undefined ? 'IP address' : 'address of a machine'}, and is left out`,
-    );
+    warn(place, 'address', `is ${show(value)}, no ${address === undefined ? 'IP address' : 'address of a machine'}, and is left out`);
     return [];
   });
 }

@@ -1,7 +1,7 @@
 import { decodeEndpointSlice } from './decode-endpoint-slice.ts';
 import { decodeNode } from './decode-node.ts';
 import { decodeService } from './decode-service.ts';
-import { type Fields, isAbsent, isFields, type Place, type Report, show } from './fields.ts';
+import { clip, type Fields, isAbsent, isFields, type Place, type Report, show } from './fields.ts';
 import { keyOf } from './metadata.ts';
 import type { ModelKind, ModelObject } from './objects.ts';
 
@@ -15,8 +15,11 @@ export type Decoded =
 
 const API_VERSIONS: Readonly<Record<ModelKind, string>> = { Service: 'v1', EndpointSlice: 'discovery.k8s.io/v1', Node: 'v1' };
 
-/** Errors of one object that are told apart; a slice has up to 1000 endpoints. */
-const MAX_ERRORS = 8;
+/** Errors, and warnings, of one object that are told apart; a slice has up to 1000 endpoints. */
+const MAX_TOLD = 8;
+
+/** Characters of the longest kind, namespace and name that an object can have. */
+const MAX_SUBJECT = 350;
 
 /** One object as the API prints it, as JSON or YAML gave it. Never throws. */
 export function decodeObject(value: unknown): Decoded {
@@ -24,13 +27,13 @@ export function decodeObject(value: unknown): Decoded {
   const { kind, apiVersion } = value;
   if (typeof kind !== 'string' || kind === '') return invalid('', '', [`Object: kind is ${show(kind)}, must be a kind such as Service`]);
   const key = keyOf(kind, value);
-  const subject = key === '' ? kind : `${kind} ${key}`;
+  const subject = clip(key === '' ? kind : `${kind} ${key}`, MAX_SUBJECT);
   const reason = reasonToIgnore(kind, apiVersion, value);
   if (reason !== undefined) return { type: 'ignored', kind, reason: `${subject} is ignored: ${reason}` };
   const report: Report = { subject, errors: [], warnings: [] };
   const object = decodeKind(kind as ModelKind, key, { report, path: '', fields: value });
   if (report.errors.length > 0) return invalid(kind, key, report.errors);
-  return { type: 'object', object, warnings: report.warnings };
+  return { type: 'object', object, warnings: first(report.warnings, 'warnings') };
 }
 
 /**
@@ -60,8 +63,11 @@ const invalid = (kind: string, key: string, errors: readonly string[]): Decoded 
   type: 'invalid',
   kind,
   key,
-  errors: errors.length <= MAX_ERRORS ? errors : [...errors.slice(0, MAX_ERRORS), `... and ${errors.length - MAX_ERRORS} more errors`],
+  errors: first(errors, 'errors'),
 });
+
+const first = (messages: readonly string[], what: string): readonly string[] =>
+  messages.length <= MAX_TOLD ? messages : [...messages.slice(0, MAX_TOLD), `... and ${messages.length - MAX_TOLD} more ${what}`];
 
 function reasonToIgnore(kind: string, apiVersion: unknown, object: Fields): string | undefined {
   if (!Object.hasOwn(API_VERSIONS, kind)) return 'weir reads Services, EndpointSlices and Nodes';

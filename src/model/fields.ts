@@ -83,9 +83,11 @@ export function show(value: unknown): string {
   if (isAbsent(value)) return 'missing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'an object';
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
+  return clip(typeof value === 'string' ? JSON.stringify(value) : String(value));
 }
+
+/** The beginning of a text that is longer than `length` characters. */
+export const clip = (text: string, length = 80): string => (text.length > length ? `${text.slice(0, length - 3)}...` : text);
 
 /** Kubernetes prints null, or nothing, for what is not set. */
 export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;

@@ -1,6 +1,6 @@
 import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
 import { parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
-import { child, children, choice, type Place, text, texts, warn, wrong } from './fields.ts';
+import { child, children, choice, clip, type Place, text, texts, warn, wrong } from './fields.ts';
 import { type ServiceType, warnUseless } from './service-type.ts';
 
 /** None for a headless Service. The rules of upstream's ValidateServiceClusterIPsRelatedFields, and that of a port. */
@@ -12,8 +12,8 @@ export function decodeClusterIPs(spec: Place, type: ServiceType, hasPorts: boole
     return [];
   }
   const [first] = listed;
-  if (single !== '' && first !== undefined && first !== single) wrong(spec, 'clusterIPs[0]', first, `${single} as in spec.clusterIP`);
-  if (single === '' && first !== undefined) wrong(spec, 'clusterIP', undefined, `${first} as in spec.clusterIPs[0]`);
+  if (single !== '' && first !== undefined && first !== single) wrong(spec, 'clusterIPs[0]', first, `${clip(single)} as in spec.clusterIP`);
+  if (single === '' && first !== undefined) wrong(spec, 'clusterIP', undefined, `${clip(first)} as in spec.clusterIPs[0]`);
   if ((first ?? single) === 'None') {
     if (type !== 'ClusterIP') wrong(spec, 'clusterIP', 'None', `an address where spec.type is ${type}`);
     if (listed.length > 1) wrong(spec, 'clusterIPs[1]', listed[1], 'missing where clusterIPs[0] is None');
