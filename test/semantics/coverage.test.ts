@@ -6,9 +6,7 @@ import { allScenarios, type Coverage, coverageOf, idsInNames, rulesOf, tableOf, 
 const [RULES = ''] = textOf('docs/semantics.md').split('### Cases that say nothing');
 
 function judge(t: TestContext, coverage: Coverage): void {
-  const table = tableOf(coverage);
-  process.stdout.write(`${table}\n`);
-  t.diagnostic(table);
+  t.diagnostic(`What shows what:\n${tableOf(coverage)}`);
   const uncovered = [...coverage.shown].filter(([, places]) => places.length === 0).map(([id]) => id);
   assert.deepEqual({ uncovered, unknown: coverage.unknown }, { uncovered: [], unknown: [] });
 }
