@@ -28,7 +28,7 @@ export async function raise(letter: string, objects: readonly unknown[], agentFl
 }
 
 /** Otherwise the kernel tells one client of a refused datagram about once a second. */
-const UNLIMITED_ICMP = 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit';
+export const UNLIMITED_ICMP = 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit';
 
 /** Name of a namespace of the lab; those that a test adds are removed with it. */
 export const netns = (lab: Lab, place: string): string => `${netnsPrefix(lab.topology.name)}${place}`;
