@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { ADDRESS_CLUSTER_IP, FRONTEND_SOURCE_RANGES, type Frontend, type TableEntry } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
@@ -76,6 +77,7 @@ export class WriteWatcher {
     );
     for (const one of this.#watched.wanted()) {
       const born = one.clusterIPs.filter((address) => this.#clusterIPs.has(address) && !before.has(address));
+      if (born.length === 0) continue;
       for (const text of textsOf({ ...one, frontends: one.frontends.filter(({ address }) => born.includes(address)) }))
         assert.ok(this.#soleClaimant(text) === undefined || this.#live.has(text), `${text} is refused`);
     }
@@ -91,7 +93,7 @@ export class WriteWatcher {
     const { tables, now } = this.#watched;
     const live = new Map(tables.dump('frontends').map((entry) => [frontendText(entry.key), entry]));
     for (const [text, { value }] of this.#live)
-      if (JSON.stringify(live.get(text)?.value) !== JSON.stringify(value)) this.#old.push({ value, until: now() + SLOW_MS });
+      if (!isDeepStrictEqual(live.get(text)?.value, value)) this.#old.push({ value, until: now() + SLOW_MS });
     this.#live = live;
     const names = new Map(tables.dump('services').map(({ key, value }) => [key.service, value.text]));
     for (const [text, { value }] of live) {
@@ -108,8 +110,15 @@ export class WriteWatcher {
   }
 }
 
-const textsOf = (wanted: PortPlan): string[] =>
-  wanted.frontends.map(({ address, port }) => frontendText({ address, port, protocol: wanted.protocol }));
+const texts = new WeakMap<PortPlan, readonly string[]>();
+
+function textsOf(wanted: PortPlan): readonly string[] {
+  const known = texts.get(wanted);
+  if (known !== undefined) return known;
+  const found = wanted.frontends.map(({ address, port }) => frontendText({ address, port, protocol: wanted.protocol }));
+  texts.set(wanted, found);
+  return found;
+}
 
 /** A slow program may find a backend gone, but never one of somebody else. */
 const assertOwn = (wrong: readonly string[]): void =>

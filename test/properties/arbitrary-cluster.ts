@@ -126,7 +126,7 @@ const service = (clusterIP: string): fc.Arbitrary<DrawnService> =>
       ranges: fc.subarray([' 203.0.113.0/25', '192.168.0.0/24', '10.180.0.0/24', '0.0.0.0/0 '], { maxLength: 2 }),
       internal: policy,
       external: policy,
-      affinity: fc.constantFrom(undefined, 'None', 'ClientIP'),
+      affinity: rarely('ClientIP'),
       endpoints: fc.option(endpoints, { nil: undefined }),
     })
     .map(({ labels, created, ingress, ipMode, endpoints: listed, ...draw }) =>
