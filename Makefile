@@ -19,7 +19,7 @@ bpf: setup
 dist/weir.mjs: $(SOURCES) scripts/bundle package-lock.json | setup
 	@scripts/bundle $@
 
-dist/test/speaker: test/datapath/speaker.c
+dist/test/speaker dist/test/stray: dist/test/%: test/datapath/%.c test/datapath/raw.h
 	@mkdir -p $(@D) && clang -O2 -Wall -Werror -o $@ $<
 
 demo: build ## a cluster of network namespaces, every path tried (KEEP=1 leaves it up)

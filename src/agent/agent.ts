@@ -1,6 +1,6 @@
 import type { Config } from '#config/config.ts';
-import { createProxyHealth } from '#health/proxy-health.ts';
-import { createServiceHealth } from '#health/service-health.ts';
+import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
+import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
 import { walkUdpEntries } from '#kernel/conntrack.ts';
 import { type Datapath, openDatapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
@@ -12,6 +12,7 @@ import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
+import type { Ruleset } from '#reconcile/ruleset.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import { createManifestSource } from '#sources/manifests.ts';
 import type { Source } from '#sources/source.ts';
@@ -52,19 +53,12 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   const reconciler = createReconciler({ tables: datapath.tables, now });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
-  const proxyHealth = createProxyHealth(now);
-  const serviceHealth = createServiceHealth({
-    isProxyHealthy: proxyHealth.isHealthy,
-    problem: (message) => log.error(message),
-    note: (message) => log.info(message),
-  });
-  const rulesetOptions = { rejectMark: config.packetMark, serviceCIDRs: config.serviceCIDRs };
-  const ruleset = createRulesetReconciler({ ruleset: createRuleset(rulesetOptions), now });
-  const programmer = createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie: netnsCookie() });
+  const health = healthOf(now, log);
+  const ruleset = createRulesetReconciler({ ruleset: rulesetOf(config), now });
+  const programmer = createProgrammer({ config, store, reconciler, ruleset, ...health, netnsCookie: netnsCookie() });
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
-  const health = { proxyHealth, serviceHealth };
   const staleSockets = staleSocketsOf(datapath, log);
   const { conntrackMark } = config;
   const staleFlows = createStaleFlows({
@@ -75,21 +69,8 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     log,
     counters,
   });
-  const loop = createLoop({
-    config,
-    cgroupRoot,
-    datapath,
-    reconciler,
-    store,
-    programmer,
-    attachments,
-    ruleset,
-    rulesetGuard,
-    ...health,
-    staleFlows,
-    log,
-    counters,
-  });
+  const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
+  const loop = createLoop({ config, store, programmer, proxyHealth, serviceHealth, ...kernel, log, counters });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   const outcomes = watchOutcomes(datapath.tables, log);
@@ -100,7 +81,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
       loop.stop();
       staleFlows.stop();
       staleSockets?.close();
-      serviceHealth.close();
+      health.serviceHealth.close();
       rulesetGuard.stop();
       links.close();
       outcomes.stop();
@@ -111,6 +92,8 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   };
 }
 
+const rulesetOf = ({ packetMark, serviceCIDRs }: Config): Ruleset => createRuleset({ rejectMark: packetMark, serviceCIDRs });
+
 /** Undefined where the kernel cannot end sockets: the rest works without. */
 function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined {
   try {
@@ -120,6 +103,16 @@ function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined 
     log.warn('Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', { error });
   }
   return undefined;
+}
+
+function healthOf(now: () => number, log: Log): { readonly proxyHealth: ProxyHealth; readonly serviceHealth: ServiceHealth } {
+  const proxyHealth = createProxyHealth(now);
+  const serviceHealth = createServiceHealth({
+    isProxyHealthy: proxyHealth.isHealthy,
+    problem: (message) => log.error(message),
+    note: (message) => log.info(message),
+  });
+  return { proxyHealth, serviceHealth };
 }
 
 function followSource(source: Source, store: Store, loop: Loop, log: Log, counters: Counters): void {

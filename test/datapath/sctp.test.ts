@@ -23,7 +23,7 @@ import {
   slices,
 } from './objects.ts';
 import { answer, answeredBy, assertPaths, type Dials, type Path, tcp as to, until } from './paths.ts';
-import { buildSpeaker, SPEAKER, sctpDials, startSpeaker } from './sctp.ts';
+import { buildRawPrograms, rawProgram, sctpDials, startRaw } from './sctp.ts';
 
 const HERE: PodSpec = { name: 'p1', node: 'n1' };
 const AWAY: PodSpec = { name: 'p2', node: 'n2' };
@@ -74,10 +74,12 @@ let dials: Dials;
 let servers: ChildProcess[] = [];
 
 before(async () => {
-  buildSpeaker();
+  buildRawPrograms();
   lab = await raise('x', objects(), ['--socket-scope', 'host']);
   dials = sctpDials(lab);
-  servers = await Promise.all([HERE, AWAY].map(({ name }) => startSpeaker(lab, `t/${name}`, 'serve', `t/${name}`, `${SERVER_PORT}`)));
+  servers = await Promise.all(
+    [HERE, AWAY].map(({ name }) => startRaw(lab, `t/${name}`, 'speaker', 'serve', `t/${name}`, `${SERVER_PORT}`)),
+  );
   for (const family of FAMILIES) {
     routeServicesBy(lab, nodeAddress('n1', family));
     for (const number of [PLAIN.away, EXTERNAL_LOCAL.away, RANGED, CLOSED])
@@ -190,7 +192,8 @@ test('SCTP: changed endpoints are followed, and a Service that goes leaves nothi
 
 test('ICMP to a live ClusterIP is refused, to an address that nobody owns dropped [other-protocols]', async () => {
   for (const family of FAMILIES) {
-    const ping = async (from: string, address: string) => (await lab.exec(from, [SPEAKER, 'ping', address, `${scaled(400)}`])).stdout;
+    const ping = async (from: string, address: string) =>
+      (await lab.exec(from, [rawProgram('speaker'), 'ping', address, `${scaled(400)}`])).stdout;
     for (const from of ['t/p9', 'outside', 'n1']) {
       assert.match(await ping(from, clusterIP(PLAIN.here, family)), /refused/, from);
       assert.match(await ping(from, clusterIP(99, family)), /timeout/, from);
@@ -208,8 +211,8 @@ test('SCTP: flows are in the conntrack table and Services in the dump [sctp]', a
 
 test('a packet that conntrack calls invalid brings no reset from its client [ct-invalid]', async () => {
   const strayAnswer = async (family: Family): Promise<string> => {
-    const speaker = await startSpeaker(lab, 't/p2', 'stray', podAddress(AWAY, family), '8080', `${scaled(1000)}`);
-    const said = new Promise<string>((resolve) => speaker.stdout?.on('data', (text) => resolve(`${text}`.trim())));
+    const stray = await startRaw(lab, 't/p2', 'stray', podAddress(AWAY, family), '8080', `${scaled(1000)}`);
+    const said = new Promise<string>((resolve) => stray.stdout?.on('data', (text) => resolve(`${text}`.trim())));
     const client = lab.hold('t/p9', { target: to(clusterIP(TCP, family), 80), everyMs: 100 });
     const outcome = await said;
     await client.stop();

@@ -1,30 +1,31 @@
-/** SCTP in a lab, without sockets: see speaker.c. */
+/** What no socket says: SCTP in a lab and stray packets, see speaker.c and stray.c. */
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from '#lab/lab.ts';
 import { CHECKOUT } from '#lab/paths.ts';
 import type { Seen } from '#lab/probe.ts';
 import { type Dials, hostPort } from './paths.ts';
 
-/** What makes packets that no socket makes. */
-export const SPEAKER = join(CHECKOUT, 'dist/test/speaker');
+const PROGRAMS = ['speaker', 'stray'] as const;
 
-/** Builds it unless that was done since its source has changed: not every machine that runs the tests can. */
-export function buildSpeaker(): void {
-  const source = join(import.meta.dirname, 'speaker.c');
-  const built = statSync(SPEAKER, { throwIfNoEntry: false });
-  if (built !== undefined && built.mtimeMs >= statSync(source).mtimeMs) return;
-  const { status, stderr } = spawnSync('make', ['--no-print-directory', '-s', '-C', CHECKOUT, 'dist/test/speaker'], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`Cannot build ${SPEAKER}: ${stderr}`);
+/** Path of a program that makes packets past the kernel's sockets. */
+export const rawProgram = (name: (typeof PROGRAMS)[number]): string => join(CHECKOUT, 'dist/test', name);
+
+/** Builds them; where there is no compiler, as on the machines of test/kernels, they must be there already. */
+export function buildRawPrograms(): void {
+  const targets = PROGRAMS.map((name) => `dist/test/${name}`);
+  if (spawnSync('clang', ['--version']).error !== undefined && PROGRAMS.every((name) => existsSync(rawProgram(name)))) return;
+  const { status, stderr } = spawnSync('make', ['--no-print-directory', '-s', '-C', CHECKOUT, ...targets], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`Cannot build ${targets.join(' and ')}: ${stderr}`);
 }
 
-/** Runs the speaker at a place; resolves when it says that it is ready. */
-export async function startSpeaker(lab: Lab, place: string, ...argv: string[]): Promise<ChildProcess> {
-  const child = lab.spawn(place, [SPEAKER, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Runs a program at a place; resolves when it says that it is ready. */
+export async function startRaw(lab: Lab, place: string, name: (typeof PROGRAMS)[number], ...argv: string[]): Promise<ChildProcess> {
+  const child = lab.spawn(place, [rawProgram(name), ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = child.stdout ? await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]) : [];
-  if (!`${line}`.startsWith('ready')) throw new Error(`Cannot start the speaker of ${place}: ${line}`);
+  if (!`${line}`.startsWith('ready')) throw new Error(`Cannot start ${name} at ${place}: ${line}`);
   return child;
 }
 
@@ -35,7 +36,14 @@ export function sctpDials(lab: Lab): Dials {
     async dial(from, { address, port, localPort, timeoutMs = 1000 }) {
       const start = performance.now();
       const sourcePort = localPort ?? ++lastPort;
-      const { code, stdout, stderr } = await lab.exec(from, [SPEAKER, 'dial', address, `${port}`, `${sourcePort}`, `${timeoutMs}`]);
+      const { code, stdout, stderr } = await lab.exec(from, [
+        rawProgram('speaker'),
+        'dial',
+        address,
+        `${port}`,
+        `${sourcePort}`,
+        `${timeoutMs}`,
+      ]);
       if (code !== 0) throw new Error(`The speaker failed at ${from}: ${stderr}`);
       return seenOf(stdout, hostPort({ address, port }), performance.now() - start);
     },

@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * speaker.c: packets for tests that no socket of the kernel at hand makes. It speaks as much SCTP as tells who answers whom (INIT and
- * INIT ACK, RFC 9260, 3.3.2 and 3.3.3), and sends TCP segments that lie outside the window.
+ * speaker.c: SCTP without sockets, as much of it as tells who answers whom (INIT and INIT ACK, RFC 9260, 3.3.2 and 3.3.3), and a ping
+ * that says who refuses it.
  *
  *   speaker serve NAME PORT                      answers INITs to a port, on every address; the answer's cookie says who and to whom
  *   speaker dial ADDRESS PORT SOURCE_PORT MS     sends an INIT and says what came back
  *   speaker ping ADDRESS MS                      sends an ICMP echo request and says what came back
- *   speaker stray ADDRESS PORT MS                sends a stray segment to the first TCP client of a server here, says if a reset came
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <linux/errqueue.h>
-#include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "raw.h"
 
 #define CHUNK_INIT 1
 #define CHUNK_INIT_ACK 2
@@ -46,12 +29,6 @@ struct __attribute__((packed)) handshake {
 };
 
 #define INIT_BYTES offsetof(struct handshake, cookie_type)
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "Cannot %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 /** CRC32c of a packet whose checksum field counts as zero (RFC 9260, appendix A). */
 static uint32_t checksum_of(struct handshake packet, size_t bytes)
@@ -82,86 +59,6 @@ static struct handshake packet_of(uint8_t type, uint16_t source_port, uint16_t d
 		.streams_in = htons(1),
 		.first_tsn = htonl(1),
 	};
-}
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t length_of(const union address *address)
-{
-	return address->any.sa_family == AF_INET ? sizeof(address->v4) : sizeof(address->v6);
-}
-
-static union address parse_address(const char *text)
-{
-	union address address = {};
-
-	address.any.sa_family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	if (inet_pton(address.any.sa_family, text,
-		      address.any.sa_family == AF_INET ? (void *)&address.v4.sin_addr : (void *)&address.v6.sin6_addr) != 1)
-		fail("read an address");
-	return address;
-}
-
-static const char *text_of(const union address *address, char *text)
-{
-	const void *bits = address->any.sa_family == AF_INET ? (void *)&address->v4.sin_addr : (void *)&address->v6.sin6_addr;
-
-	return inet_ntop(address->any.sa_family, bits, text, INET6_ADDRSTRLEN);
-}
-
-static int open_raw(int family, int protocol)
-{
-	int fd = socket(family, SOCK_RAW, protocol), on = 1;
-
-	if (fd < 0)
-		fail("open a raw socket");
-	if (family == AF_INET)
-		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
-	else
-		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	return fd;
-}
-
-static long now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-/** The transport header of a packet as a raw socket delivers it, with where it came from and was sent to; NULL for none. */
-static void *receive(int fd, int flags, void *buffer, size_t *bytes, union address *from, union address *to)
-{
-	char control[512];
-	struct iovec part = {buffer, *bytes};
-	struct msghdr message = {from, sizeof(*from), &part, 1, control, sizeof(control), 0};
-	ssize_t length = recvmsg(fd, &message, flags);
-	size_t header = 0;
-
-	if (length < 0)
-		return NULL;
-	for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item)) {
-		if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
-			to->v4.sin_family = AF_INET;
-			to->v4.sin_addr = ((struct in_pktinfo *)CMSG_DATA(item))->ipi_addr;
-			if (!(flags & MSG_ERRQUEUE))
-				header = ((struct ip *)buffer)->ip_hl * 4;
-		}
-		if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_PKTINFO) {
-			to->v6.sin6_family = AF_INET6;
-			to->v6.sin6_addr = ((struct in6_pktinfo *)CMSG_DATA(item))->ipi6_addr;
-		}
-		if (item->cmsg_level == IPPROTO_IP || item->cmsg_level == IPPROTO_IPV6)
-			if (item->cmsg_type == IP_RECVERR || item->cmsg_type == IPV6_RECVERR)
-				errno = ((struct sock_extended_err *)CMSG_DATA(item))->ee_errno;
-	}
-	*bytes = length - header;
-	return (char *)buffer + header;
 }
 
 static void answer(int fd, const char *name, uint16_t port)
@@ -225,16 +122,6 @@ static bool hear(int fd, int flags, uint16_t source_port)
 	return true;
 }
 
-static void ask_for_errors(int fd, int family)
-{
-	int on = 1;
-
-	if (family == AF_INET)
-		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
-	else
-		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
-}
-
 static void dial(const char *address_text, uint16_t port, uint16_t source_port, long ms)
 {
 	union address address = parse_address(address_text);
@@ -261,16 +148,6 @@ static void dial(const char *address_text, uint16_t port, uint16_t source_port, 
 	printf("timeout\n");
 }
 
-/** Sum of 16-bit words, as ICMP and TCP have it. */
-static uint32_t sum_of(const void *words, size_t bytes)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < bytes / 2; i++)
-		sum += ((const uint16_t *)words)[i];
-	return (sum & 0xffff) + (sum >> 16);
-}
-
 static void ping(const char *address_text, long ms)
 {
 	union address address = parse_address(address_text);
@@ -293,78 +170,6 @@ static void ping(const char *address_text, long ms)
 		printf("timeout\n");
 }
 
-static uint16_t tcp_checksum(const union address *from, const union address *to, const void *segment, size_t bytes)
-{
-	struct {
-		uint32_t address[8], length, next;
-	} pseudo = {.length = htonl(bytes), .next = htonl(IPPROTO_TCP)};
-	bool is_v4 = from->any.sa_family == AF_INET;
-	uint32_t sum;
-
-	memcpy(pseudo.address, is_v4 ? (void *)&from->v4.sin_addr : (void *)&from->v6.sin6_addr, is_v4 ? 4 : 16);
-	memcpy(pseudo.address + 4, is_v4 ? (void *)&to->v4.sin_addr : (void *)&to->v6.sin6_addr, is_v4 ? 4 : 16);
-	sum = sum_of(&pseudo, sizeof(pseudo)) + sum_of(segment, bytes);
-	return ~((sum & 0xffff) + (sum >> 16));
-}
-
-/** As the server would, but far beyond the client's window (what lies before it conntrack lets pass since Linux 6.1, tcp_in_window()); a reset that answers it has the number that it acknowledges. */
-static uint32_t send_stray(int fd, const union address *server, const union address *client, const struct tcphdr *seen)
-{
-	struct {
-		struct tcphdr header;
-		char text[8];
-	} stray = {.text = "stray"};
-
-	stray.header.source = seen->dest;
-	stray.header.dest = seen->source;
-	stray.header.seq = htonl(ntohl(seen->ack_seq) + 100000000);
-	stray.header.ack_seq = htonl(ntohl(seen->seq) - 1000);
-	stray.header.doff = sizeof(stray.header) / 4;
-	stray.header.psh = stray.header.ack = 1;
-	stray.header.window = seen->window;
-	stray.header.check = tcp_checksum(server, client, &stray, sizeof(stray));
-	if (sendto(fd, &stray, sizeof(stray), 0, &client->any, length_of(client)) < 0)
-		fail("send a stray segment");
-	return stray.header.ack_seq;
-}
-
-static void stray(const char *address_text, uint16_t port, long ms)
-{
-	union address server = parse_address(address_text), client = {};
-	int fd = open_raw(server.any.sa_family, IPPROTO_TCP);
-	long end = now_ms() + ms;
-	const char *outcome = "nobody came";
-	uint32_t acknowledged = 0;
-
-	if (bind(fd, &server.any, length_of(&server)) != 0)
-		fail("bind");
-	printf("ready\n");
-	fflush(stdout);
-	for (long left = ms; left > 0; left = end - now_ms()) {
-		struct pollfd wait = {fd, POLLIN, 0};
-		union address from = {}, to = {};
-		char buffer[2048];
-		size_t bytes = sizeof(buffer);
-		struct tcphdr *seen;
-
-		if (poll(&wait, 1, left) <= 0)
-			break;
-		seen = receive(fd, 0, buffer, &bytes, &from, &to);
-		if (!seen || bytes < sizeof(*seen) || ntohs(seen->dest) != port || seen->syn)
-			continue;
-		from.v6.sin6_port = 0;
-		if (client.any.sa_family == 0 && seen->ack) {
-			client = from;
-			acknowledged = send_stray(fd, &server, &client, seen);
-			outcome = "no reset";
-		} else if (seen->rst && seen->seq == acknowledged) {
-			outcome = "reset";
-			break;
-		}
-	}
-	printf("%s\n", outcome);
-}
-
 int main(int count, char **arguments)
 {
 	if (count == 4 && strcmp(arguments[1], "serve") == 0)
@@ -373,8 +178,6 @@ int main(int count, char **arguments)
 		dial(arguments[2], atoi(arguments[3]), atoi(arguments[4]), atol(arguments[5]));
 	else if (count == 4 && strcmp(arguments[1], "ping") == 0)
 		ping(arguments[2], atol(arguments[3]));
-	else if (count == 5 && strcmp(arguments[1], "stray") == 0)
-		stray(arguments[2], atoi(arguments[3]), atol(arguments[4]));
 	else
 		return 2;
 	return 0;
