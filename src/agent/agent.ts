@@ -70,7 +70,7 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
     counters,
   });
   const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
-  const loop = createLoop({ config, store, programmer, proxyHealth, serviceHealth, ...kernel, log, counters });
+  const loop = createLoop({ config, store, programmer, ...health, ...kernel, log, counters });
   const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   const outcomes = watchOutcomes(datapath.tables, log);
