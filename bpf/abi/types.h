@@ -43,7 +43,7 @@ struct frontend_key {
 	struct address address;
 	/** Port that the client dials. */
 	__be16 port;
-	/** IPPROTO_TCP or IPPROTO_UDP. */
+	/** IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_SCTP: that one is for the record, table inet weir carries it out. */
 	__u8 protocol;
 	/** Padding, 0. */
 	__u8 reserved;
@@ -137,7 +137,7 @@ struct service_name {
 	char text[152];
 	/** 4 or 6. */
 	__u8 family;
-	/** IPPROTO_TCP or IPPROTO_UDP. */
+	/** IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP. */
 	__u8 protocol;
 	/** Padding, 0. */
 	__u16 reserved;

@@ -48,7 +48,7 @@ export interface FrontendKey {
   readonly address: Address;
   /** Port that the client dials. */
   readonly port: number;
-  /** IPPROTO_TCP or IPPROTO_UDP. */
+  /** IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_SCTP: that one is for the record, table inet weir carries it out. */
   readonly protocol: number;
 }
 
@@ -224,7 +224,7 @@ export interface ServiceName {
   readonly text: string;
   /** 4 or 6. */
   readonly family: number;
-  /** IPPROTO_TCP or IPPROTO_UDP. */
+  /** IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP. */
   readonly protocol: number;
 }
 
