@@ -12,7 +12,8 @@
 /** As the tracker starts them: tcp_timeouts[SYN_SENT] and udp_timeouts[UNREPLIED] in nf_conntrack_proto_{tcp,udp}.c. */
 #define TCP_FIRST_TIMEOUT_MS 120000
 #define UDP_FIRST_TIMEOUT_MS 30000
-#define INSERT_ATTEMPTS	     3
+/** Half of the finished connections cannot be told from a new one: 1 in 65,536 times none of 16 can. */
+#define PORTS_TRIED	     16
 
 /** What a flow's packets of one direction have in common, as the kfuncs take it. */
 static always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct packet *packet)
@@ -132,7 +133,7 @@ struct translation {
 	const struct backend *backend;
 	/** Source address that the backend sees. */
 	struct address source;
-	/** Source port that it sees; 0 = one that is free. */
+	/** Source port that it sees, or that was tried last; 0 = one that is free. */
 	__be16 source_port;
 	/** Bit of ct->mark. */
 	__u32 mark;
@@ -156,43 +157,81 @@ static always_inline int translate_entry(struct nf_conn___init *entry, const str
  * other is free, if the backend can tell the new from the old by their sequence numbers (nf_nat_used_tuple_harder, since 6.6);
  * entries of programs have no part in that, so it is done here. Only translated ones: others belong to sockets of this node.
  */
-static always_inline bool gives_port_away(const struct nf_conn *entry, const struct packet *packet, __u8 direction)
+static always_inline bool gives_port_away(const struct nf_conn *entry, const struct packet *answer, __u8 direction)
 {
 	__u8 state = entry->proto.tcp.state;
 
-	return packet->protocol == IPPROTO_TCP && direction == IP_CT_DIR_REPLY && (entry->status & IPS_SRC_NAT) &&
+	return answer->protocol == IPPROTO_TCP && direction == IP_CT_DIR_REPLY && (entry->status & IPS_SRC_NAT) &&
 	       (state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE) &&
-	       (__s32)(packet->sequence - entry->proto.tcp.seen[IP_CT_DIR_ORIGINAL].td_end) > 0;
+	       (__s32)(answer->sequence - entry->proto.tcp.seen[IP_CT_DIR_ORIGINAL].td_end) > 0;
 }
 
-/**
- * Whether the answers would belong to another flow, because the kernel found no free port: it leaves the last one that it tried.
- * Fills in `source_port` if it is free now.
- */
-static always_inline bool answers_clash(struct __sk_buff *skb, const struct packet *packet, struct translation *to,
-					__be16 tried)
+/** What the backend answers under a translation; `sequence` stays that of the first packet. */
+static always_inline struct packet answer_to(const struct packet *packet, const struct translation *to)
 {
-	const struct packet answer = {
+	return (struct packet){
 		.source = to->backend->address,
 		.destination = to->source,
 		.source_port = to->backend->port,
-		.destination_port = tried,
+		.destination_port = to->source_port,
 		.protocol = packet->protocol,
+		.sequence = packet->sequence,
 	};
-	__u8 direction;
-	struct nf_conn *entry = lookup_flow(skb, &answer, &direction);
+}
 
-	if (!entry)
-		return false;
-	to->source_port = 0;
-	if (gives_port_away(entry, packet, direction)) {
+/** Whether nobody has these answers now; a finished connection that has them may be ended for that. */
+static always_inline bool take_answers(struct __sk_buff *skb, const struct packet *answer)
+{
+	__u8 direction;
+	struct nf_conn *entry = lookup_flow(skb, answer, &direction);
+
+	if (entry && gives_port_away(entry, answer, direction)) {
 		count(OUTCOME_PACKET_TUPLE_REUSED);
-		to->source_port = tried;
-		entry = expire(skb, &answer, entry);
+		entry = expire(skb, answer, entry);
 	}
 	if (entry)
 		bpf_ct_release(entry);
-	return true;
+	return !entry;
+}
+
+/** The kernel keeps small ports small (nf_nat_l4proto_unique_tuple), and so do we. */
+static always_inline __u32 last_port_like(__u32 port)
+{
+	return port < 512 ? 511 : port < 1024 ? 1023 : 65535;
+}
+
+/**
+ * A port near the one that the kernel tried last, to which the backend may answer; 0 = none can be had. Not static: the verifier
+ * looks at it once by itself, instead of at every way that leads here.
+ */
+__noinline int find_port(struct __sk_buff *skb, const struct packet *clash)
+{
+	struct packet answer;
+	__u32 tried;
+
+	if (!clash)
+		return 0;
+	answer = *clash;
+	tried = bpf_ntohs(answer.destination_port);
+	for (__u32 i = 0; i < PORTS_TRIED && tried + i <= last_port_like(tried); i++) {
+		answer.destination_port = bpf_htons(tried + i);
+		if (take_answers(skb, &answer))
+			return tried + i;
+	}
+	return 0;
+}
+
+/** Whether the answers would belong to another flow. */
+static always_inline bool answers_clash(struct __sk_buff *skb, const struct packet *packet,
+					const struct translation *to)
+{
+	const struct packet answer = answer_to(packet, to);
+	__u8 direction;
+	struct nf_conn *entry = lookup_flow(skb, &answer, &direction);
+
+	if (entry)
+		bpf_ct_release(entry);
+	return entry != NULL;
 }
 
 static always_inline enum outcome insert_entry(struct __sk_buff *skb, const struct packet *packet,
@@ -200,8 +239,8 @@ static always_inline enum outcome insert_entry(struct __sk_buff *skb, const stru
 {
 	int error = translate_entry(entry, to);
 	struct nf_conn *inserted = (struct nf_conn *)entry;
-	__be16 tried = inserted->tuplehash[IP_CT_DIR_REPLY].tuple.dst.u.all;
 
+	to->source_port = inserted->tuplehash[IP_CT_DIR_REPLY].tuple.dst.u.all;
 	inserted->mark |= to->mark;
 	inserted = bpf_ct_insert_entry(entry);
 	if (inserted) {
@@ -214,8 +253,7 @@ static always_inline enum outcome insert_entry(struct __sk_buff *skb, const stru
 	/* Another CPU may have inserted the same flow meanwhile. */
 	if (flow_exists(skb, packet))
 		return NO_OUTCOME;
-	return answers_clash(skb, packet, to, tried) ? OUTCOME_PACKET_DROP_NO_SOURCE_PORT
-						     : OUTCOME_PACKET_DROP_CONNTRACK;
+	return answers_clash(skb, packet, to) ? OUTCOME_PACKET_DROP_NO_SOURCE_PORT : OUTCOME_PACKET_DROP_CONNTRACK;
 }
 
 /** nf_conntrack_alloc() says ENOMEM when the table has nf_conntrack_max entries and none of them may go. */
@@ -236,20 +274,20 @@ static always_inline enum outcome try_to_insert(struct __sk_buff *skb, const str
 
 /**
  * Inserts the flow, translated. OUTCOME_PACKET_TRANSLATED; NO_OUTCOME if another CPU was faster; else why the packet must not
- * go on. A port that another CPU took meanwhile is no shortage, and the kernel tries 248 of 64,512 ports each time
- * (nf_nat_l4proto_unique_tuple): so more than one attempt.
+ * go on. The kernel tries at most 248 ports and leaves the last one when none was free (nf_nat_l4proto_unique_tuple); the same
+ * is seen when another CPU took the port meanwhile. Then one is looked for here.
  */
 static always_inline enum outcome insert_flow(struct __sk_buff *skb, const struct packet *packet,
 					      struct translation *to)
 {
-	enum outcome outcome = NO_OUTCOME;
+	enum outcome outcome = try_to_insert(skb, packet, to);
+	struct packet clash;
 
-	for (int i = 0; i < INSERT_ATTEMPTS; i++) {
-		outcome = try_to_insert(skb, packet, to);
-		if (outcome != OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
-			break;
-	}
-	return outcome;
+	if (outcome != OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
+		return outcome;
+	clash = answer_to(packet, to);
+	to->source_port = bpf_htons(find_port(skb, &clash));
+	return to->source_port ? try_to_insert(skb, packet, to) : outcome;
 }
 
 #endif
