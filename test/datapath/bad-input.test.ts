@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import type { Lab } from '#lab/lab.ts';
 import { manifestsDir } from '#lab/paths.ts';
-import { raise } from './ground.ts';
+import { raise, weir } from './ground.ts';
 import { clusterIP, FAMILIES, type Family, node, numbered, type PodSpec, parked, podAddress, service, slice, slices } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
@@ -96,6 +96,34 @@ test('a Service with an impossible port is named with the field [bad-input]', as
   ]);
   await assertOneLine(/t\/high/, /port.*70000/);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(21), 80), 'p1');
+});
+
+test('a Service that gets one bad port among good ones stays as it was, whole, until it is mended [bad-input]', async () => {
+  const ports = (...more: object[]) => [{ name: 'tcp', protocol: 'TCP', port: 80 }, ...more] as Parameters<typeof service>[0]['ports'];
+  const half = (list: ReturnType<typeof ports>, spec: object = {}): object[] => [
+    service({ name: 'half', clusterIPs: [clusterIP(26)], ports: list, spec }),
+    ...answered('half', P1),
+  ];
+  lab.writeManifest('half.json', half(ports()));
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(26), 80), 'p1');
+  const external = { externalIPs: ['198.51.100.26'] };
+  lab.writeManifest(
+    'half.json',
+    half(ports({ name: 'udp', protocol: 'UDP', port: 81 }, { name: 'bad', protocol: 'TCP', port: 0 }), external),
+  );
+  await assertOneLine(/t\/half/, /spec\.ports\[2\]\.port is 0, must be 1 to 65535; its last good version stays in force/);
+  await assertPaths(lab, [
+    ['t/p9', tcp(clusterIP(26), 80), answer(podAddress(CLIENT), 'p1')],
+    ['t/p9', udp(clusterIP(26), 81), 'refused'],
+  ]);
+  const { frontends } = JSON.parse(await weir(lab, 'n1', 'dump', '-o', 'json')) as { frontends: { service: string; frontend: string }[] };
+  const held = frontends.filter((one) => one.service.startsWith('t/half'));
+  assert.deepEqual(
+    held.map(({ frontend }) => frontend),
+    [`${clusterIP(26)}:80/TCP`],
+  );
+  lab.writeManifest('half.json', half(ports({ name: 'udp', protocol: 'UDP', port: 81 }), external));
+  await until('the new port is served', async () => (await lab.dial('t/p9', udp(clusterIP(26), 81))).outcome === 'answered');
 });
 
 test('a Service with an impossible address is named with it', async () => {

@@ -17,7 +17,7 @@ import {
   podAddress,
   slices,
 } from './objects.ts';
-import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
+import { answer, assertPaths, type Path, tcp, udp, untilAnsweredBy } from './paths.ts';
 
 const [P1, P2, CLIENT]: readonly [PodSpec, PodSpec, PodSpec] = [
   { name: 'p1', node: 'n1' },
@@ -143,19 +143,19 @@ test('a NodePort belongs to the older Service, and then to the other [conflict-o
   await assertPaths(lab, ofPod('p2'));
 });
 
-test("a ClusterIP that a younger Service wants as its external address stays its owner's [conflict-older]", async () => {
-  const grab = { externalIPs: FAMILIES.map((family) => clusterIP(OLD, family)) };
+test("a ClusterIP stays its owner's, also where an older Service wants it as its external address [conflict-cluster-ip]", async () => {
+  const grab = { externalIPs: FAMILIES.map((family) => clusterIP(YOUNG, family)) };
+  apply(...old(grab));
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(YOUNG), 80), 'p1');
   const said = await newLosses(async () => {
-    apply(...young(grab), ...old({}));
-    await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(OLD), 80), 'p1');
-    await until('the younger one is told', () =>
-      losses().some((line) => line.includes(`${clusterIP(OLD)}:80/TCP to Service "t/young:tcp"`)),
-    );
+    apply(...old(grab), ...young({}));
+    await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(YOUNG), 80), 'p2');
     await assertPaths(lab, [...inner('p1', OLD), ...inner('p2', YOUNG)]);
   });
   assert.equal(said.length, 4, said.join('\n'));
-  apply(...young(grab));
-  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(OLD), 80), 'p2');
+  for (const line of said) assert.match(line, /to Service "t\/old:.*Service "t\/young:.* keeps it, because it is its ClusterIP/);
+  apply(...old(grab));
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(YOUNG), 80), 'p1');
 });
 
 test('of Services without an age the first by name has the address, and the message says so [conflict-older]', async () => {
