@@ -75,7 +75,7 @@ export function createLoop(parts: LoopParts): Loop {
     try {
       const devicesChanged = devices === undefined;
       devices ??= localDevices(listLinks(), listAddresses());
-      parts.programmer.plan(devices);
+      parts.programmer.plan(devices, parts.datapath.adopted && !isComplete);
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       if (isComplete && !isSwept) areLossesKnown = false;
       isSwept = isComplete;

@@ -12,8 +12,11 @@ import type { Store } from './store.ts';
 
 /** Plans what has changed and tells the reconcilers. */
 export interface Programmer {
-  /** Plans the Services that were touched; also the node, if its object or its devices are others than the last time. */
-  plan(devices: readonly LocalDevice[]): void;
+  /**
+   * Plans the Services that were touched; also the node, if its object or its devices are others than the last time. `mayLackSlices`:
+   * an earlier agent left tables, and not everything can be read yet: what it served of a Service without slices stays as it is.
+   */
+  plan(devices: readonly LocalDevice[], mayLackSlices?: boolean): void;
 }
 
 interface Parts {
@@ -28,6 +31,8 @@ interface Parts {
 /** `netnsCookie`: SO_NETNS_COOKIE of the node's network namespace. */
 export function createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie }: Parts): Programmer {
   const planned = new Map<string, readonly PortKey[]>();
+  /** Services that wait for their slices. */
+  const waiting = new Set<string>();
   let view: NodeView | undefined;
 
   const want = (key: PortKey, plan: PortPlan | undefined): void => {
@@ -35,8 +40,13 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
     ruleset.want(key, plan);
   };
 
-  const planOne = (key: string, nodeView: NodeView): void => {
+  const planOne = (key: string, nodeView: NodeView, mayLackSlices: boolean): void => {
     const { service, slices } = store.service(key);
+    if (mayLackSlices && service !== undefined && slices.length === 0 && !planned.has(key)) {
+      waiting.add(key);
+      return;
+    }
+    waiting.delete(key);
     const plans = service === undefined ? [] : planService(service, slices, nodeView);
     const keys = plans.map(({ name, family }) => ({ name, family }));
     for (const gone of (planned.get(key) ?? []).filter((old) => !keys.some((fresh) => sameKey(old, fresh)))) want(gone, undefined);
@@ -65,11 +75,11 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
   };
 
   return {
-    plan(devices) {
+    plan(devices, mayLackSlices = false) {
       const node = store.node();
       if (node !== plannedFor?.node || devices !== plannedFor?.devices) planNodeTables(node, devices);
       plannedFor = { node, devices };
-      for (const key of store.takeTouched()) planOne(key, view ?? viewNode(node, config));
+      for (const key of new Set([...store.takeTouched(), ...waiting])) planOne(key, view ?? viewNode(node, config), mayLackSlices);
     },
   };
 }

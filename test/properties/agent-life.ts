@@ -79,7 +79,7 @@ export class AgentLife {
     const agent = this.#agent;
     const { store, programmer, reconciler } = agent;
     if (!agent.isReady && !agent.isComplete && agent.adopted && store.node() === undefined) return;
-    programmer.plan(this.devices);
+    programmer.plan(this.devices, agent.adopted && !agent.isComplete);
     if (agent.isComplete) this.#forgetUnjudged();
     this.#watcher.wantedChanged();
     if (agent.isComplete && !agent.isSwept) reconciler.sweep();

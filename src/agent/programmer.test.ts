@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Config } from '#config/config.ts';
+import type { ModelObject } from '#model/objects.ts';
+import { address, endpoint, prefix, service, slice } from '#model/testing.ts';
+import type { PortPlan } from '#plan/port-plan.ts';
+import { createProgrammer } from './programmer.ts';
+import { createStore } from './store.ts';
+
+const CONFIG = {
+  nodeName: 'n1',
+  localDetector: { mode: 'NodeCIDR' },
+  nodePortAddresses: { mode: 'primary' },
+  masqueradeAll: false,
+} as unknown as Config;
+const KEY = 'ns1/svc1';
+const NO_DEVICES: readonly never[] = [];
+
+const web: ModelObject = { kind: 'Service', key: KEY, value: service() };
+const two: ModelObject = {
+  kind: 'Service',
+  key: KEY,
+  value: service({ ports: [...service().ports, { name: 'p81', protocol: 'TCP', port: 81, nodePort: 0 }] }),
+};
+const slices: ModelObject = { kind: 'EndpointSlice', key: 'ns1/svc1-abc12', value: slice([endpoint('10.180.0.1', { nodeName: 'n1' })]) };
+const node = (zone: string, podCIDRs = [prefix('10.180.0.0/24')]): ModelObject => ({
+  kind: 'Node',
+  key: 'n1',
+  value: { name: 'n1', addresses: [address('192.168.0.2')], podCIDRs, zone },
+});
+
+/** A programmer, its store, and what it told both reconcilers since the last look. */
+function ground() {
+  const store = createStore('n1');
+  let told: string[] = [];
+  const want = ({ name, family }: { name: string; family: number }, plan: PortPlan | undefined): void => {
+    told.push(plan === undefined ? `-${name}/${family}` : `+${name}/${family}: ${plan.backends.length}`);
+  };
+  const wantNode = (): void => void told.push('node');
+  const reconciler = { want, wantNode } as never;
+  const programmer = createProgrammer({
+    config: CONFIG,
+    store,
+    reconciler,
+    ruleset: { want() {}, wantNode() {} },
+    serviceHealth: { want() {}, listenAt() {} },
+    netnsCookie: 1n,
+  });
+  const plan = (...options: [devices?: readonly never[], mayLackSlices?: boolean]): string[] => {
+    told = [];
+    programmer.plan(options[0] ?? NO_DEVICES, options[1] ?? false);
+    return told;
+  };
+  return { store, plan };
+}
+
+test('what was touched is planned once, and the node with the first plan', () => {
+  const { store, plan } = ground();
+  store.set(web);
+  store.set(slices);
+  assert.deepEqual(plan(), ['node', '+ns1/svc1:p80/4: 1']);
+  assert.deepEqual(plan(), []);
+});
+
+test('a port that goes is wanted no more, and so is a Service that goes', () => {
+  const { store, plan } = ground();
+  store.set(two);
+  plan();
+  store.set(web);
+  assert.deepEqual(plan(), ['-ns1/svc1:p81/4', '+ns1/svc1:p80/4: 0']);
+  store.remove('Service', KEY);
+  assert.deepEqual(plan(), ['-ns1/svc1:p80/4']);
+});
+
+test('a Node that looks otherwise to Services has all of them planned again, other devices only the node', () => {
+  const { store, plan } = ground();
+  store.set(node('a'));
+  store.set(web);
+  plan();
+  store.set(node('b'));
+  assert.deepEqual(plan(), ['node', '+ns1/svc1:p80/4: 0']);
+  assert.deepEqual(plan([]), ['node']);
+  store.set(node('b', [prefix('10.180.0.0/23')]));
+  assert.deepEqual(plan([]), ['node']);
+});
+
+test('what an earlier agent served of a Service stays while its slices may be in a file that cannot be read yet [restart-keeps]', () => {
+  const { store, plan } = ground();
+  store.set(web);
+  assert.deepEqual(plan(NO_DEVICES, true), ['node']);
+  store.set(slices);
+  assert.deepEqual(plan(NO_DEVICES, true), ['+ns1/svc1:p80/4: 1']);
+  store.remove('EndpointSlice', 'ns1/svc1-abc12');
+  assert.deepEqual(plan(NO_DEVICES, true), ['+ns1/svc1:p80/4: 0']);
+});
+
+test('a Service that waited for slices is planned without them as soon as everything has been read', () => {
+  const { store, plan } = ground();
+  store.set(web);
+  plan(NO_DEVICES, true);
+  assert.deepEqual(plan(NO_DEVICES, true), []);
+  assert.deepEqual(plan(NO_DEVICES, false), ['+ns1/svc1:p80/4: 0']);
+  assert.deepEqual(plan(NO_DEVICES, false), []);
+});
