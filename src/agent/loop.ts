@@ -87,7 +87,7 @@ export function createLoop(parts: LoopParts): Loop {
       const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
       isReady = true;
       parts.serviceHealth.follow();
-      if (!problemsOf(parts).some(keepsUpdateWaiting)) parts.proxyHealth.updated();
+      parts.proxyHealth.flushed(problemsOf(parts));
       if (!areServed) devices = undefined;
       const waits = [report.retryInMs, rulesetRetryInMs, areServed ? undefined : REFUSED_DEVICES_MS].filter((wait) => wait !== undefined);
       if (waits.length > 0) retry = setTimeout(wake, Math.min(...waits));
@@ -127,9 +127,6 @@ export function createLoop(parts: LoopParts): Loop {
     },
   };
 }
-
-/** A full table, or an address that somebody else keeps, is a matter of one Service: others should go on to get traffic by this node. */
-const keepsUpdateWaiting = ({ code }: Problem): boolean => code !== 'full' && code !== 'conflict';
 
 /** An earlier agent knew the Node: as long as its object may be in what cannot be used yet, that knowledge stays in force. */
 function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {

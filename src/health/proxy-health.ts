@@ -2,14 +2,17 @@
 export interface ProxyHealth {
   /** Something has changed that the kernel must learn of. */
   queued(): void;
-  /** The kernel has learned of everything that was queued. */
-  updated(): void;
+  /** The kernel has been told; these problems are left. */
+  flushed(problems: readonly { readonly code: string }[]): void;
   /** False while something has been waiting too long; an agent that is starting is healthy (proxy_health.go, Health). */
   isHealthy(): boolean;
 }
 
 /** As long as kube-proxy's by default: twice its syncPeriod. */
 const TIMEOUT_MS = 60_000;
+
+/** A full table, or an address that somebody else keeps, is a matter of one Service: others should go on to get traffic by this node. */
+const ONES_OWN: readonly string[] = ['full', 'conflict'];
 
 /** `now`: ms of a clock that never goes back. */
 export function createProxyHealth(now: () => number): ProxyHealth {
@@ -19,7 +22,8 @@ export function createProxyHealth(now: () => number): ProxyHealth {
     queued() {
       waitingSince ??= now();
     },
-    updated() {
+    flushed(problems) {
+      if (problems.some(({ code }) => !ONES_OWN.includes(code))) return;
       isStarting = false;
       waitingSince = undefined;
     },
