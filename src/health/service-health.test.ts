@@ -114,6 +114,17 @@ inOwnNetns(import.meta.filename, () => {
     assert.deepEqual(said, []);
   });
 
+  test('a Service that gets another port leaves the old one, others stay as they are [hcnp-closes]', async () => {
+    await serve(1);
+    health.want('t/other', checks(1, PORT + 1));
+    health.follow();
+    await untilHeard(200, HERE, PORT + 1);
+    health.want('t/web', checks(1, PORT + 2));
+    health.follow();
+    await untilHeard(200, HERE, PORT + 2);
+    assert.deepEqual([await heard(HERE), await heard(HERE, PORT + 1)], ['ECONNREFUSED', 200]);
+  });
+
   test('a port passes from one Service to another', async () => {
     await serve(1);
     health.want('t/next', checks(3));
