@@ -96,6 +96,26 @@ test('a Service that is not proxied has no plan', () => {
   assert.deepEqual(planService(service({ proxied: false }), [slice([endpoint('10.0.0.1')])], VIEW), []);
 });
 
+test('a UDP port names the endpoints that serve without being listed: draining ones, and those that policy or topology leaves out', () => {
+  const endpoints = [
+    endpoint('10.0.0.1', { nodeName: 'here' }),
+    endpoint('10.0.0.2'),
+    endpoint('10.0.0.3', { ready: false, terminating: true }),
+    endpoint('10.0.0.4', { ready: false, serving: false }),
+  ];
+  const unlistedOf = (protocol: 'TCP' | 'UDP', rest: Partial<Service> = {}) =>
+    only(
+      planService(
+        service({ ports: [port({ protocol })], ...rest }),
+        [slice(endpoints, { ports: [{ name: 'p80', protocol, port: 80 }] })],
+        VIEW,
+      ),
+    ).unlisted?.map((one) => `${one.address}:${one.port}`);
+  assert.deepEqual(unlistedOf('UDP'), ['10.0.0.3:80']);
+  assert.deepEqual(unlistedOf('UDP', { internalTrafficPolicy: 'Local' }), ['10.0.0.2:80', '10.0.0.3:80']);
+  assert.equal(unlistedOf('TCP'), undefined);
+});
+
 test('SCTP ports are planned like others', () => {
   const ports = [port(), port({ name: 'm3ua', protocol: 'SCTP', port: 2905 })];
   const plans = planService(service({ ports }), [], VIEW);

@@ -41,16 +41,27 @@ function planPort(
   const frontends = planFrontends(service, port, addresses, selection, view);
   const listed = (list: EndpointList): readonly Candidate[] =>
     frontends.some(({ localSource, outsideSource }) => localSource === list || outsideSource === list) ? selection[list] : [];
+  const backends = planBackends(listed('cluster'), listed('local'));
   return {
     name: planName(service, port),
     family: addresses.family,
     protocol: PROTOCOL_NUMBERS[port.protocol],
     createdAt: service.createdAt,
     clusterIPs: addresses.clusterIPs,
-    backends: planBackends(listed('cluster'), listed('local')),
+    backends,
+    ...(port.protocol === 'UDP' ? unlistedAmong(selection.serving, backends) : {}),
     frontends,
     sourceRanges: addresses.sourceRanges,
     affinitySeconds: service.affinitySeconds,
+  };
+}
+
+/** Neither policy, topology nor termination ends a flow: pkg/proxy/conntrack/cleanup.go, CleanStaleEntries. */
+function unlistedAmong(serving: readonly Candidate[], backends: readonly PlannedBackend[]): Pick<PortPlan, 'unlisted'> {
+  if (serving.length === backends.length) return {};
+  const listed = new Set(backends.map(({ address, port }) => `${address} ${port}`));
+  return {
+    unlisted: serving.filter(({ address, port }) => !listed.has(`${address} ${port}`)).map(({ address, port }) => ({ address, port })),
   };
 }
 

@@ -35,6 +35,8 @@ export interface PortPlan {
   /** ClusterIPs of this family, for `addresses`; several ports name the same ones. */
   readonly clusterIPs: readonly Address[];
   readonly backends: readonly PlannedBackend[];
+  /** UDP: endpoints that serve but are in no list, as while they drain: nobody new is sent there, but flows go on. */
+  readonly unlisted?: readonly Pick<PlannedBackend, 'address' | 'port'>[];
   readonly frontends: readonly PlannedFrontend[];
   readonly sourceRanges: readonly Prefix[];
   /** 0 = none. */

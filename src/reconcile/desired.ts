@@ -3,6 +3,7 @@ import type { Family } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { type AddressBook, createAddressBook } from './addresses.ts';
 import { type Claims, createClaims, identityOf } from './claims.ts';
+import { countUnlisted } from './flows.ts';
 import type { NodeFacts } from './node-tables.ts';
 
 /** The node's own tables among the holders, which else are identities of Service ports. */
@@ -26,6 +27,8 @@ export interface Desired {
   /** Identities, and NODE. */
   readonly dirty: Set<string>;
   touchAll(): void;
+  /** How many unlisted endpoints have stopped to serve since the last call. */
+  takeUnlistedLosses(): number;
 }
 
 /** Nothing wanted yet. */
@@ -36,6 +39,7 @@ export function createDesired(): Desired {
   const claims = createClaims();
   const addresses = createAddressBook();
   let facts: NodeFacts | undefined;
+  let unlistedLosses = 0;
 
   const replaceTarget = (before: PortPlan | undefined, after: PortPlan | undefined): void => {
     const old = before && identityOf(before);
@@ -59,6 +63,7 @@ export function createDesired(): Desired {
       else plans.set(text, plan);
       for (const identity of claims.replace(before, plan)) dirty.add(identity);
       replaceTarget(before, plan);
+      unlistedLosses += countUnlisted(before, plan);
     },
     wantNode(next) {
       addresses.hold(NODE, ADDRESS_NODE, facts?.nodeAddresses ?? [], next.nodeAddresses);
@@ -73,6 +78,11 @@ export function createDesired(): Desired {
     touchAll() {
       for (const identity of targets.keys()) dirty.add(identity);
       dirty.add(NODE);
+    },
+    takeUnlistedLosses() {
+      const taken = unlistedLosses;
+      unlistedLosses = 0;
+      return taken;
     },
   };
 }

@@ -130,3 +130,22 @@ test('a backend that leaves one of two lists is no loss [policy-switch-flows]', 
   assert.deepEqual(reconciler.flush().udpLosses, { backends: 0, frontends: 0 });
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.2:8080')), 'live');
 });
+
+test('flows to an endpoint that serves without being listed go on until it serves no more [policy-switch-flows] [udp-endpoint-gone]', () => {
+  const drained = { address: '10.0.0.1' as Address, port: 8080 };
+  const [draining, after] = [sampleBackend('10.0.0.1'), sampleBackend('10.0.0.2')];
+  const reconciler = serving(plan('t/a', { backends: [draining] }));
+  const old = flow('172.30.0.1:80', '10.0.0.1:8080');
+  const become = (fields: Partial<PortPlan>) => {
+    reconciler.want({ name: 't/a', family: 4 }, plan('t/a', fields));
+    return reconciler.flush().udpLosses;
+  };
+  become({ backends: [after], unlisted: [drained] });
+  assert.equal(reconciler.judgeFlow(old), 'live');
+  assert.deepEqual(become({ backends: [after] }), { backends: 1, frontends: 0 });
+  assert.equal(reconciler.judgeFlow(old), 'endpoint_gone');
+  become({ backends: [after], unlisted: [drained] });
+  assert.deepEqual(become({ backends: [after, draining] }), { backends: 0, frontends: 0 }, 'it is back');
+  become({ backends: [], unlisted: [drained] });
+  assert.equal(reconciler.judgeFlow(old), 'live', 'policy Local and none here');
+});

@@ -1,5 +1,6 @@
 import { ADDRESS_NODE, type FrontendKey } from '#abi/generated.ts';
 import { type Address, familyOf, ZERO_ADDRESS } from '#lib/address.ts';
+import type { PortPlan } from '#plan/port-plan.ts';
 import { frontendText, type PortState, type State } from './state.ts';
 import type { Step } from './steps.ts';
 
@@ -34,15 +35,23 @@ export type StaleReason = 'endpoint_gone' | 'no_endpoint' | 'service_gone';
 export type FlowVerdict = StaleReason | 'live' | 'foreign';
 
 /**
- * A flow lives while its backend is in either list of the Service port that owns what it dialled: a change of policy ends none. One that
- * somebody else translated, as kube-proxy before weir, is judged alike where a frontend owns what it dialled: nobody else would end it.
+ * A flow lives while its backend is in either list of the Service port that owns what it dialled, or serves without being listed: a change of
+ * policy ends none. One that somebody else translated, as kube-proxy before weir, is judged alike where a frontend owns what it dialled:
+ * nobody else would end it. `targets`: what should be, by identity.
  */
-export function judgeFlow(state: State, { dialled, answering, isOurs }: UdpFlow): FlowVerdict {
+export function judgeFlow(state: State, targets: ReadonlyMap<string, PortPlan>, { dialled, answering, isOurs }: UdpFlow): FlowVerdict {
   const owner = ownerOf(state, dialled);
   if (owner === undefined) return isOurs ? 'service_gone' : 'foreign';
-  const live = owner.backends.filter(({ flags }) => flags !== 0);
-  if (live.some(({ address, port }) => port === answering.port && address === answering.address)) return 'live';
-  return live.length > 0 ? 'endpoint_gone' : 'no_endpoint';
+  const isAnswering = ({ address, port }: UdpPlace): boolean => port === answering.port && address === answering.address;
+  if (owner.backends.some((backend) => isAnswering(backend) && backend.flags !== 0)) return 'live';
+  if (targets.get(owner.identity)?.unlisted?.some(isAnswering)) return 'live';
+  return owner.backends.some(({ flags }) => flags !== 0) ? 'endpoint_gone' : 'no_endpoint';
+}
+
+/** How many endpoints that were not listed serve no more; what becomes of a listed one shows in the tables. */
+export function countUnlisted(before: PortPlan | undefined, after: PortPlan | undefined): number {
+  const left = new Set([...(after?.unlisted ?? []), ...(after?.backends ?? [])].map(({ address, port }) => `${address} ${port}`));
+  return (before?.unlisted ?? []).filter(({ address, port }) => !left.has(`${address} ${port}`)).length;
 }
 
 /** The Service port that answers at a place; NodePorts only at addresses that have them. */
@@ -60,7 +69,7 @@ export function frontendsAt({ address, port }: UdpPlace): readonly [own: Fronten
 
 /** How much went that living UDP flows may still use. */
 export interface UdpLosses {
-  /** Backends that went out of both lists. */
+  /** Backends that went out of both lists, and endpoints that were in none and serve no more. */
   backends: number;
   /** Frontends that were withdrawn or given to another Service port, and addresses that lost the NodePorts. */
   frontends: number;

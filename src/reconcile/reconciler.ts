@@ -81,7 +81,7 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
   const flush = (): Report => {
     const state = held ?? takeOver();
     const writes: Partial<Record<TableName, number>> = {};
-    const udpLosses = { backends: 0, frontends: 0 };
+    const udpLosses = { backends: desired.takeUnlistedLosses(), frontends: 0 };
     const wrote = (table: TableName): void => {
       writes[table] = (writes[table] ?? 0) + 1;
     };
@@ -114,7 +114,7 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
       return flush();
     },
     judgeFlow(flow) {
-      const verdict = held === undefined ? 'live' : judgeFlow(held, flow);
+      const verdict = held === undefined ? 'live' : judgeFlow(held, desired.targets, flow);
       const isAwaited = !isComplete || desired.claims.winner(frontendsAt(flow.dialled)[0]) !== undefined;
       return verdict === 'service_gone' && isAwaited ? 'live' : verdict;
     },

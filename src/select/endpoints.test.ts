@@ -37,6 +37,7 @@ test('a slice with the headless label answers for nobody', () => {
     cluster: [],
     local: [],
     localReady: [],
+    serving: [],
     anyUsable: false,
   });
 });
@@ -118,7 +119,7 @@ const arbitrarySlices = fc
 test('for any slices: local endpoints are of this node, lists name each endpoint once, and the order of slices says nothing', () => {
   fc.assert(
     fc.property(arbitrarySlices, (slices) => {
-      const { cluster, local, localReady, anyUsable } = select(slices);
+      const { cluster, local, localReady, serving, anyUsable } = select(slices);
       assert.ok(local.every((one) => one.endpoint.nodeName === 'here'));
       for (const list of [cluster, local]) {
         assert.equal(new Set(shown(list)).size, list.length);
@@ -130,7 +131,10 @@ test('for any slices: local endpoints are of this node, lists name each endpoint
         localReady,
         local.filter((one) => one.endpoint.ready),
       );
-      assert.deepEqual(select(slices.toReversed()), { cluster, local, localReady, anyUsable });
+      assert.ok([...cluster, ...local].every((one) => serving.includes(one)));
+      const reversed = select(slices.toReversed());
+      assert.deepEqual(shown(reversed.serving).toSorted(), shown(serving).toSorted());
+      assert.deepEqual({ ...reversed, serving }, { cluster, local, localReady, serving, anyUsable });
     }),
   );
 });

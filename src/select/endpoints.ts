@@ -26,6 +26,8 @@ export interface Selection {
   readonly local: readonly Candidate[];
   /** Ready endpoints of this node, whatever the topology says: what health checks count. */
   readonly localReady: readonly Candidate[];
+  /** Everybody who serves, draining or out of reach of topology and policy: their flows go on. */
+  readonly serving: readonly Candidate[];
   /** Somebody could answer on some node: an empty list then means drop, not refuse. */
   readonly anyUsable: boolean;
 }
@@ -45,6 +47,7 @@ export function selectEndpoints({ servicePort, slices, nodeName, zone }: SelectR
     cluster: ready.length > 0 ? narrowByHints(ready, nodeName, zone) : leaving,
     local: readyHere.length > 0 ? readyHere : leaving.filter(isHere),
     localReady: readyHere,
+    serving: candidates.filter(({ endpoint }) => endpoint.ready || endpoint.serving),
     anyUsable: ready.length > 0 || leaving.length > 0,
   };
 }

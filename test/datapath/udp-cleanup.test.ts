@@ -29,7 +29,7 @@ const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const OTHER_PORT = [{ name: 'udp', protocol: 'UDP', port: 8082 } as const];
 
 /** Numbers of the Services: each test has its own. */
-const [CYCLE, LAST, GONE, VIEW, PORT, POLICY, AWAY, STEADY, FOREIGN, TCP] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+const [CYCLE, LAST, GONE, VIEW, PORT, POLICY, AWAY, STEADY, FOREIGN, TCP, ALONE, DRAIN] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
 let lab: Lab;
 
@@ -51,7 +51,7 @@ after(() => lab?.down());
 const become = (
   name: string,
   n: number,
-  pods?: readonly PodSpec[],
+  pods?: Parameters<typeof slices>[0]['pods'],
   { spec = {}, ports = undefined as typeof OTHER_PORT | undefined } = {},
 ): void =>
   lab.writeManifest(
@@ -171,17 +171,46 @@ test('flows follow an endpoint that changes its port alone [udp-exact-tuple]', a
   await endOf(talks);
 });
 
-test('a change of policy ends no flow to an endpoint that is still there [policy-switch-flows]', async () => {
+test('a change of policy ends no flow to an endpoint that still serves [policy-switch-flows]', async () => {
+  const alone = (internalTrafficPolicy: string): void =>
+    lab.writeManifest('alone.json', [
+      service({
+        name: 'alone',
+        clusterIPs: FAMILIES.map((family) => clusterIP(ALONE, family)),
+        ports: [{ name: 'udp', protocol: 'UDP', port: 80 }],
+        spec: { internalTrafficPolicy },
+      }),
+      ...slices({ of: 'alone', pods: [P2, ...(internalTrafficPolicy === 'Local' ? [P1] : [])] }),
+    ]);
   become('policy', POLICY, [P2]);
-  const talks = talkTo(POLICY);
+  alone('Cluster');
+  const talks = [...talkTo(POLICY), ...toClusterIP(ALONE)];
   await goTo(talks, P2);
   const before = await Promise.all(talks.map(idsOf));
-  const passes = lookCount();
+  const looks = lookCount();
   become('policy', POLICY, [P2, P1], { spec: { externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local' } });
-  await untilAnsweredBy(lab, 't/p9', udp(clusterIP(POLICY), 80), 'p1');
-  become('cycle', CYCLE, [P1]);
-  await until('entries were looked at', () => lookCount() > passes);
+  alone('Local');
+  for (const n of [POLICY, ALONE]) await untilAnsweredBy(lab, 't/p9', udp(clusterIP(n), 80), 'p1');
+  await until('entries were looked at', () => lookCount() > looks);
+  await sleep(scaled(300));
   assert.deepEqual(await Promise.all(talks.map(idsOf)), before);
+  await endOf(talks);
+});
+
+test('flows to an endpoint that drains go on, and move when it serves no more [udp-endpoint-gone]', async () => {
+  const conditions = { ready: false, serving: true, terminating: true };
+  become('drain', DRAIN, [P1]);
+  const talks = talkTo(DRAIN);
+  await goTo(talks, P1);
+  const before = await Promise.all(talks.map(idsOf));
+  const looks = lookCount();
+  become('drain', DRAIN, [{ ...P1, conditions }, P2]);
+  await untilAnsweredBy(lab, 't/p9', udp(clusterIP(DRAIN), 80), 'p2');
+  await until('entries were looked at', () => lookCount() > looks);
+  await sleep(scaled(300));
+  assert.deepEqual(await Promise.all(talks.map(idsOf)), before);
+  become('drain', DRAIN, [P2]);
+  await goTo(talks, P2);
   await endOf(talks);
 });
 

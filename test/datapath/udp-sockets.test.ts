@@ -33,7 +33,7 @@ before(async () => {
 
 after(() => lab?.down());
 
-const become = (name: string, n: number, pods?: readonly PodSpec[]): void =>
+const become = (name: string, n: number, pods?: Parameters<typeof slices>[0]['pods']): void =>
   lab.writeManifest(`${name}.json`, pods === undefined ? [] : [numbered(name, n), ...slices({ of: name, pods })]);
 
 const hold = (target: Target) =>
@@ -77,12 +77,12 @@ test(
   },
 );
 
-test('an endpoint more, and a Service less that is not theirs, end no socket', kernel, async () => {
+test('an endpoint more, one that drains, and a Service less that is not theirs, end no socket', kernel, async () => {
   become('cycle', CYCLE, [P2]);
   await served(CYCLE, P2);
   const held = toService(CYCLE);
   await sleep(scaled(200));
-  become('cycle', CYCLE, [P1, P2]);
+  become('cycle', CYCLE, [P1, { ...P2, conditions: { ready: false, serving: true, terminating: true } }]);
   become('away', AWAY, [P1]);
   await served(AWAY, P1);
   const looks = lookCount();
