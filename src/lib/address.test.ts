@@ -9,10 +9,12 @@ import {
   decodeAddress,
   encodeAddress,
   formatPrefix,
+  type Prefix,
   parseAddress,
   parsePrefix,
   prefixContains,
   tablePrefixBits,
+  withoutMapped,
   ZERO_ADDRESS,
 } from './address.ts';
 
@@ -100,4 +102,27 @@ test('a prefix contains the addresses of its own family that share its bits', ()
   assert.ok(!prefixContains(prefix, '10.0.32.0' as Address));
   assert.ok(prefixContains(all, 'fd00::1' as Address));
   assert.ok(!prefixContains(all, ZERO_ADDRESS[4]));
+});
+
+test('an IPv6 network holds no IPv4 address in the tables, and all of its own', () => {
+  const isIn = (text: string, prefixes: readonly Prefix[]): boolean =>
+    prefixes.some(({ address, length }) => {
+      const [own, other] = [address, text as Address].map((one) =>
+        [...addressBytes(one)].map((byte) => byte.toString(2).padStart(8, '0')).join(''),
+      );
+      return own?.slice(0, length) === other?.slice(0, length);
+    });
+  for (const text of ['::/0', '::/1', '::/80', '::8000:0:0/81', '::ff00:0:0/88']) {
+    const prefix = parsePrefix(text);
+    assert.ok(prefix);
+    const parts = withoutMapped(prefix);
+    assert.equal(parts.length, 96 - prefix.length, text);
+    for (const ip of ['0.0.0.0', '10.0.0.1', '255.255.255.255']) assert.ok(!isIn(ip, parts), `${ip} in ${text}`);
+    for (const ip of ['::fffe:ffff:ffff', '::fffe:0:1']) assert.ok(isIn(ip, parts), `${ip} in ${text}`);
+  }
+  for (const text of ['fd00::/8', '8000::/1', '::/96', '::1/128']) {
+    const prefix = parsePrefix(text);
+    assert.ok(prefix);
+    assert.deepEqual(withoutMapped(prefix), [prefix]);
+  }
 });

@@ -72,6 +72,17 @@ export const addressFromBytes = (bytes: Uint8Array): Address => decodeAddress(by
 /** Bits of the address in the tables that a prefix fixes, 0 to 128. */
 export const tablePrefixBits = (prefix: Prefix): number => prefix.length + (familyOf(prefix.address) === 4 ? 96 : 0);
 
+/** A network as the tables hold it: one of IPv6 in parts where IPv4 addresses, in their mapped form, would lie in it too. */
+export function withoutMapped(prefix: Prefix): readonly Prefix[] {
+  const mapped = addressBytes(ZERO_ADDRESS[4]);
+  if (addressFromBytes(masked(mapped, prefix.length)) !== prefix.address) return [prefix];
+  return Array.from({ length: 96 - prefix.length }, (_, i) => {
+    const bit = prefix.length + i;
+    const besides = masked(mapped, bit + 1).map((byte, at) => (at === bit >> 3 ? byte ^ (0x80 >> (bit & 7)) : byte));
+    return { address: addressFromBytes(besides), length: bit + 1 };
+  });
+}
+
 const DOT = 46;
 const COLON = 58;
 
@@ -145,8 +156,8 @@ function isMapped(from: Uint8Array, at: number): boolean {
   return from[at + 10] === 0xff && from[at + 11] === 0xff;
 }
 
-function maskedBytes(address: Address, length: number): Uint8Array {
-  const bytes = addressBytes(address);
-  const bits = length + (familyOf(address) === 4 ? 96 : 0);
-  return bytes.map((byte, i) => byte & (0xff << Math.max(0, 8 - Math.max(0, bits - 8 * i))));
-}
+const maskedBytes = (address: Address, length: number): Uint8Array =>
+  masked(addressBytes(address), length + (familyOf(address) === 4 ? 96 : 0));
+
+const masked = (bytes: Uint8Array, bits: number): Uint8Array =>
+  bytes.map((byte, i) => byte & (0xff << Math.max(0, 8 - Math.max(0, bits - 8 * i))));

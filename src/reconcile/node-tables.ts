@@ -1,5 +1,5 @@
 import type { Device, NetKey, Settings, TableEntry } from '#abi/generated.ts';
-import { type Address, type Prefix, tablePrefixBits } from '#lib/address.ts';
+import { type Address, type Prefix, tablePrefixBits, withoutMapped } from '#lib/address.ts';
 import { type Batch, runBatch, type WriteFailure } from './batches.ts';
 import { type NodeTables, rangeText } from './state.ts';
 import type { Tables } from './tables.ts';
@@ -53,7 +53,7 @@ export function writeNodeTables(
     runBatch(tables, remove);
   };
   bring('settings', new Map([['0', { key: { value: 0 }, value: facts.settings }]]));
-  bring('local_nets', new Map(facts.localNets.map(netEntry)));
+  bring('local_nets', new Map(facts.localNets.flatMap(withoutMapped).map(netEntry)));
   bring('devices', new Map(facts.devices.map(deviceEntry)));
 }
 
