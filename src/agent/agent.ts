@@ -60,12 +60,10 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
   const staleSockets = staleSocketsOf(datapath, log);
-  const { conntrackMark } = config;
   const staleFlows = createStaleFlows({
     reconciler,
-    walkEntries: (look, signal) => walkUdpEntries(conntrackMark, look, signal),
+    walkEntries: (look, signal) => walkUdpEntries(config.conntrackMark, look, signal),
     endSockets: async (isStale, signal) => staleSockets?.end(cgroupRoot, isStale, signal) ?? [],
-    conntrackMark,
     log,
     counters,
   });
@@ -92,7 +90,8 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   };
 }
 
-const rulesetOf = ({ packetMark, serviceCIDRs }: Config): Ruleset => createRuleset({ rejectMark: packetMark, serviceCIDRs });
+const rulesetOf = ({ packetMark, conntrackMark, serviceCIDRs }: Config): Ruleset =>
+  createRuleset({ rejectMark: packetMark, conntrackMark, serviceCIDRs });
 
 /** Undefined where the kernel cannot end sockets: the rest works without. */
 function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined {

@@ -13,7 +13,7 @@ import { run, skipIf, whyNoKernel } from './test-ground.ts';
 
 const kernel = skipIf(whyNoKernel());
 
-const OPTIONS = { rejectMark: 0x10000000, serviceCIDRs: [] };
+const OPTIONS = { rejectMark: 0x10000000, conntrackMark: 0x2000, serviceCIDRs: [] };
 
 const listing = (): string => runNft('list table inet weir');
 

@@ -5,6 +5,8 @@ import type { RulesetChain, RulesetChange, RulesetElement, RulesetItem, RulesetR
 export interface RulesetOptions {
   /** One bit of skb->mark: a packet that carries it is refused. */
   readonly rejectMark: number;
+  /** Bit of ct->mark on translated flows. */
+  readonly conntrackMark: number;
   /** Networks of Service addresses: new flows to an address there that nobody translated are dropped. */
   readonly serviceCIDRs: readonly Prefix[];
   /** Forwarded packets that conntrack calls invalid are dropped. */
@@ -72,10 +74,10 @@ const isPod = (chain: string): string => `${ofBoth(
  * NAT chains see the first packet of a flow only, so what they look up costs nothing later. The kernel tracks and translates flows of
  * the programs only where nat chains exist and something refers to conntrack: hence a rule that looks at the state and decides nothing.
  * The rest is for SCTP, which the programs leave alone. Source ranges are looked at before the destination is translated; whether the
- * flow gets a new source is decided by what the client dialled. The node's own flows always get one: theirs was chosen for the way to
+ * flow gets a new source is decided by what the client dialled; all carry the mark of translated flows. The node's own always get one: theirs was chosen for the way to
  * the Service address.
  */
-export const natText = (): string => `
+const natText = ({ conntrackMark }: RulesetOptions): string => `
   chain nat_prerouting {
     type nat hook prerouting priority -100; policy accept
     ct state new counter comment "turns connection tracking on"
@@ -105,6 +107,7 @@ export const natText = (): string => `
   chain sctp_outside {${lookUp('outside')}
   }
   chain sctp_source {
+    ct mark set ct mark | 0x${conntrackMark.toString(16)}
     fib saddr type local masquerade comment "this node's own"${ofBoth(
       (family, ip) => `
     ${ip} saddr . ${ip} daddr @hairpin${family} masquerade fully-random`,
@@ -123,7 +126,7 @@ export const natText = (): string => `
  * Packets that conntrack calls invalid are not translated back, so the client would answer them with a reset:
  * https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/
  */
-export const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
+const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
   chain refuse {
     meta l4proto tcp counter reject with tcp reset comment "Service without endpoints, or a port that it lacks"
     counter reject comment "Service without endpoints, or a port that it lacks"
@@ -152,7 +155,7 @@ export const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string 
 /** The table as it is before any Service is in it. */
 export const rulesetText = (options: RulesetOptions): string => `table inet weir {
   comment "weir: Services over SCTP, refusals, and what its packet programs need of netfilter"${ofBoth((family) => cidrSet(family, options.serviceCIDRs))}${SETS.map(setText).join('')}
-  set pod_devices { type iface_index; comment "what enters here comes from pods"; }${filterText(options)}${natText()}
+  set pod_devices { type iface_index; comment "what enters here comes from pods"; }${filterText(options)}${natText(options)}
 }
 `;
 

@@ -12,7 +12,8 @@ const MARK = 0x10000000;
 
 const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? []);
 
-const install = (...serviceCIDRs: string[]) => installRuleset({ rejectMark: MARK, serviceCIDRs: prefixes(...serviceCIDRs) });
+const install = (...serviceCIDRs: string[]) =>
+  installRuleset({ rejectMark: MARK, conntrackMark: 1, serviceCIDRs: prefixes(...serviceCIDRs) });
 
 const listing = (): string => runNft('list table inet weir');
 
@@ -51,7 +52,7 @@ test("other tables stay, and ours is only in the thread's namespace", kernel, (t
 test('what nft refuses is an error with its words, and nothing is left', kernel, () => {
   inScratchNetns(() => {
     assert.throws(
-      () => installRuleset({ rejectMark: 2 ** 40, serviceCIDRs: [] }),
+      () => installRuleset({ rejectMark: 2 ** 40, conntrackMark: 1, serviceCIDRs: [] }),
       /^Error: Cannot run nft commands: .*(out of range|exceeds)/s,
     );
     assert.equal(hasRuleset(), false);

@@ -55,7 +55,7 @@ export function openProgramNode(name: string): ProgramNode {
   datapath.attachSockets(cgroup);
   // What a socket is shown of its peer would be the Service address again.
   for (const family of [4, 6]) detachLink(`${linksFolder(stateDir)}/weir_getpeername${family}`);
-  inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, serviceCIDRs: [] }));
+  inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, conntrackMark: 0x4000, serviceCIDRs: [] }));
   const agent = createAgent(name, world, datapath);
   return {
     world,
