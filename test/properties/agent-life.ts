@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Frontend } from '#abi/generated.ts';
 import { createProgrammer, type Programmer } from '#agent/programmer.ts';
 import { createStore, type Store } from '#agent/store.ts';
 import type { Config } from '#config/config.ts';
@@ -78,14 +79,29 @@ export class AgentLife {
   pass(): void {
     const agent = this.#agent;
     const { store, programmer, reconciler } = agent;
+    const [before, judged] = [agent.isComplete ? [] : answering(this.tables), new Set(this.#judged)];
     if (!agent.isReady && !agent.isComplete && agent.adopted && store.node() === undefined) return;
     programmer.plan(this.devices, agent.adopted && !agent.isComplete);
     if (agent.isComplete) this.#forgetUnjudged();
     this.#watcher.wantedChanged();
     if (agent.isComplete && !agent.isSwept) reconciler.sweep();
     else reconciler.flush();
+    if (!agent.isComplete) this.#refuseSilencing(before, judged);
     agent.isSwept = agent.isComplete;
     if (this.#flushRuleset()) agent.isReady = true;
+  }
+
+  /** A Service port that a former agent served is not refused because its slices cannot be read. */
+  #refuseSilencing(before: readonly string[], judged: ReadonlySet<string>): void {
+    const after = new Map(this.tables.dump('frontends').map(({ key, value }) => [frontendText(key), value]));
+    const names = new Map(this.tables.dump('services').map(({ key, value }) => [key.service, value]));
+    for (const text of before) {
+      const now = after.get(text);
+      const name = names.get(now?.service ?? 0);
+      if (now === undefined || name === undefined || isAnswered(now) || judged.has(`${name.family} ${name.text}`)) continue;
+      const { slices } = this.#agent.store.service(name.text.split(':')[0] ?? '');
+      assert.ok(slices.length > 0, `${text} is answered no more`);
+    }
   }
 
   /** False where the table cannot be installed at the moment: the loop tries again then. */
@@ -196,6 +212,15 @@ export function writtenAtOnce(config: Config, objects: Objects, devices: readonl
   life.pass();
   return life.outcome();
 }
+
+const isAnswered = ({ localSource, outsideSource }: Frontend): boolean => localSource.count + outsideSource.count > 0;
+
+/** Frontends that lead to somebody. */
+const answering = (tables: FakeTables): readonly string[] =>
+  tables
+    .dump('frontends')
+    .filter(({ value }) => isAnswered(value))
+    .map(({ key }) => frontendText(key));
 
 /** What an object is known by. */
 export const idOf = (kind: string, key: string): string => `${kind} ${key}`;

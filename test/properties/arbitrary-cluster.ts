@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 
 /*
- * Small clusters as a scenario file writes them (test/semantics/read-scenario.ts), in which everything that the rules know meets:
- * Services that want the same addresses, endpoints in every condition, nodes with and without zones, all detectors that go by ranges.
+ * Small clusters as a scenario file writes them (test/semantics/read-scenario.ts), in which what the rules know meets:
+ * Services that want the same addresses, endpoints in every condition, nodes with and without zones, all local detectors.
  */
 
 /** A scenario without its questions. */
@@ -158,9 +158,18 @@ const node = (first: string, second: string): fc.Arbitrary<DrawnNode> =>
     .record({ zone: fc.constantFrom(undefined, 'a', 'b'), more: fc.boolean() })
     .map(({ zone, more }) => present({ zone, addresses: more ? [first, second] : [first] }) as DrawnNode);
 
+const DETECTORS: readonly (readonly string[])[] = [
+  ['--cluster-cidr=10.0.0.0/8'],
+  ['--cluster-cidr='],
+  ['--cluster-cidr=10.180.0.0/16'],
+  ['--detect-local-mode=NodeCIDR'],
+  ['--detect-local-mode=BridgeInterface', '--pod-bridge-interface=cni0'],
+  ['--detect-local-mode=InterfaceNamePrefix', '--pod-interface-name-prefix=veth'],
+];
+
 const agent = fc
   .tuple(
-    fc.constantFrom('--cluster-cidr=10.0.0.0/8', '--cluster-cidr=', '--detect-local-mode=NodeCIDR', '--cluster-cidr=10.180.0.0/16'),
+    fc.constantFrom(...DETECTORS),
     fc.constantFrom('', '', '--masquerade-all=true'),
     fc.constantFrom(
       '',
@@ -171,7 +180,7 @@ const agent = fc
     ),
     fc.constantFrom('', '', '--iptables-localhost-nodeports=false'),
   )
-  .map((flags) => flags.filter((flag) => flag !== ''));
+  .map((flags) => flags.flat().filter((flag) => flag !== ''));
 
 /** Any such cluster, of nodes n1 and n2 and up to three Services, some of which have slices by hand. */
 export const cluster: fc.Arbitrary<DrawnCluster> = fc.record({

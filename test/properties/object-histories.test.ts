@@ -144,5 +144,5 @@ test('any history of objects ends in the tables of the last objects, and no step
     life.heal();
     assert.deepEqual(life.outcome(), writtenAtOnce(configOf(rules), life.objects, life.devices));
   });
-  check(property, 2000, describe);
+  check(property, 1500, describe);
 });

@@ -139,9 +139,14 @@ function answersLocally(cluster: Cluster, { service, kind }: Dialled, question: 
   return service.spec.externalTrafficPolicy === 'Local' && question.from !== question.by && !isPod(cluster, question);
 }
 
-/** The local detector's opinion of the client. */
-const isPod = (cluster: Cluster, { source, by }: Question): boolean =>
-  detectorRanges(cluster, by).some((range) => prefixContains(range, source));
+/** The local detector's opinion of the client. [detector-bridge] [detector-prefix] */
+function isPod(cluster: Cluster, { source, from, by }: Question): boolean {
+  if (goesByDevice(cluster)) return PLACES.some(({ name, kind, node }) => name === from && kind === 'pod' && node === by);
+  return detectorRanges(cluster, by).some((range) => prefixContains(range, source));
+}
+
+const goesByDevice = ({ flags }: Cluster): boolean =>
+  ['BridgeInterface', 'InterfaceNamePrefix'].includes(flags.get('detect-local-mode') ?? '');
 
 /** [detector-cluster-cidr] [detector-node-cidr] */
 const detectorRanges = ({ flags, nodes }: Cluster, by: string): readonly Prefix[] =>
@@ -172,7 +177,8 @@ function asksRanges({ spec }: ServiceObject, family: Family): boolean {
 function isMasked(cluster: Cluster, { service, kind }: Dialled, question: Question): boolean {
   if (kind !== 'cluster') return service.spec.externalTrafficPolicy !== 'Local';
   if (cluster.flags.get('masquerade-all') === 'true') return true;
-  const detects = detectorRanges(cluster, question.by).some((range) => familyOf(range.address) === question.family); // [detector-family]
+  const detects =
+    goesByDevice(cluster) || detectorRanges(cluster, question.by).some((range) => familyOf(range.address) === question.family); // [detector-family]
   return detects && !isPod(cluster, question);
 }
 
