@@ -201,9 +201,9 @@ test('ICMP to a live ClusterIP is refused, to an address that nobody owns droppe
   }
 });
 
-test('SCTP: flows are in the conntrack table and Services in the dump [sctp]', async () => {
+test('SCTP: flows are in the conntrack table with the mark of translated ones, Services in the dump [sctp]', async () => {
   await assertPaths(dials, [['t/p9', to(clusterIP(PLAIN.away), 80, { localPort: 19_999 }), answer(podAddress(CLIENT), 'p2')]]);
-  const [entry] = await conntrackEntries(lab, 'n1', '-p', 'sctp', '--orig-dst', clusterIP(PLAIN.away), '--sport', '19999');
+  const [entry] = await conntrackEntries(lab, 'n1', '-p', 'sctp', '-m', '0x2000/0x2000', '--sport', '19999');
   assert.match(`${entry}`, new RegExp(`src=${podAddress(AWAY)}`));
   const dump = await weir(lab, 'n1', 'dump');
   assert.match(dump, /80\/SCTP/);
@@ -242,4 +242,13 @@ test('SCTP: the table comes back with its Services when somebody removes it, and
     ['t/p1', to(clusterIP(PLAIN.here), 80), answer(nodeAddress('n1'), 'p1')],
     ['t/p9', to(nodeAddress('n1'), nodePort(EXTERNAL_LOCAL.away)), 'dropped'],
   ]);
+});
+
+test('SCTP: a flow is translated as long as it lives, also when the agent is stopped and its traces are removed [sctp]', async () => {
+  await lab.exec('n1', ['sh', '-c', 'echo 600 >/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_cookie_wait']);
+  const old: Path = ['t/p9', to(clusterIP(PLAIN.away), 80, { localPort: 19_998 }), answer(podAddress(CLIENT), 'p2')];
+  await assertPaths(dials, [old]);
+  await lab.agent('n1').kill();
+  assert.match(await weir(lab, 'n1', 'cleanup'), /Kept the NAT chains of table inet weir/);
+  await assertPaths(dials, [old, ['t/p9', to(clusterIP(PLAIN.away), 80), 'dropped']]);
 });
