@@ -33,7 +33,7 @@ export async function startRaw(lab: Lab, place: string, name: (typeof PROGRAMS)[
 export function sctpDials(lab: Lab): Dials {
   let lastPort = 20_000;
   return {
-    async dial(from, { address, port, localPort, timeoutMs = 1000 }) {
+    async dial(from, { address, port, localAddress, localPort, timeoutMs = 1000 }) {
       const start = performance.now();
       const sourcePort = localPort ?? ++lastPort;
       const { code, stdout, stderr } = await lab.exec(from, [
@@ -43,6 +43,7 @@ export function sctpDials(lab: Lab): Dials {
         `${port}`,
         `${sourcePort}`,
         `${timeoutMs}`,
+        ...(localAddress === undefined ? [] : [localAddress]),
       ]);
       if (code !== 0) throw new Error(`The speaker failed at ${from}: ${stderr}`);
       return seenOf(stdout, hostPort({ address, port }), performance.now() - start);

@@ -3,9 +3,9 @@
  * speaker.c: SCTP without sockets, as much of it as tells who answers whom (INIT and INIT ACK, RFC 9260, 3.3.2 and 3.3.3), and a ping
  * that says who refuses it.
  *
- *   speaker serve NAME PORT                      answers INITs to a port, on every address; the answer's cookie says who and to whom
- *   speaker dial ADDRESS PORT SOURCE_PORT MS     sends an INIT and says what came back
- *   speaker ping ADDRESS MS                      sends an ICMP echo request and says what came back
+ *   speaker serve NAME PORT                               answers INITs to a port, on every address; the answer's cookie says who and to whom
+ *   speaker dial ADDRESS PORT SOURCE_PORT MS [SOURCE]     sends an INIT, from an address, and says what came back
+ *   speaker ping ADDRESS MS                               sends an ICMP echo request and says what came back
  */
 #include "raw.h"
 
@@ -122,7 +122,15 @@ static bool hear(int fd, int flags, uint16_t source_port)
 	return true;
 }
 
-static void dial(const char *address_text, uint16_t port, uint16_t source_port, long ms)
+static void bind_to(int fd, const char *source_text)
+{
+	union address source = parse_address(source_text);
+
+	if (bind(fd, &source.any, length_of(&source)) != 0)
+		fail("bind");
+}
+
+static void dial(const char *address_text, uint16_t port, uint16_t source_port, long ms, const char *source_text)
 {
 	union address address = parse_address(address_text);
 	int fd = open_raw(address.any.sa_family, IPPROTO_SCTP);
@@ -131,6 +139,8 @@ static void dial(const char *address_text, uint16_t port, uint16_t source_port, 
 
 	init.checksum = checksum_of(init, INIT_BYTES);
 	ask_for_errors(fd, address.any.sa_family);
+	if (source_text)
+		bind_to(fd, source_text);
 	if (connect(fd, &address.any, length_of(&address)) != 0)
 		fail("connect");
 	if (send(fd, &init, INIT_BYTES, 0) < 0 && errno == EPERM)
@@ -174,8 +184,8 @@ int main(int count, char **arguments)
 {
 	if (count == 4 && strcmp(arguments[1], "serve") == 0)
 		serve(arguments[2], atoi(arguments[3]));
-	else if (count == 6 && strcmp(arguments[1], "dial") == 0)
-		dial(arguments[2], atoi(arguments[3]), atoi(arguments[4]), atol(arguments[5]));
+	else if ((count == 6 || count == 7) && strcmp(arguments[1], "dial") == 0)
+		dial(arguments[2], atoi(arguments[3]), atoi(arguments[4]), atol(arguments[5]), arguments[6]);
 	else if (count == 4 && strcmp(arguments[1], "ping") == 0)
 		ping(arguments[2], atol(arguments[3]));
 	else

@@ -27,7 +27,8 @@ export function createLabAgents(lab: Lab, scope: 'all' | 'host'): LabAgents {
   return {
     async follow(manifests, flags) {
       const isAnew = started !== flags.join(' ');
-      if (isAnew && started !== undefined) await everyAgent((agent) => agent.kill());
+      if (isAnew) await everyAgent((agent) => agent.kill());
+      started = undefined;
       generation++;
       const [first, second] = SENTINELS;
       lab.writeManifest('objects.json', [...manifests, ...sentinel('first', first, generation)]);

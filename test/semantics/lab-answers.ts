@@ -1,32 +1,49 @@
 /** What real traffic in a lab answers to a question of a scenario. */
-import type { Lab } from '#lab/lab.ts';
 import type { Seen, Target } from '#lab/probe.ts';
 import { scaled } from '../datapath/ground.ts';
+import type { Dials } from '../datapath/paths.ts';
 import { type Answerer, answerText, type Question, withoutPorts } from './scenario.ts';
 import { PLACES, type Place, placeOf } from './world.ts';
 
 /** Dials at a time, and at most, until everybody who is expected has answered. */
 const AT_ONCE = 8;
 const DIALS = 200;
-/** Dials for each answerer, and for one more, after that: nobody else may answer. */
-const MORE_DIALS = 6;
+/** Dials for each answerer, and for one more, after that: nobody else may answer. Each of SCTP is a process of its own. */
+const moreDials = ({ protocol }: Question): number => (protocol === 'SCTP' ? 3 : 6);
 
 /** How long an answer is waited for where one must come, and where none should. */
 const ANSWER_MS = 5000;
 const SILENCE_MS = 300;
 
 /** Why a lab cannot be asked; undefined where it can. */
-export function whyNotInLab({ protocol, from }: Question, flags: readonly string[]): string | undefined {
-  if (protocol === 'SCTP') return 'Node.js has no SCTP sockets';
+export function whyNotInLab({ from }: Question, flags: readonly string[]): string | undefined {
   if (placeOf(from) === undefined) return 'nobody in the lab has an address of a Service';
   return flags.includes('--detect-local-mode=BridgeInterface') ? 'pods of the lab hang on no bridge' : undefined;
 }
 
-/** `expected ..., the lab says ...`; undefined where it says what is expected. */
-export async function objectionOfLab(lab: Lab, question: Question): Promise<string | undefined> {
+/** Who dials in a lab: by sockets, and where Node.js has none. */
+export interface LabDials {
+  readonly sockets: Dials;
+  readonly sctp: Dials;
+}
+
+/** `expected ..., the lab says ...`; undefined where it says what is expected. `isSticky`: one of those who may answer always does. */
+export async function objectionOfLab(dials: LabDials, question: Question, isSticky: boolean): Promise<string | undefined> {
   const { answer } = question;
-  const seen = typeof answer === 'string' ? [await dial(lab, question, SILENCE_MS)] : await gather(lab, question, answer);
-  if (typeof answer === 'string' ? isNobody(seen[0], answer) : isEverybody(seen, answer, question)) return undefined;
+  if (typeof answer === 'string') {
+    const seen = await dial(dials, question, SILENCE_MS);
+    return isNobody(seen, answer) ? undefined : objection(question, [seen]);
+  }
+  if (!isSticky) {
+    const seen = await gather(dials, question, answer);
+    return isEverybody(seen, answer, question) ? undefined : objection(question, seen);
+  }
+  const first = await dial(dials, question, ANSWER_MS);
+  const seen = [first, ...(await dialAtOnce(dials, question, moreDials(question) * (answer.length + 1)))];
+  return answer.some((one) => isEverybody(seen, [one], question)) ? undefined : objection(question, seen);
+}
+
+function objection({ answer }: Question, seen: readonly Outcome[]): string {
   const said = [...new Set(seen.map((one) => (typeof one === 'string' ? one : answerText([one]))))].sort().join(', ');
   return `expected ${answerText(answer)}, the lab says ${said}`;
 }
@@ -34,8 +51,7 @@ export async function objectionOfLab(lab: Lab, question: Question): Promise<stri
 /** An answerer, or what became of the client: `refused`, `dropped` or errno's name. */
 type Outcome = Answerer | string;
 
-const isNobody = (seen: Outcome | undefined, expected: string): boolean =>
-  expected === 'untouched' ? typeof seen === 'string' : seen === expected;
+const isNobody = (seen: Outcome, expected: string): boolean => (expected === 'untouched' ? typeof seen === 'string' : seen === expected);
 
 function isEverybody(seen: readonly Outcome[], expected: readonly Answerer[], question: Question): boolean {
   const answered = seen.filter((one) => typeof one !== 'string');
@@ -46,17 +62,19 @@ function isEverybody(seen: readonly Outcome[], expected: readonly Answerer[], qu
 
 const text = (answerers: readonly Answerer[], { answer }: Question): string => answerText(withoutPorts(answerers, answer));
 
-async function gather(lab: Lab, question: Question, expected: readonly Answerer[]): Promise<Outcome[]> {
+async function gather(dials: LabDials, question: Question, expected: readonly Answerer[]): Promise<Outcome[]> {
   const isSilent = expected.some((one) => losesItsWay(one, question));
-  const round = (size: number): Promise<Outcome[]> =>
-    Promise.all(Array.from({ length: size }, () => dial(lab, question, isSilent ? SILENCE_MS : ANSWER_MS)));
+  const round = (size: number): Promise<Outcome[]> => dialAtOnce(dials, question, size, isSilent ? SILENCE_MS : ANSWER_MS);
   const seen: Outcome[] = [];
   while (seen.length < DIALS && !isEverybody(seen, expected, question)) {
     seen.push(...(await round(AT_ONCE)));
     if (!isSilent && seen.some((one) => typeof one === 'string')) return seen;
   }
-  return [...seen, ...(await round(MORE_DIALS * (expected.length + 1)))];
+  return [...seen, ...(await round(moreDials(question) * (expected.length + 1)))];
 }
+
+const dialAtOnce = (dials: LabDials, question: Question, times: number, timeoutMs = ANSWER_MS): Promise<Outcome[]> =>
+  Promise.all(Array.from({ length: times }, () => dial(dials, question, timeoutMs)));
 
 /**
  * The answer of a server that sees the client's own address goes straight to the client, and only the node that translated can undo it.
@@ -70,7 +88,7 @@ function losesItsWay({ name, client }: Answerer, { from, source, by, address, vi
   return !(via === 'sockets' && translator === by) && !passed.includes(translator);
 }
 
-async function dial(lab: Lab, question: Question, timeoutMs: number): Promise<Outcome> {
+async function dial(dials: LabDials, question: Question, timeoutMs: number): Promise<Outcome> {
   const { from, source, address, port, protocol } = question;
   const isOutside = placeOf(from)?.kind === 'outside';
   const target: Target = {
@@ -80,14 +98,15 @@ async function dial(lab: Lab, question: Question, timeoutMs: number): Promise<Ou
     timeoutMs: scaled(timeoutMs),
     ...(isOutside && { localAddress: source }),
   };
-  return outcomeOf(await lab.dial(isOutside ? 'outside' : from, target));
+  return outcomeOf(await (protocol === 'SCTP' ? dials.sctp : dials.sockets).dial(isOutside ? 'outside' : from, target));
 }
 
 function outcomeOf(seen: Seen): Outcome {
   if (seen.outcome === 'failed') return seen.code === 'EPERM' ? 'dropped' : seen.code;
   if (seen.outcome !== 'answered') return seen.outcome === 'timeout' ? 'dropped' : seen.outcome;
-  const [client, server] = [seen.client, seen.server].map(splitPort) as [HostPort, HostPort];
-  const name = placeAt(server.address)?.name ?? seen.answeredBy;
+  // Servers of SCTP say `a1:2906` of themselves.
+  const [client, server] = [seen.client, seen.server || seen.answeredBy].map(splitPort) as [HostPort, HostPort];
+  const name = placeAt(server.address)?.name ?? server.address;
   return { name, client: client.address, port: server.port } as Answerer;
 }
 

@@ -2,9 +2,11 @@
 
 import type { Lab } from '#lab/lab.ts';
 import { familyOf } from '#lib/address.ts';
+import type { ModelObject } from '#model/objects.ts';
 import { ip } from '../datapath/ground.ts';
+import { sctpDials } from '../datapath/sctp.ts';
 import { createLabAgents } from './lab-agents.ts';
-import { objectionOfLab, whyNotInLab } from './lab-answers.ts';
+import { type LabDials, objectionOfLab, whyNotInLab } from './lab-answers.ts';
 import { NODES, raiseScenarioLab } from './lab-world.ts';
 import { type Question, questionText, type Scenario, type Step } from './scenario.ts';
 import { placeOf } from './world.ts';
@@ -48,11 +50,12 @@ const questionsOf = ({ steps }: Scenario): Question[] => steps.flatMap(({ questi
 async function raiseOne(letter: string, scope: 'all' | 'host', scenarios: readonly Scenario[], signal: AbortSignal) {
   const lab = await raiseScenarioLab(letter, scenarios, signal);
   const agents = createLabAgents(lab, scope);
-  const judgeStep = async ({ name, agent }: Scenario, { number, manifests, questions }: Step): Promise<string[]> => {
+  const dials = { sockets: lab, sctp: sctpDials(lab) };
+  const judgeStep = async ({ name, agent }: Scenario, { number, manifests, objects, questions }: Step): Promise<string[]> => {
     const asked = questions.filter((question) => isFor(question, scope) && whyNotInLab(question, agent) === undefined);
     if (asked.length === 0) return [];
     await agents.follow(manifests, agent);
-    const wrong = await ask(lab, asked);
+    const wrong = await ask({ lab, dials, objects }, asked);
     return wrong.map((text) => `${name}, step ${number}, ${text}`);
   };
   return {
@@ -68,17 +71,32 @@ async function raiseOne(letter: string, scope: 'all' | 'host', scenarios: readon
 /** Nodes dial by sockets, clients outside by packets: each is asked in one of the labs. */
 const isFor = ({ via }: Question, scope: 'all' | 'host'): boolean => (via === 'sockets') === (scope === 'all');
 
+interface Asked {
+  readonly lab: Lab;
+  readonly dials: LabDials;
+  /** What exists. */
+  readonly objects: readonly ModelObject[];
+}
+
 /** Everything at once, but that clients outside go by one node at a time. */
-async function ask(lab: Lab, questions: readonly Question[]): Promise<string[]> {
+async function ask({ lab, dials, objects }: Asked, questions: readonly Question[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const node of NODES) {
     const round = questions.filter((question) => (isOutside(question) ? question.by === node : node === NODES[0]));
     for (const question of round.filter(isOutside)) routeBy(lab, question);
-    const objections = await Promise.all(round.map((question) => objectionOfLab(lab, question)));
+    const objections = await Promise.all(round.map((question) => objectionOfLab(dials, question, isSticky(objects, question))));
     wrong.push(...objections.flatMap((text, i) => (text === undefined ? [] : [`${place(round[i] as Question)}: ${text}`])));
   }
   return wrong;
 }
+
+/** Whether a Service with session affinity has what is dialled. */
+const isSticky = (objects: readonly ModelObject[], { address, port }: Question): boolean =>
+  objects.some(({ kind, value }) => {
+    if (kind !== 'Service' || value.affinitySeconds === 0) return false;
+    const own = [...value.clusterIPs, ...value.externalIPs, ...value.loadBalancerIPs];
+    return own.includes(address) || value.ports.some(({ nodePort }) => nodePort === port);
+  });
 
 const place = (question: Question): string => `line ${question.line.number}, ${questionText(question)}`;
 

@@ -2,6 +2,8 @@
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import type { ModelObject } from '#model/objects.ts';
+import { UNLIMITED_ICMP } from '../datapath/ground.ts';
+import { serveSctp } from './lab-sctp.ts';
 import type { Scenario } from './scenario.ts';
 import { PLACES, type Place } from './world.ts';
 
@@ -15,12 +17,14 @@ export async function raiseScenarioLab(letter: string, scenarios: readonly Scena
   const objects = scenarios.flatMap(({ steps }) => steps.flatMap((step) => step.objects));
   const items = [...NODES.map((name) => nodeObject(name, objects)), ...PLACES.flatMap((place) => listenersAt(place, objects))];
   const lab = await createLab({ name: `${letter}${process.pid}`, objects: items, agents: false, signal });
-  await Promise.all(NODES.map((name) => lab.exec(name, ['sh', '-c', UNLIMITED_ICMP])));
-  return lab;
+  try {
+    await Promise.all([...NODES.map((name) => lab.exec(name, ['sh', '-c', UNLIMITED_ICMP])), serveSctp(lab, scenarios)]);
+    return lab;
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
 }
-
-/** Otherwise the kernel tells one client of a refused datagram about once a second. */
-const UNLIMITED_ICMP = 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit';
 
 /** With every address that some scenario gives it, its usual ones first. */
 function nodeObject(name: string, objects: readonly ModelObject[]): object {
