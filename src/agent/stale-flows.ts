@@ -1,4 +1,4 @@
-import type { ConntrackEntry, Remove } from '#kernel/conntrack.ts';
+import type { Remove } from '#kernel/conntrack.ts';
 import { familyOf } from '#lib/address.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
@@ -17,17 +17,15 @@ export interface StaleFlows {
 export interface StaleFlowsParts {
   readonly reconciler: Pick<Reconciler, 'judgeFlow'>;
   /** Calls back for each UDP entry that may be a Service's; resolves with their number. */
-  readonly walkEntries: (look: (entry: ConntrackEntry, remove: Remove) => void, signal: AbortSignal) => Promise<number>;
+  readonly walkEntries: (look: (flow: UdpFlow, remove: Remove) => void, signal: AbortSignal) => Promise<number>;
   /** Ends connected UDP sockets of which that is said; resolves with what they were connected to. */
   readonly endSockets: (isStale: (flow: UdpFlow) => boolean, signal: AbortSignal) => Promise<readonly UdpFlow[]>;
-  /** Bit of ct->mark on every entry that weir made. */
-  readonly conntrackMark: number;
   readonly log: Log;
   readonly counters: Counters;
 }
 
 /** Looks only when asked to; several wishes at a time are one look. */
-export function createStaleFlows({ reconciler, walkEntries, endSockets, conntrackMark, log, counters }: StaleFlowsParts): StaleFlows {
+export function createStaleFlows({ reconciler, walkEntries, endSockets, log, counters }: StaleFlowsParts): StaleFlows {
   const staleReason = (flow: UdpFlow): StaleReason | undefined => {
     const verdict = reconciler.judgeFlow(flow);
     return verdict === 'live' || verdict === 'foreign' ? undefined : verdict;
@@ -36,12 +34,12 @@ export function createStaleFlows({ reconciler, walkEntries, endSockets, conntrac
   const lookAtEntries = async (signal: AbortSignal): Promise<void> => {
     const start = performance.now();
     const deleted = createTally();
-    const look = (entry: ConntrackEntry, remove: Remove): void => {
-      const reason = staleReason(flowOf(entry, conntrackMark));
+    const look = (flow: UdpFlow, remove: Remove): void => {
+      const reason = staleReason(flow);
       if (reason === undefined || !remove()) return;
       deleted.add(reason);
       counters.increment('deleted_conntrack_entries', reason);
-      counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(entry.original.destination)}`);
+      counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(flow.dialled.address)}`);
     };
     const entries = await walkEntries(look, signal);
     log.debug(2, 'Looked for stale conntrack entries', { entries, deleted, ms: Math.round(performance.now() - start) });
@@ -81,13 +79,6 @@ export function createStaleFlows({ reconciler, walkEntries, endSockets, conntrac
     },
   };
 }
-
-/** Who sent where, and who answers: the source of the reply. */
-const flowOf = ({ original, reply, mark }: ConntrackEntry, conntrackMark: number): UdpFlow => ({
-  dialled: { address: original.destination, port: original.destinationPort },
-  answering: { address: reply.source, port: reply.sourcePort },
-  isOurs: (mark & conntrackMark) !== 0,
-});
 
 /** Reasons and how often, written as `endpoint_gone:2,no_endpoint:1`. */
 function createTally(): { add(reason: StaleReason): void; toString(): string } {

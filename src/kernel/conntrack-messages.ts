@@ -1,4 +1,5 @@
-import { type Address, addressFromBytes } from '#lib/address.ts';
+import { type Address, decodeAddress } from '#lib/address.ts';
+import type { UdpFlow, UdpPlace } from '#reconcile/reconciler.ts';
 import type { AF_INET, AF_INET6 } from './socket-address.ts';
 
 /** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET and ..._DELETE of <linux/netfilter/nfnetlink_conntrack.h>. */
@@ -8,7 +9,7 @@ const CT_DELETE = 0x102;
 const DUMP = 0x301;
 const COMMAND = 0x5;
 const HEADER = 20;
-const NOTHING = Buffer.alloc(0);
+const NFGENMSG = 4;
 
 const NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
@@ -23,8 +24,9 @@ const CTA_FILTER = 25;
 const CTA_STATUS_MASK = 26;
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
-const CTA_IP_SOURCES: readonly number[] = [1, 3];
-const CTA_IP_DESTINATIONS: readonly number[] = [2, 4];
+/** CTA_IP_V4_* and CTA_IP_V6_*. */
+const CTA_IP_SOURCES = [1, 3] as const;
+const CTA_IP_DESTINATIONS = [2, 4] as const;
 const CTA_PROTO_NUM = 1;
 const CTA_PROTO_SRC_PORT = 2;
 const CTA_PROTO_DST_PORT = 3;
@@ -36,21 +38,6 @@ const FILTER_PROTOCOL = 1 << 3;
 const IPPROTO_UDP = 17;
 /** <linux/netfilter/nf_conntrack_common.h>. */
 const IPS_DST_NAT = 1 << 5;
-
-/** One direction of an entry. */
-export interface ConntrackTuple {
-  readonly source: Address;
-  readonly sourcePort: number;
-  readonly destination: Address;
-  readonly destinationPort: number;
-}
-
-/** An entry, as far as weir looks at it. */
-export interface ConntrackEntry {
-  readonly original: ConntrackTuple;
-  readonly reply: ConntrackTuple;
-  readonly mark: number;
-}
 
 /** Lists entries of both families whose mark has a bit. */
 export const markedRequest = (mark: number): Buffer => request(CT_GET, DUMP, 0, markFilter(mark));
@@ -75,53 +62,55 @@ const statusFilter = (value: number): Buffer =>
 
 const markFilter = (mark: number): Buffer => Buffer.concat([attribute(CTA_MARK, u32(mark)), attribute(CTA_MARK_MASK, u32(mark))]);
 
-/** Entry of a list's answer: `struct nfgenmsg` and attributes. */
-export function decodeEntry(body: Buffer): ConntrackEntry {
-  const found = attributes(body.subarray(4));
+/**
+ * Flow of an entry in a list's answer (`struct nfgenmsg` and attributes): who was dialled, and who sends the replies. `mark`: the bit of ours.
+ * There may be a hundred thousand, hence by place.
+ */
+export function decodeFlow(body: Buffer, mark: number): UdpFlow {
+  const all = { from: NFGENMSG, to: body.length };
+  const markAt = find(body, all, CTA_MARK);
   return {
-    original: decodeTuple(found.get(CTA_TUPLE_ORIG)),
-    reply: decodeTuple(found.get(CTA_TUPLE_REPLY)),
-    mark: found.get(CTA_MARK)?.readUInt32BE() ?? 0,
+    dialled: placeOf(body, find(body, all, CTA_TUPLE_ORIG), CTA_IP_DESTINATIONS, CTA_PROTO_DST_PORT),
+    answering: placeOf(body, find(body, all, CTA_TUPLE_REPLY), CTA_IP_SOURCES, CTA_PROTO_SRC_PORT),
+    isOurs: markAt !== undefined && (body.readUInt32BE(markAt.from) & mark) !== 0,
   };
 }
 
 /** Deletes the entry of a list's answer, and no later one that has the same tuple. */
 export function deletionRequest(body: Buffer): Buffer {
-  const found = attributes(body.subarray(4));
   const names = [CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE].flatMap((type) => {
-    const value = found.get(type);
-    return value === undefined ? [] : [attribute(type === CTA_TUPLE_ORIG ? type | NESTED : type, value)];
+    const found = find(body, { from: NFGENMSG, to: body.length }, type);
+    if (found === undefined) return [];
+    return [attribute(type === CTA_TUPLE_ORIG ? type | NESTED : type, body.subarray(found.from, found.to))];
   });
   return request(CT_DELETE, COMMAND, body[0] ?? 0, ...names);
 }
 
-function decodeTuple(bytes: Buffer | undefined): ConntrackTuple {
-  const parts = attributes(bytes);
-  const ip = attributes(parts.get(CTA_TUPLE_IP));
-  const ports = attributes(parts.get(CTA_TUPLE_PROTO));
-  return {
-    source: addressAmong(ip, CTA_IP_SOURCES),
-    sourcePort: ports.get(CTA_PROTO_SRC_PORT)?.readUInt16BE() ?? 0,
-    destination: addressAmong(ip, CTA_IP_DESTINATIONS),
-    destinationPort: ports.get(CTA_PROTO_DST_PORT)?.readUInt16BE() ?? 0,
-  };
+/** One end of a direction. */
+function placeOf(body: Buffer, tuple: Span | undefined, addressTypes: readonly [v4: number, v6: number], portType: number): UdpPlace {
+  const ip = find(body, tuple, CTA_TUPLE_IP);
+  const v4 = find(body, ip, addressTypes[0]);
+  const v6 = find(body, ip, addressTypes[1]);
+  const port = find(body, find(body, tuple, CTA_TUPLE_PROTO), portType);
+  const address = v4 === undefined ? decodeAddress(body, v6?.from ?? 0) : body.subarray(v4.from, v4.to).join('.');
+  return { address: address as Address, port: port === undefined ? 0 : body.readUInt16BE(port.from) };
 }
 
-/** CTA_IP_V4_* come before CTA_IP_V6_*. */
-function addressAmong(parts: ReadonlyMap<number, Buffer>, [v4 = 0, v6 = 0]: readonly number[]): Address {
-  const short = parts.get(v4);
-  return short === undefined ? addressFromBytes(parts.get(v6) ?? NOTHING) : (short.join('.') as Address);
+/** Bytes from a place up to another. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
 }
 
-function attributes(bytes: Buffer = NOTHING): Map<number, Buffer> {
-  const found = new Map<number, Buffer>();
-  for (let at = 0; at + 4 <= bytes.length; ) {
+/** Value of the attribute of a type, among those in `within`. */
+function find(bytes: Buffer, within: Span | undefined, type: number): Span | undefined {
+  for (let at = within?.from ?? 0; within !== undefined && at + 4 <= within.to; ) {
     const length = bytes.readUInt16LE(at);
-    if (length < 4) break;
-    found.set(bytes.readUInt16LE(at + 2) & TYPE_MASK, bytes.subarray(at + 4, at + length));
+    if (length < 4) return undefined;
+    if ((bytes.readUInt16LE(at + 2) & TYPE_MASK) === type) return { from: at + 4, to: at + length };
     at += align4(length);
   }
-  return found;
+  return undefined;
 }
 
 /** `struct nlmsghdr`, `struct nfgenmsg` and attributes. */

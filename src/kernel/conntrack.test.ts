@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ConntrackEntry, countConntrackEntries, type Remove, walkUdpEntries } from './conntrack.ts';
+import type { UdpFlow } from '#reconcile/reconciler.ts';
+import { countConntrackEntries, type Remove, walkUdpEntries } from './conntrack.ts';
 import { runNft } from './libnftables.ts';
 import { inNetns } from './netns.ts';
 import { keepTranslation } from './ruleset.ts';
@@ -8,21 +9,21 @@ import { run, scratchNetns, skipIf, whyNoKernel } from './test-ground.ts';
 
 const kernel = skipIf(whyNoKernel());
 
-/** An entry from port `port`; more flags of `conntrack -I` go behind. */
+/** An entry to port `port`; more flags of `conntrack -I` go behind. */
 function addEntry(netns: string, port: number, mark: number, { family = 4, protocol = 'udp', more = [] as string[] } = {}): void {
   const [from, to] = family === 4 ? ['10.0.0.1', '10.0.0.2'] : ['fd00::1', 'fd00::2'];
-  const tuple = ['-p', protocol, '-s', from, '-d', to, '--sport', `${port}`, '--dport', '53'];
+  const tuple = ['-p', protocol, '-s', from, '-d', to, '--sport', '9', '--dport', `${port}`];
   run('nsenter', `--net=${netns}`, 'conntrack', '-I', ...tuple, '--timeout', '60', '--mark', `${mark}`, ...more);
 }
 
 const toBackend = (backend: string): string[] => ['--dst-nat', backend];
 
-/** Source ports of the entries that the walk meets. */
-async function walked(netns: string, look: (entry: ConntrackEntry, remove: Remove) => void = () => {}): Promise<number[]> {
+/** Dialled ports of the entries that the walk meets. */
+async function walked(netns: string, look: (flow: UdpFlow, remove: Remove) => void = () => {}): Promise<number[]> {
   const ports: number[] = [];
-  const each = (entry: ConntrackEntry, remove: Remove): void => {
-    ports.push(entry.original.sourcePort);
-    look(entry, remove);
+  const each = (flow: UdpFlow, remove: Remove): void => {
+    ports.push(flow.dialled.port);
+    look(flow, remove);
   };
   await inNetnsSoon(netns, () => walkUdpEntries(0x2000, each, new AbortController().signal));
   return ports.toSorted((a, b) => a - b);
@@ -69,32 +70,35 @@ test('the walk meets UDP entries that are marked or translated, of both families
   addEntry(netns, 5, 0, { family: 6, more: toBackend('[fd00::9]:99') });
   addEntry(netns, 6, 0x1000);
   addEntry(netns, 7, 0x2000, { protocol: 'tcp', more: ['--state', 'ESTABLISHED', ...toBackend('10.9.9.9:99')] });
-  const seen: ConntrackEntry[] = [];
-  assert.deepEqual(await walked(netns, (entry) => seen.push(entry)), [1, 2, 3, 4, 5]);
-  const byPort = (port: number) => seen.find((entry) => entry.original.sourcePort === port);
-  assert.deepEqual(byPort(3), {
-    original: { source: '10.0.0.1', sourcePort: 3, destination: '10.0.0.2', destinationPort: 53 },
-    reply: { source: '10.9.9.9', sourcePort: 99, destination: '10.0.0.1', destinationPort: 3 },
-    mark: 0x2000,
-  });
-  assert.equal(byPort(5)?.reply.source, 'fd00::9');
+  const seen: UdpFlow[] = [];
+  assert.deepEqual(await walked(netns, (flow) => seen.push(flow)), [1, 2, 3, 4, 5]);
+  const byPort = (port: number) => seen.find((flow) => flow.dialled.port === port);
+  const [v4, v6] = [
+    { dialled: '10.0.0.2', answering: '10.9.9.9' },
+    { dialled: 'fd00::2', answering: 'fd00::9' },
+  ].map(({ dialled, answering }, i) => ({
+    dialled: { address: dialled, port: 3 + 2 * i },
+    answering: { address: answering, port: 99 },
+    isOurs: i === 0,
+  }));
+  assert.deepEqual([byPort(3), byPort(5)], [v4, v6]);
 });
 
 test('what the walk removes is gone, the rest stays [udp-nothing-else]', kernel, async (t) => {
   const netns = scratchNetns(t);
   for (const [i, family] of [4, 6, 4, 6].entries()) addEntry(netns, i, 0x2000, { family });
-  await walked(netns, ({ original }, remove) => original.sourcePort < 2 && assert.ok(remove()));
+  await walked(netns, ({ dialled }, remove) => dialled.port < 2 && assert.ok(remove()));
   assert.deepEqual(await walked(netns), [2, 3]);
 });
 
 test('an entry that has taken the place of the one that was looked at stays [udp-exact-tuple]', kernel, async (t) => {
   const netns = scratchNetns(t);
   addEntry(netns, 1, 0x2000, { more: toBackend('10.9.9.9:99') });
-  const remove = ({ original: { sourcePort } }: ConntrackEntry, removeIt: Remove): void => {
-    run('nsenter', `--net=${netns}`, 'conntrack', '-D', '-p', 'udp', '--orig-port-src', `${sourcePort}`);
+  const remove = ({ dialled: { port } }: UdpFlow, removeIt: Remove): void => {
+    run('nsenter', `--net=${netns}`, 'conntrack', '-D', '-p', 'udp', '--orig-port-dst', `${port}`);
     assert.equal(removeIt(), false, 'there is none');
     addEntry(netns, 2, 0);
-    addEntry(netns, sourcePort, 0x2000, { more: toBackend('10.9.9.8:99') });
+    addEntry(netns, port, 0x2000, { more: toBackend('10.9.9.8:99') });
     assert.equal(removeIt(), false, 'there is another one');
   };
   await walked(netns, remove);

@@ -1,9 +1,8 @@
-import { type ConntrackEntry, decodeEntry, deletionRequest, markedRequest, udpRequests } from './conntrack-messages.ts';
+import type { UdpFlow } from '#reconcile/reconciler.ts';
+import { decodeFlow, deletionRequest, markedRequest, udpRequests } from './conntrack-messages.ts';
 import { KernelError } from './ffi.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
 import { AF_INET, AF_INET6 } from './socket-address.ts';
-
-export type { ConntrackEntry, ConntrackTuple } from './conntrack-messages.ts';
 
 const SUBJECT = 'conntrack entries';
 const ENOENT = 2;
@@ -20,24 +19,20 @@ export function countConntrackEntries(mark: number): number {
   }
 }
 
-/** Deletes the entry that is being looked at, and not one that has taken its place. False: it was gone. */
+/** Deletes the entry whose flow is being looked at, and not one that has taken its place. False: it was gone. */
 export type Remove = () => boolean;
 
 /**
  * Looks at each UDP entry of this network namespace that is translated or whose mark has a bit; others have their turn every few
  * milliseconds. Returns how many there were; throws when `signal` says so.
  */
-export async function walkUdpEntries(
-  mark: number,
-  look: (entry: ConntrackEntry, remove: Remove) => void,
-  signal: AbortSignal,
-): Promise<number> {
+export async function walkUdpEntries(mark: number, look: (flow: UdpFlow, remove: Remove) => void, signal: AbortSignal): Promise<number> {
   const reader = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
   const writer = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
   let count = 0;
   const each = (body: Buffer): void => {
     count++;
-    look(decodeEntry(body), () => removeEntry(writer, deletionRequest(body)));
+    look(decodeFlow(body, mark), () => removeEntry(writer, deletionRequest(body)));
   };
   try {
     for (const family of [AF_INET, AF_INET6] as const)

@@ -67,7 +67,8 @@ export class NetlinkSocket {
   /** The same in slices, between which others have their turn. Throws when `signal` says so. */
   async walkInSlices(request: Buffer, each: (body: Buffer) => void, signal: AbortSignal): Promise<boolean> {
     const takeTurn = createTurns(signal);
-    for (const steps = this.#steps(request, each); ; await takeTurn()) {
+    for (const steps = this.#steps(request, each); ; ) {
+      await takeTurn();
       const { done, value } = steps.next();
       if (done) return value;
     }

@@ -10,7 +10,7 @@ import type { SpaceName, State } from './state.ts';
 import type { TableErrorCode, Tables } from './tables.ts';
 
 export type { PortKey } from './desired.ts';
-export type { FlowVerdict, StaleReason, UdpFlow, UdpLosses } from './flows.ts';
+export type { FlowVerdict, StaleReason, UdpFlow, UdpLosses, UdpPlace } from './flows.ts';
 export type { NodeFacts } from './node-tables.ts';
 
 /** Something that is not in the kernel as it should be. */
