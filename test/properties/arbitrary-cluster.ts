@@ -7,6 +7,8 @@ import fc from 'fast-check';
 
 /** A scenario without its questions. */
 export interface DrawnCluster {
+  /** Missing: each address has its twin of the other family. */
+  readonly families?: readonly number[];
   readonly agent: readonly string[];
   readonly nodes: Readonly<Record<string, DrawnNode>>;
   readonly services: Readonly<Record<string, DrawnService>>;
@@ -182,10 +184,46 @@ const agent = fc
   )
   .map((flags) => flags.flat().filter((flag) => flag !== ''));
 
-/** Any such cluster, of nodes n1 and n2 and up to three Services, some of which have slices by hand. */
-export const cluster: fc.Arbitrary<DrawnCluster> = fc.record({
+const dualStack: fc.Arbitrary<DrawnCluster> = fc.record({
   agent,
   nodes: fc.record({ n1: node('192.168.0.2', '192.168.1.2'), n2: node('192.168.0.3', '192.168.1.3') }),
   services: fc.record({ web: service('172.30.0.41'), api: service('172.30.0.42'), dns: service('172.30.0.41') }, { requiredKeys: ['web'] }),
   slices: fc.record({ 'by-hand': slice, other: slice }, { requiredKeys: [] }),
 }) as fc.Arbitrary<DrawnCluster>;
+
+const six = (ip: string): string => `fd00::${ip.trim()}`;
+const both = (ips: readonly string[] = []): readonly string[] => [...ips, ...ips.map(six)];
+
+/** The same as written, nothing derived from it: a ClusterIP of one family, other addresses of both. */
+function inOneFamily({ spec, status, ...rest }: DrawnService, isSix: boolean): DrawnService {
+  const ingress = status?.loadBalancer.ingress ?? [];
+  return drawnService({
+    ...rest,
+    spec: present({
+      ...spec,
+      clusterIP: isSix && spec.clusterIP?.startsWith('172.') ? six(spec.clusterIP) : spec.clusterIP,
+      externalIPs: spec.externalIPs && both(spec.externalIPs),
+    }),
+    status: status && { loadBalancer: { ingress: [...ingress, ...ingress.map((one) => ({ ...one, ip: six(one.ip) }))] } },
+  });
+}
+
+/** Endpoints of the other family, of Services by chance. */
+const sliceOfSix = fc.record({ service: fc.constantFrom(...SERVICE_NAMES), ports }).map(({ service: owner, ports: served }) => ({
+  service: owner,
+  addressType: 'IPv6',
+  ports: served.map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort })),
+  endpoints: [{ addresses: [six('10.180.0.1')], nodeName: 'n1' }, { addresses: [six('10.180.1.1')] }],
+}));
+
+const mixed: fc.Arbitrary<DrawnCluster> = fc
+  .record({ drawn: dualStack, isSix: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }), slice: sliceOfSix })
+  .map(({ drawn, isSix, slice: more }) => ({
+    ...drawn,
+    families: [4],
+    services: Object.fromEntries(Object.entries(drawn.services).map(([name, one], i) => [name, inOneFamily(one, isSix[i] === true)])),
+    slices: { ...drawn.slices, six: more },
+  }));
+
+/** Any such cluster, of nodes n1 and n2 and up to three Services, some of which have slices by hand. */
+export const cluster: fc.Arbitrary<DrawnCluster> = fc.oneof({ weight: 3, arbitrary: dualStack }, { weight: 1, arbitrary: mixed });

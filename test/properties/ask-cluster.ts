@@ -15,15 +15,16 @@ export interface Asked {
   readonly questions: readonly Question[];
 }
 
-const FAMILIES: readonly Family[] = [4, 6];
 const SOURCES = ['n1', 'n2', 'a1', 'a3', 'b1', 'outside', 'blocked'];
 
 /** Questions of each line that was ever read. */
 const known = new Map<string, readonly Question[]>();
 
-function questionsIn(text: string, nodeAddresses: ReadonlyMap<string, readonly string[]>): readonly Question[] {
-  const key = `${text} ${JSON.stringify([...nodeAddresses])}`;
-  const questions = known.get(key) ?? questionsOf({ line: { number: 0, text }, families: FAMILIES, nodeAddresses });
+function questionsIn(text: string, drawn: DrawnCluster): readonly Question[] {
+  const nodeAddresses = new Map(Object.entries(drawn.nodes).map(([name, { addresses }]) => [name, addresses]));
+  const families = (drawn.families ?? [4, 6]) as readonly Family[];
+  const key = `${text} ${families} ${JSON.stringify([...nodeAddresses])}`;
+  const questions = known.get(key) ?? questionsOf({ line: { number: 0, text }, families, nodeAddresses });
   known.set(key, questions);
   return questions;
 }
@@ -33,8 +34,7 @@ export function askEverything(drawn: DrawnCluster): Asked {
   const scenario = parseScenario('drawn', JSON.stringify(drawn));
   const [step] = scenario.steps;
   if (step === undefined) throw new Error('A scenario has a first step');
-  const nodeAddresses = new Map(Object.entries(drawn.nodes).map(([name, { addresses }]) => [name, addresses]));
-  const questions = lines(drawn).flatMap((text) => questionsIn(text, nodeAddresses));
+  const questions = lines(drawn).flatMap((text) => questionsIn(text, drawn));
   return { scenario, step, cluster: clusterOf(scenario, step), questions };
 }
 
