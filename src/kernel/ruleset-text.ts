@@ -124,7 +124,8 @@ const natText = ({ conntrackMark }: RulesetOptions): string => `
  * what nobody translated shows at -90, 10 behind dstnat (-100). Conntrack calls an error or a reply for a flow that it knows `related`
  * or `established`, others `invalid`: neither is refused.
  * Packets that conntrack calls invalid are not translated back, so the client would answer them with a reset:
- * https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/
+ * https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/. Where the source was
+ * translated it is this node that would: such a reset has no ACK (RFC 9293, 3.10.7.1) and belongs to no flow.
  */
 const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
   chain refuse {
@@ -136,7 +137,15 @@ const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
     meta mark & 0x${rejectMark.toString(16)} == 0x${rejectMark.toString(16)} goto refuse
   }
   chain untranslated_prerouting { type filter hook prerouting priority -90; policy accept; ct state new goto untranslated; }
-  chain untranslated_output { type filter hook output priority -90; policy accept; ct state new goto untranslated; }
+  chain untranslated_output {
+    type filter hook output priority -90; policy accept
+    ct state new goto untranslated${
+      dropInvalid
+        ? `
+    ct state invalid tcp flags & (rst | ack) == rst counter drop comment "answers a packet that came here untranslated"`
+        : ''
+    }
+  }
   chain untranslated {${ofBoth(
     (family, ip) => `
     ${ip} daddr @cluster_ips${family} goto refuse

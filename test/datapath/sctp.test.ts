@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
+import type { Target } from '#lab/probe.ts';
 import { conntrackEntries, ip, raise, restartAgent, routeServicesBy, scaled, weir } from './ground.ts';
 import {
   balanced,
@@ -209,21 +210,27 @@ test('SCTP: flows are in the conntrack table with the mark of translated ones, S
   assert.match(dump, /80\/SCTP/);
 });
 
-test('a packet that conntrack calls invalid brings no reset from its client [ct-invalid]', async () => {
-  const strayAnswer = async (family: Family): Promise<string> => {
+test('a packet that conntrack calls invalid brings no reset, from the client or from a node that changed its address [ct-invalid]', async () => {
+  const strayAnswer = async (from: string, target: Target, family: Family): Promise<string> => {
     const stray = await startRaw(lab, 't/p2', 'stray', podAddress(AWAY, family), '8080', `${scaled(1000)}`);
     const said = new Promise<string>((resolve) => stray.stdout?.on('data', (text) => resolve(`${text}`.trim())));
-    const client = lab.hold('t/p9', { target: to(clusterIP(TCP, family), 80), everyMs: 100 });
+    const client = lab.hold(from, { target, everyMs: 100 });
     const outcome = await said;
     await client.stop();
     return outcome;
   };
-  const allowOn = (name: string) => lab.exec(name, ['nft', 'delete', 'chain', 'inet', 'weir', 'forward']);
+  const assertAnswers = async (expected: string): Promise<void> => {
+    for (const family of FAMILIES) {
+      assert.equal(await strayAnswer('t/p9', to(clusterIP(TCP, family), 80), family), expected);
+      assert.equal(await strayAnswer('outside', to(nodeAddress('n1', family), nodePort(TCP)), family), expected);
+    }
+  };
+  const allowOn = (name: string) => lab.exec(name, ['nft', 'flush chain inet weir forward; flush chain inet weir untranslated_output']);
   // The server's node knows the flow, too, and would not let the packet out.
   await allowOn('n2');
-  for (const family of FAMILIES) assert.equal(await strayAnswer(family), 'no reset');
+  await assertAnswers('no reset');
   await allowOn('n1');
-  for (const family of FAMILIES) assert.equal(await strayAnswer(family), 'reset');
+  await assertAnswers('reset');
 });
 
 test('no test has loaded sctp.ko [sctp-module]', () => {
