@@ -125,10 +125,10 @@ test('a socket is shown when its backend is gone, and ended when it is called st
 test('more sockets than are ended at a time all end, and no descriptor stays', kernel, async (t) => {
   const { place, datapath, end } = ground(t);
   await withClients(async (client) => {
-    await client(place, `${SERVICE}:53`, 2500);
+    await client(place, `${SERVICE}:53`, 1100);
     setBackend(datapath, 0);
     const before = openDescriptors();
-    assert.equal((await end()).length, 2500);
+    assert.equal((await end()).length, 1100);
     assert.deepEqual(await end(), []);
     assert.equal(openDescriptors(), before);
   });
