@@ -16,10 +16,15 @@ export interface RulesetBook {
   installed(holder?: string): void;
 }
 
-/** A book of a kernel that holds nothing. */
+interface Holding {
+  readonly holder: string;
+  readonly item: RulesetItem;
+}
+
+/** A book of a kernel that holds nothing. Lists are short, and for each of many Services there is one: so they are no Maps. */
 export function createRulesetBook(): RulesetBook {
-  const wantedBy = new Map<string, ReadonlyMap<string, RulesetItem>>();
-  const holdersOf = new Map<string, Map<string, RulesetItem>>();
+  const wantedBy = new Map<string, readonly RulesetItem[]>();
+  const holdings = new Map<string, readonly Holding[]>();
   const held = new Map<string, RulesetItem>();
   /** By holder, ids that it began or ceased to want since the kernel last followed it. */
   const pending = new Map<string, Set<string>>();
@@ -28,31 +33,25 @@ export function createRulesetBook(): RulesetBook {
     const ids = pending.get(holder) ?? new Set();
     pending.set(holder, ids.add(id));
   };
-  const take = (holder: string, id: string, item: RulesetItem): void => {
-    const holders = holdersOf.get(id) ?? new Map<string, RulesetItem>();
-    holdersOf.set(id, holders.set(holder, item));
+  const hold = (holder: string, id: string, item: RulesetItem | undefined): void => {
+    const others = (holdings.get(id) ?? []).filter((holding) => holding.holder !== holder);
+    if (item !== undefined) holdings.set(id, [...others, { holder, item }]);
+    else if (others.length > 0) holdings.set(id, others);
+    else holdings.delete(id);
     touch(holder, id);
   };
-  const drop = (holder: string, id: string): void => {
-    const holders = holdersOf.get(id);
-    holders?.delete(holder);
-    if (holders?.size === 0) holdersOf.delete(id);
-    touch(holder, id);
-  };
-  const itemFor = (id: string, holders: ReadonlySet<string>): RulesetItem | undefined => {
-    for (const [holder, item] of holdersOf.get(id) ?? []) if (holders.has(holder) || !pending.get(holder)?.has(id)) return item;
-    return undefined;
-  };
+  const itemFor = (id: string, holders: ReadonlySet<string>): RulesetItem | undefined =>
+    holdings.get(id)?.find(({ holder }) => holders.has(holder) || !pending.get(holder)?.has(id))?.item;
   const idsOf = (holders: ReadonlySet<string>): ReadonlySet<string> =>
     new Set([...holders].flatMap((holder) => [...(pending.get(holder) ?? [])]));
 
   return {
     hold(holder, items) {
-      const before = wantedBy.get(holder);
-      const after = new Map(items.map((item) => [itemId(item), item]));
-      for (const id of before?.keys() ?? []) if (!after.has(id)) drop(holder, id);
-      for (const [id, item] of after) if (!sameItem(before?.get(id), item)) take(holder, id, item);
-      if (after.size > 0) wantedBy.set(holder, after);
+      const before = byId(wantedBy.get(holder) ?? []);
+      const after = byId(items);
+      for (const id of before.keys()) if (!after.has(id)) hold(holder, id, undefined);
+      for (const [id, item] of after) if (!sameItem(before.get(id), item)) hold(holder, id, item);
+      if (after.size > 0) wantedBy.set(holder, [...after.values()]);
       else wantedBy.delete(holder);
     },
     dirty: () => pending.keys(),
@@ -75,20 +74,19 @@ export function createRulesetBook(): RulesetBook {
       for (const holder of holders) pending.delete(holder);
     },
     wanted: (holder) =>
-      holder === undefined
-        ? [...holdersOf.values()].map((holders) => [...holders.values()][0] as RulesetItem)
-        : [...(wantedBy.get(holder)?.values() ?? [])],
+      holder === undefined ? [...holdings.values()].map(([first]) => (first as Holding).item) : (wantedBy.get(holder) ?? []),
     installed(holder) {
       held.clear();
       pending.clear();
-      for (const [id, holders] of holdersOf) {
-        const item = holder === undefined ? [...holders.values()][0] : holders.get(holder);
-        if (item !== undefined) held.set(id, item);
-        if (holder === undefined) continue;
-        for (const other of holders.keys()) if (other !== holder) touch(other, id);
+      for (const [id, list] of holdings) {
+        const installed = holder === undefined ? list[0] : list.find((holding) => holding.holder === holder);
+        if (installed !== undefined) held.set(id, installed.item);
+        for (const other of list) if (holder !== undefined && other.holder !== holder) touch(other.holder, id);
       }
     },
   };
 }
+
+const byId = (items: readonly RulesetItem[]): ReadonlyMap<string, RulesetItem> => new Map(items.map((item) => [itemId(item), item]));
 
 const sameItem = (a: RulesetItem | undefined, b: RulesetItem | undefined): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
