@@ -12,10 +12,12 @@ import { type Asked, askEverything } from './ask-cluster.ts';
 import { check } from './check.ts';
 import { saveScenario } from './found-scenario.ts';
 import { oracle } from './oracle.ts';
+import { traceRuleset } from './ruleset-tracer.ts';
 
 /*
- * Any small cluster, and every question that can be asked of it, several hundred each: what the planned tables say (the first judge), what the rules
- * say over the objects, and what the loaded programs do with one flow.
+ * Any small cluster, and every question that can be asked of it, several hundred each: what the planned
+ * tables say (the first judge), what the planned ruleset says of SCTP, what the rules say over the objects, and what the loaded programs
+ * do with one flow (the second judge).
  */
 
 const CLUSTERS = { ofTables: 100, ofPrograms: 60 };
@@ -29,9 +31,13 @@ interface Disagreement {
   readonly text: string;
 }
 
-/** The first question on which `find` finds something. */
-function firstOf(asked: Asked, find: (question: Question) => Disagreement | undefined): Disagreement | undefined {
-  for (const question of asked.questions) {
+/** The first question on which `find` finds something, of those that are `meant`. */
+function firstOf(
+  asked: Asked,
+  find: (question: Question) => Disagreement | undefined,
+  meant: (question: Question) => boolean = () => true,
+): Disagreement | undefined {
+  for (const question of asked.questions.filter(meant)) {
     questionCount++;
     const found = find(question);
     if (found !== undefined) return found;
@@ -57,6 +63,17 @@ function rulesAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
   });
 }
 
+function rulesAgainstRuleset(drawn: DrawnCluster): Disagreement | undefined {
+  const asked = askEverything(drawn);
+  const ruleset = traceRuleset(asked.scenario, asked.step.objects);
+  const find = (question: Question): Disagreement | undefined => {
+    const [seen, answer] = [ruleset(question), oracle(asked.cluster, question)];
+    if (answerText(seen) === answerText(answer)) return undefined;
+    return { question, answer, text: `the ruleset says ${answerText(seen)}, the rules ${answerText(answer)}` };
+  };
+  return firstOf(asked, find, ({ protocol }) => protocol === 'SCTP');
+}
+
 const programs = createProgramJudge();
 after(() => programs.close());
 
@@ -65,13 +82,13 @@ function programsAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
   const { scenario, step } = asked;
   for (const node of Object.keys(drawn.nodes)) programs.fill(node, step.objects, scenario.agent);
   const [tables, cidrs] = [tracedJudge(asked), serviceCidrsOf(scenario.agent)];
-  return firstOf(asked, (question) => {
-    if (whyNotAsked(question) !== undefined || isSecondOfAnother(drawn, question)) return undefined;
+  const find = (question: Question): Disagreement | undefined => {
     const answer = tables(question);
     const seen = answerOfOneFlow(programs, question, cidrs);
     if (isOneOf(seen, answer)) return undefined;
     return { question, answer, text: `the programs say ${answerText(seen)}, the tables ${answerText(answer)}` };
-  });
+  };
+  return firstOf(asked, find, (question) => whyNotAsked(question) === undefined && !isSecondOfAnother(drawn, question));
 }
 
 /** The programs' world has no way to a second address of the other node. */
@@ -98,6 +115,11 @@ function agree(find: (drawn: DrawnCluster) => Disagreement | undefined, clusters
 
 test('the planned tables say of any cluster what the rules say', (t) => {
   agree(rulesAgainstTables, CLUSTERS.ofTables);
+  t.diagnostic(`${questionCount} questions`);
+});
+
+test('the planned ruleset says of SCTP in any cluster what the rules say', (t) => {
+  agree(rulesAgainstRuleset, CLUSTERS.ofTables);
   t.diagnostic(`${questionCount} questions`);
 });
 
