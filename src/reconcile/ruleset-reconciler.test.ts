@@ -230,6 +230,10 @@ test('where there is no table it is installed at once, and again when it is gone
   const whole = lines(ruleset);
   assert.ok(whole.length > 0);
   ruleset.flush();
+  want(reconciler, sctpPlan('t/meanwhile', { clusterIPs: ['172.30.0.9' as Address] }));
+  reconciler.flush(true);
+  assert.deepEqual(reconciler.problems(), []);
+  forget(reconciler, sctpPlan('t/meanwhile'));
   reconciler.install();
   assert.deepEqual(lines(ruleset), whole);
 });

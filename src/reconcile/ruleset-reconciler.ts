@@ -16,8 +16,9 @@ export interface RulesetReconciler {
   wantNode(facts: NodeFacts): void;
   /**
    * Writes what changed and what is due for another try, in one transaction. The first one installs the table; while not everything
-   * is known that should be (`isComplete`) one that is there already stays as it is. Returns when it should be called again although
-   * nothing changes, in ms; undefined = not needed. Throws where the table cannot be installed at all.
+   * is known that should be (`isComplete`) one that is there already stays as it is. One that is gone waits for install(). Returns
+   * when it should be called again although nothing changes, in ms; undefined = not needed. Throws where the table cannot be installed
+   * at all.
    */
   flush(isComplete: boolean): number | undefined;
   /** Puts the whole table in the place of what is there. Throws where it cannot be installed at all. */
@@ -80,8 +81,8 @@ export function createRulesetReconciler({ ruleset, now }: { readonly ruleset: Ru
     install,
     flush(isComplete) {
       const due = [...book.dirty()].filter(isDue);
-      if (isInstalled && due.length > 0) apply(due);
       if (!isInstalled && (isComplete || !ruleset.isThere())) install();
+      else if (isInstalled && due.length > 0 && ruleset.isThere()) apply(due);
       const next = Math.min(...[...failures.values()].map(({ dueAt }) => dueAt));
       return next === Number.POSITIVE_INFINITY ? undefined : Math.max(0, next - now());
     },
