@@ -21,12 +21,16 @@ const LIMITS = { slots: 160, backends: 120, services: 60 } as const;
 /** What a source has: objects by kind and key. */
 export type Objects = ReadonlyMap<string, ModelObject>;
 
+/** What health check node ports should say, by Service. */
+type HealthChecks = Map<string, readonly object[]>;
+
 /** One agent process: what src/agent puts together, without what only a kernel has. */
 interface Agent {
   readonly store: Store;
   readonly programmer: Programmer;
   readonly reconciler: Reconciler;
   readonly ruleset: RulesetReconciler;
+  readonly checks: HealthChecks;
   /** Opened tables of an earlier agent. */
   readonly adopted: boolean;
   isReady: boolean;
@@ -162,9 +166,10 @@ export class AgentLife {
     assert.deepEqual(reconciler.flush().writes, {});
   }
 
-  /** What the tables say and how much room they take. */
+  /** What the tables say and how much room they take, and what health checks answer. */
   outcome(): object {
-    return { ...readerOf(this.tables).meaning(), usage: this.#agent.reconciler.usage(), ruleset: this.ruleset.meaning() };
+    const { reconciler, checks } = this.#agent;
+    return { ...readerOf(this.tables).meaning(), usage: reconciler.usage(), ruleset: this.ruleset.meaning(), checks };
   }
 
   #birth(adopted: boolean): Agent {
@@ -174,9 +179,13 @@ export class AgentLife {
     this.#judged.clear();
     this.#forgetUnserved();
     const ruleset = createRulesetReconciler({ ruleset: this.ruleset, now: () => this.now });
-    const serviceHealth = { want() {}, listenAt() {} };
+    const checks: HealthChecks = new Map();
+    const serviceHealth = {
+      want: (service: string, wanted: readonly object[]) => void (wanted.length > 0 ? checks.set(service, wanted) : checks.delete(service)),
+      listenAt() {},
+    };
     const programmer = createProgrammer({ config: this.#config, store, reconciler, ruleset, serviceHealth, netnsCookie: 7n });
-    return { store, programmer, reconciler, ruleset, adopted, isReady: false, isComplete: false, isSwept: false };
+    return { store, programmer, reconciler, ruleset, checks, adopted, isReady: false, isComplete: false, isSwept: false };
   }
 
   /** What a former agent did not bring to an end is known to nobody. */

@@ -116,6 +116,7 @@ function serviceSpec({ type, ports, ...drawn }: DrawnService): object {
     ...(type === 'LoadBalancer' && drawn.ranges.length > 0 ? { loadBalancerSourceRanges: drawn.ranges } : {}),
     ...(drawn.internal === 'Local' ? { internalTrafficPolicy: 'Local' } : {}),
     ...(drawn.external === 'Local' && (type !== 'ClusterIP' || drawn.externalIPs.length > 0) ? { externalTrafficPolicy: 'Local' } : {}),
+    ...(drawn.external === 'Local' && type === 'LoadBalancer' ? { healthCheckNodePort: 32000 } : {}),
     ...(drawn.affinity > 0 ? { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: drawn.affinity } } } : {}),
   };
 }
