@@ -24,7 +24,7 @@ static always_inline void count_unseen_pod(const struct packet *packet, const st
 }
 
 /** For the agent, which says it. Two CPUs at once may mix up what they write: it is for people. */
-static always_inline void note_shortage(const struct translation *to, __u8 protocol)
+static always_inline void note_shortage(const struct translation *to, __u8 protocol, __u32 service)
 {
 	struct index first = {.value = 0};
 	struct shortage *shortage = bpf_map_lookup_elem(&shortages, &first);
@@ -32,17 +32,22 @@ static always_inline void note_shortage(const struct translation *to, __u8 proto
 	if (shortage)
 		*shortage = (struct shortage){
 			.source = to->source,
-			.backend = to->backend->address,
-			.port = to->backend->port,
+			.backend = to->backend,
+			.port = to->backend_port,
 			.protocol = protocol,
-			.service = to->backend->service,
+			.service = service,
 		};
 }
 
 static always_inline enum outcome translate(struct __sk_buff *skb, const struct packet *packet,
 					    const struct backend *backend, bool snat, const struct settings *settings)
 {
-	struct translation to = {.backend = backend, .source = packet->source, .mark = settings->conntrack_mark};
+	struct translation to = {
+		.backend = backend->address,
+		.backend_port = backend->port,
+		.source = packet->source,
+		.mark = settings->conntrack_mark,
+	};
 	enum outcome outcome;
 	__u32 device = 0;
 
@@ -55,7 +60,7 @@ static always_inline enum outcome translate(struct __sk_buff *skb, const struct 
 		return OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS;
 	outcome = insert_flow(skb, packet, &to);
 	if (outcome == OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
-		note_shortage(&to, packet->protocol);
+		note_shortage(&to, packet->protocol, backend->service);
 	return outcome == OUTCOME_PACKET_TRANSLATED && snat ? OUTCOME_PACKET_TRANSLATED_SNAT : outcome;
 }
 

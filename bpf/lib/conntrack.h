@@ -40,8 +40,8 @@ static always_inline __u32 tuple_size(const struct packet *packet)
 	return address_is_v4(&packet->destination) ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
 }
 
-/** `direction`: IP_CT_DIR_REPLY where the packet answers somebody who dialled its source. Called, for want of stack. */
-static __noinline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
+/** `direction`: IP_CT_DIR_REPLY where the packet answers somebody who dialled its source. */
+static always_inline struct nf_conn *lookup_here(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
 {
 	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
 	struct bpf_sock_tuple tuple;
@@ -51,6 +51,12 @@ static __noinline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struc
 	entry = bpf_skb_ct_lookup(skb, &tuple, tuple_size(packet), &opts, sizeof(opts));
 	*direction = opts.dir;
 	return entry;
+}
+
+/** The same, on a stack of its own. */
+static __noinline struct nf_conn *lookup_flow(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
+{
+	return lookup_here(skb, packet, direction);
 }
 
 /*
@@ -91,15 +97,14 @@ static always_inline bool must_give_way(const struct nf_conn *entry, const struc
 	return is_untranslated(entry, direction);
 }
 
-/** Lets go of an entry for good; gives what has its place, if another CPU was there first. */
-static always_inline struct nf_conn *expire(struct __sk_buff *skb, const struct packet *packet, struct nf_conn *entry)
+/*
+ * Programs cannot delete an entry: an expired one is collected by the next lookup (____nf_conntrack_find), which gives what has
+ * its place if another CPU was there first.
+ */
+static always_inline void expire(struct nf_conn *entry)
 {
-	__u8 direction;
-
-	/* Programs cannot delete an entry: an expired one is collected by the next lookup (____nf_conntrack_find). */
 	bpf_ct_change_timeout(entry, 0);
 	bpf_ct_release(entry);
-	return lookup_flow(skb, packet, &direction);
 }
 
 /** Whether conntrack has the flow of this packet. An entry that must give way is gone afterwards. */
@@ -108,8 +113,10 @@ static always_inline bool flow_exists(struct __sk_buff *skb, const struct packet
 	__u8 direction;
 	struct nf_conn *entry = lookup_flow(skb, packet, &direction);
 
-	if (entry && must_give_way(entry, packet, direction))
-		entry = expire(skb, packet, entry);
+	if (entry && must_give_way(entry, packet, direction)) {
+		expire(entry);
+		entry = lookup_flow(skb, packet, &direction);
+	}
 	if (!entry)
 		return false;
 	bpf_ct_release(entry);
@@ -130,10 +137,12 @@ static always_inline int set_nat(struct nf_conn___init *entry, const struct addr
 
 /** How a flow shall be translated. */
 struct translation {
-	const struct backend *backend;
+	/** Where it goes. */
+	struct address backend;
 	/** Source address that the backend sees. */
 	struct address source;
-	/** Source port that it sees, or that was tried last; 0 = one that is free. */
+	__be16 backend_port;
+	/** Source port that the backend sees, or that was tried last; 0 = one that is free. */
 	__be16 source_port;
 	/** Bit of ct->mark. */
 	__u32 mark;
@@ -147,7 +156,7 @@ struct translation {
  */
 static always_inline int translate_entry(struct nf_conn___init *entry, const struct translation *to)
 {
-	int error = set_nat(entry, &to->backend->address, bpf_ntohs(to->backend->port), NF_NAT_MANIP_DST);
+	int error = set_nat(entry, &to->backend, bpf_ntohs(to->backend_port), NF_NAT_MANIP_DST);
 
 	return error ?: set_nat(entry, &to->source, bpf_ntohs(to->source_port), NF_NAT_MANIP_SRC);
 }
@@ -161,33 +170,40 @@ static always_inline bool gives_port_away(const struct nf_conn *entry, const str
 {
 	__u8 state = entry->proto.tcp.state;
 
-	return answer->protocol == IPPROTO_TCP && direction == IP_CT_DIR_REPLY && (entry->status & IPS_SRC_NAT) &&
-	       (state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE) &&
-	       (__s32)(answer->sequence - entry->proto.tcp.seen[IP_CT_DIR_ORIGINAL].td_end) > 0;
+	if (answer->protocol != IPPROTO_TCP || direction != IP_CT_DIR_REPLY || !(entry->status & IPS_SRC_NAT))
+		return false;
+	if (state != TCP_CONNTRACK_TIME_WAIT && state != TCP_CONNTRACK_CLOSE)
+		return false;
+	/* Not read directly: 6.1 takes this place in the union for a field of DCCP. */
+	return (__s32)(answer->sequence - BPF_CORE_READ(entry, proto.tcp.seen[IP_CT_DIR_ORIGINAL].td_end)) > 0;
 }
 
 /** What the backend answers under a translation; `sequence` stays that of the first packet. */
 static always_inline struct packet answer_to(const struct packet *packet, const struct translation *to)
 {
 	return (struct packet){
-		.source = to->backend->address,
+		.source = to->backend,
 		.destination = to->source,
-		.source_port = to->backend->port,
+		.source_port = to->backend_port,
 		.destination_port = to->source_port,
 		.protocol = packet->protocol,
 		.sequence = packet->sequence,
 	};
 }
 
-/** Whether nobody has these answers now; a finished connection that has them may be ended for that. */
+/**
+ * Whether nobody has these answers now; a finished connection that has them may be ended for that. Up to 6.1 a callback of
+ * bpf_loop() must look up by itself what it lets go (kernel/bpf/verifier.c, callback_ref).
+ */
 static always_inline bool take_answers(struct __sk_buff *skb, const struct packet *answer)
 {
 	__u8 direction;
-	struct nf_conn *entry = lookup_flow(skb, answer, &direction);
+	struct nf_conn *entry = lookup_here(skb, answer, &direction);
 
 	if (entry && gives_port_away(entry, answer, direction)) {
 		count(OUTCOME_PACKET_TUPLE_REUSED);
-		entry = expire(skb, answer, entry);
+		expire(entry);
+		entry = lookup_here(skb, answer, &direction);
 	}
 	if (entry)
 		bpf_ct_release(entry);
@@ -200,25 +216,37 @@ static always_inline __u32 last_port_like(__u32 port)
 	return port < 512 ? 511 : port < 1024 ? 1023 : 65535;
 }
 
-/**
- * A port near the one that the kernel tried last, to which the backend may answer; 0 = none can be had. Not static: the verifier
- * looks at it once by itself, instead of at every way that leads here.
- */
-__noinline int find_port(struct __sk_buff *skb, const struct packet *clash)
-{
+/** The search for a port near the one that the kernel tried last. */
+struct search {
+	struct __sk_buff *skb;
 	struct packet answer;
-	__u32 tried;
+	/** The first one, and the last that is like it. */
+	__u32 tried, last;
+	bool found;
+};
 
-	if (!clash)
-		return 0;
-	answer = *clash;
-	tried = bpf_ntohs(answer.destination_port);
-	for (__u32 i = 0; i < PORTS_TRIED && tried + i <= last_port_like(tried); i++) {
-		answer.destination_port = bpf_htons(tried + i);
-		if (take_answers(skb, &answer))
-			return tried + i;
-	}
-	return 0;
+/** A step of it; 1 = stop. */
+static long try_port(__u32 step, void *context)
+{
+	struct search *search = context;
+
+	if (search->tried + step > search->last)
+		return 1;
+	search->answer.destination_port = bpf_htons(search->tried + step);
+	search->found = take_answers(search->skb, &search->answer);
+	return search->found;
+}
+
+/** Sets a source port under which the backend may answer; false if none can be had. */
+static always_inline bool find_port(struct __sk_buff *skb, const struct packet *packet, struct translation *to)
+{
+	__u32 tried = bpf_ntohs(to->source_port);
+	struct search search = {
+		.skb = skb, .answer = answer_to(packet, to), .tried = tried, .last = last_port_like(tried)};
+
+	bpf_loop(PORTS_TRIED, try_port, &search, 0);
+	to->source_port = search.answer.destination_port;
+	return search.found;
 }
 
 /** Whether the answers would belong to another flow. */
@@ -276,18 +304,19 @@ static always_inline enum outcome try_to_insert(struct __sk_buff *skb, const str
  * Inserts the flow, translated. OUTCOME_PACKET_TRANSLATED; NO_OUTCOME if another CPU was faster; else why the packet must not
  * go on. The kernel tries at most 248 ports and leaves the last one when none was free (nf_nat_l4proto_unique_tuple); the same
  * is seen when another CPU took the port meanwhile. Then one is looked for here.
+ *
+ * Not static: the verifier looks at it once by itself, instead of at every way that leads here.
  */
-static always_inline enum outcome insert_flow(struct __sk_buff *skb, const struct packet *packet,
-					      struct translation *to)
+__noinline int insert_flow(struct __sk_buff *skb, const struct packet *packet, struct translation *to)
 {
-	enum outcome outcome = try_to_insert(skb, packet, to);
-	struct packet clash;
+	enum outcome outcome;
 
-	if (outcome != OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
-		return outcome;
-	clash = answer_to(packet, to);
-	to->source_port = bpf_htons(find_port(skb, &clash));
-	return to->source_port ? try_to_insert(skb, packet, to) : outcome;
+	if (!packet || !to)
+		return OUTCOME_PACKET_DROP_CONNTRACK;
+	outcome = try_to_insert(skb, packet, to);
+	if (outcome == OUTCOME_PACKET_DROP_NO_SOURCE_PORT && find_port(skb, packet, to))
+		outcome = try_to_insert(skb, packet, to);
+	return outcome;
 }
 
 #endif

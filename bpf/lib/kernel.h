@@ -17,6 +17,7 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <stdbool.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 

@@ -27,6 +27,7 @@ struct packet {
 	__be16 source_port;
 	__be16 destination_port;
 	__u8 protocol;
+	__u8 reserved[3];
 	/** Sequence number of a SYN. */
 	__u32 sequence;
 };
