@@ -33,7 +33,7 @@ export interface ProgramNode {
   readonly datapath: Datapath;
   /** File descriptor of the packet program for devices with an Ethernet header. */
   readonly packetProgram: number;
-  readonly config: Config;
+  config(): Config;
   /** cgroup v2 folder whose sockets are translated on connect, and show where they really went. */
   readonly cgroup: string;
   /** Brings the tables to what the node's agent makes of these objects under these flags of `weir run`. */
@@ -43,15 +43,33 @@ export interface ProgramNode {
 
 let made = 0;
 
-/** Makes the node's namespaces and loads the programs. Throws where the kernel does not take them. */
+/** Makes the node's namespaces and loads the programs. Throws where the kernel does not take them; nothing is left of it then. */
 export function openProgramNode(name: string): ProgramNode {
+  const undo: (() => void)[] = [];
+  const close = (): void => {
+    for (const step of undo.splice(0).reverse()) step();
+  };
+  try {
+    return { ...load(name, undo), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** `undo` gets what makes each step undone, in the order of the steps. */
+function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   const world = makeProgramWorld(name);
   const id = `weir-j${process.pid}-${made++}`;
   const stateDir = `/run/${id}`;
   const cgroup = `${findCgroupRoot()}/${id}`;
+  undo.push(world.close, () => inNetns(world.node, () => removeState(stateDir)));
   const datapath = openDatapath({ objectsDir, stateDir, mapSizes: SIZES });
+  undo.push(datapath.close);
   const packets = loadPackets(stateDir);
+  undo.push(packets.close);
   mkdirSync(cgroup);
+  undo.push(() => rmdirSync(cgroup));
   datapath.attachSockets(cgroup);
   // What a socket is shown of its peer would be the Service address again.
   for (const family of [4, 6]) detachLink(`${linksFolder(stateDir)}/weir_getpeername${family}`);
@@ -62,17 +80,8 @@ export function openProgramNode(name: string): ProgramNode {
     datapath,
     cgroup,
     packetProgram: packets.programs.find((program) => program.name === 'weir_ingress_l2')?.fd ?? -1,
-    get config() {
-      return agent.config();
-    },
+    config: agent.config,
     fill: agent.fill,
-    close: () => {
-      packets.close();
-      datapath.close();
-      inNetns(world.node, () => removeState(stateDir));
-      rmdirSync(cgroup);
-      world.close();
-    },
   };
 }
 

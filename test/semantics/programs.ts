@@ -108,7 +108,7 @@ class OpenNode {
     const { action, mark } = this.visit(() => runOnFrame(this.#node.packetProgram, frame, ifindex));
     this.#forgetClients();
     if (action === TC_ACT_SHOT) return { outcome: 'dropped' };
-    if (mark & this.#node.config.packetMark) return { outcome: 'refused' };
+    if (mark & this.#node.config().packetMark) return { outcome: 'refused' };
     const tuple = { protocol: PROTOCOL_NUMBERS[protocol], source, sourcePort, destination: address, destinationPort: port };
     const reply = this.#flows.take(tuple);
     if (reply === undefined) return { outcome: 'untouched' };
@@ -128,7 +128,7 @@ class OpenNode {
   }
 
   #podDevice(): string {
-    const { localDetector } = this.#node.config;
+    const { localDetector } = this.#node.config();
     return localDetector.mode === 'BridgeInterface' ? localDetector.name : POD_DEVICE;
   }
 
