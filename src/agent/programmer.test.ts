@@ -94,6 +94,16 @@ test('what an earlier agent served of a Service stays while its slices may be in
   assert.deepEqual(plan(NO_DEVICES, true), ['+ns1/svc1:p80/4: 0']);
 });
 
+test('so it stays while the slices of one family are missing', () => {
+  const { store, plan } = ground();
+  const clusterIPs = [address('172.30.0.41'), address('fd00::41')];
+  store.set({ kind: 'Service', key: KEY, value: service({ clusterIPs }) });
+  store.set(slices);
+  assert.deepEqual(plan(NO_DEVICES, true), ['node']);
+  store.set({ kind: 'EndpointSlice', key: 'ns1/six', value: slice([], { name: 'six', family: 6 }) });
+  assert.deepEqual(plan(NO_DEVICES, true), ['+ns1/svc1:p80/4: 1', '+ns1/svc1:p80/6: 0']);
+});
+
 test('a Service that waited for slices is planned without them as soon as everything has been read', () => {
   const { store, plan } = ground();
   store.set(web);

@@ -1,6 +1,9 @@
 import type { Config } from '#config/config.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
+import { familyOf } from '#lib/address.ts';
+import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Node } from '#model/node.ts';
+import type { Service } from '#model/service.ts';
 import { planHealthAddresses, planHealthChecks } from '#plan/health-checks.ts';
 import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { type LocalDevice, planNode } from '#plan/plan-node.ts';
@@ -14,7 +17,7 @@ import type { Store } from './store.ts';
 export interface Programmer {
   /**
    * Plans the Services that were touched; also the node, if its object or its devices are others than the last time. `mayLackSlices`:
-   * an earlier agent left tables, and not everything can be read yet: what it served of a Service without slices stays as it is.
+   * an earlier agent left tables, and not everything can be read yet: what it served of a Service stays as it is while there are no slices of one of its families.
    */
   plan(devices: readonly LocalDevice[], mayLackSlices?: boolean): void;
 }
@@ -42,7 +45,7 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
 
   const planOne = (key: string, nodeView: NodeView, mayLackSlices: boolean): void => {
     const { service, slices } = store.service(key);
-    if (mayLackSlices && service !== undefined && slices.length === 0 && !planned.has(key)) {
+    if (mayLackSlices && !planned.has(key) && lacksSlices(service, slices)) {
       waiting.add(key);
       return;
     }
@@ -83,5 +86,9 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
     },
   };
 }
+
+/** Whether no slice is known of a family in which the Service has a ClusterIP. */
+const lacksSlices = (service: Service | undefined, slices: readonly EndpointSlice[]): boolean =>
+  service?.clusterIPs.some((address) => !slices.some(({ family }) => family === familyOf(address))) === true;
 
 const sameKey = (a: PortKey, b: PortKey): boolean => a.name === b.name && a.family === b.family;
