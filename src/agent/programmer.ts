@@ -17,7 +17,8 @@ import type { Store } from './store.ts';
 export interface Programmer {
   /**
    * Plans the Services that were touched; also the node, if its object or its devices are others than the last time. `mayLackSlices`:
-   * an earlier agent left tables, and not everything can be read yet: what it served of a Service stays as it is while there are no slices of one of its families.
+   * an earlier agent left tables, and not everything can be read yet: what it served of a Service stays as it is while there are no
+   * slices of one of its families.
    */
   plan(devices: readonly LocalDevice[], mayLackSlices?: boolean): void;
 }
