@@ -42,6 +42,15 @@ const toService = (n: number) => FAMILIES.flatMap((family) => hold(udp(clusterIP
 
 type Held = ReturnType<typeof hold>;
 
+/** Waits until so many UDP sockets of a place are connected to pods. */
+const connected = (place: string, count: number): Promise<void> =>
+  until(`${count} sockets are connected at ${place}`, async () => {
+    const { stdout } = await lab.exec(place, ['ss', '-Hun', 'state', 'established']);
+    return stdout.split('\n').filter((line) => line.includes(':8081')).length === count;
+  });
+const allConnected = (held: Held): Promise<unknown> =>
+  Promise.all(CLIENTS.map((from) => connected(from, held.filter(({ name }) => name.startsWith(`${from} `)).length)));
+
 /** What became of each socket: its pod while it lives, else the error. */
 const outcomesOf = async (held: Held, end: (one: Held[number]['held']) => Promise<HoldReport>): Promise<string[]> =>
   Promise.all(
@@ -64,12 +73,13 @@ test(
     become('cycle', CYCLE, [P1]);
     await served(CYCLE, P1);
     const going = [...toService(CYCLE), ...FAMILIES.flatMap((family) => hold(udp(nodeAddress('n1', family), nodePort(CYCLE))))];
-    const loopback = [{ name: 'loopback', held: lab.hold('n1', { target: udp('127.0.0.1', nodePort(CYCLE)), everyMs: 10 }) }];
+    const loopback = [{ name: 'n1 to loopback', held: lab.hold('n1', { target: udp('127.0.0.1', nodePort(CYCLE)), everyMs: 10 }) }];
     const mapped = hold(udp(`::ffff:${clusterIP(CYCLE)}`, 80));
     const others = [...toService(STEADY), ...hold(udp(podAddress(P1), 8081)), ...hold(udp(podAddress(P1, 6), 8081))];
-    await sleep(scaled(300));
-    become('cycle', CYCLE, [P2]);
     const gone = [...going, ...loopback, ...mapped];
+    await allConnected([...gone, ...others]);
+    await sleep(scaled(100));
+    become('cycle', CYCLE, [P2]);
     assert.deepEqual(await ended(gone), all(gone, 't/p1 aborted'));
     await sleep(scaled(100));
     assert.deepEqual(await stopped(others), all(others, 't/p1 lives'));
@@ -81,7 +91,7 @@ test('an endpoint more, one that drains, and a Service less that is not theirs, 
   become('cycle', CYCLE, [P2]);
   await served(CYCLE, P2);
   const held = toService(CYCLE);
-  await sleep(scaled(200));
+  await allConnected(held);
   become('cycle', CYCLE, [P1, { ...P2, conditions: { ready: false, serving: true, terminating: true } }]);
   become('away', AWAY, [P1]);
   await served(AWAY, P1);
@@ -98,7 +108,8 @@ test('an application that dials again after ECONNABORTED is answered by the new 
   become('redial', REDIAL, [P1]);
   await served(REDIAL, P1);
   const asking = inside(lab, 't/p9', askAndRedial, clusterIP(REDIAL));
-  await sleep(scaled(500));
+  await connected('t/p9', 1);
+  await sleep(scaled(200));
   become('redial', REDIAL, [P2]);
   assert.deepEqual(await asking, ['t/p1', 'ECONNABORTED', 't/p2']);
 });
@@ -132,7 +143,8 @@ test(
     become('sizes', SIZES, [P2]);
     await Promise.all([served(AWAY, P1), served(SIZES, P2)]);
     const [gone, living] = [toService(AWAY), [...toService(STEADY), ...toService(SIZES)]];
-    await sleep(scaled(300));
+    await allConnected([...gone, ...living]);
+    await sleep(scaled(100));
     await lab.agent('n1').kill();
     become('away', AWAY);
     await lab.agent('n1').start({ extraFlags: ['--map-size', 'backends=5000'] });
