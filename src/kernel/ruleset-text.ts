@@ -122,7 +122,8 @@ const natText = ({ conntrackMark }: RulesetOptions): string => `
 /**
  * The programs mark what is to be refused; it is answered in prerouting, where no route to the Service address is needed. Priorities:
  * what nobody translated shows at -90, 10 behind dstnat (-100). Conntrack calls an error or a reply for a flow that it knows `related`
- * or `established`, others `invalid`: neither is refused.
+ * or `established`, others `invalid`: neither is refused. SCTP ends an association that is being set up for "protocol unreachable"
+ * only (RFC 9260, 10, ICMP6; net/sctp/input.c); nft has no such error over IPv6.
  * Packets that conntrack calls invalid are not translated back, so the client would answer them with a reset:
  * https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/. Where the source was
  * translated it is this node that would: such a reset has no ACK (RFC 9293, 3.10.7.1) and belongs to no flow.
@@ -130,6 +131,7 @@ const natText = ({ conntrackMark }: RulesetOptions): string => `
 const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
   chain refuse {
     meta l4proto tcp counter reject with tcp reset comment "Service without endpoints, or a port that it lacks"
+    meta l4proto sctp counter reject with icmp type prot-unreachable comment "the one error that SCTP over IPv4 heeds"
     counter reject comment "Service without endpoints, or a port that it lacks"
   }
   chain marked {

@@ -112,7 +112,7 @@ static bool hear(int fd, int flags, uint16_t source_port)
 	if (flags & MSG_ERRQUEUE) {
 		if (ntohs(heard->source_port) != source_port)
 			return false;
-		printf("%s\n", errno == ECONNREFUSED ? "refused" : strerror(errno));
+		printf("%s\n", errno == ECONNREFUSED || errno == ENOPROTOOPT ? "refused" : strerror(errno));
 		return true;
 	}
 	if (ntohs(heard->destination_port) != source_port || bytes != sizeof(*heard) || heard->type != CHUNK_INIT_ACK ||
