@@ -6,6 +6,7 @@
  */
 #include "lib/choose.h"
 #include "lib/conntrack.h"
+#include "lib/insert.h"
 #include "lib/snat.h"
 #include "lib/source.h"
 
