@@ -14,7 +14,6 @@ import type { Log } from '#observe/log.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
 import type { Ruleset } from '#reconcile/ruleset.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
-import { createManifestSource } from '#sources/manifests.ts';
 import type { Source } from '#sources/source.ts';
 import { createAttachments } from './attachments.ts';
 import { lockNode } from './lock.ts';
@@ -29,6 +28,7 @@ import { createStore, type Store } from './store.ts';
 export interface Surroundings {
   /** Folder with the compiled programs. */
   readonly objectsDir: string;
+  readonly source: Source;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -43,7 +43,7 @@ export interface Agent {
  * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
  * holds the first complete state and programs are attached. Throws where it cannot work at all.
  */
-export async function startAgent(config: Config, { objectsDir, log, counters }: Surroundings): Promise<Agent> {
+export async function startAgent(config: Config, { objectsDir, source, log, counters }: Surroundings): Promise<Agent> {
   const cgroupRoot = config.cgroupRoot ?? findCgroupRoot();
   if (cgroupRoot === undefined) throw new Error('Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
   if (!isCgroup2(cgroupRoot)) throw new Error(`Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
@@ -69,7 +69,6 @@ export async function startAgent(config: Config, { objectsDir, log, counters }: 
   });
   const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
   const loop = createLoop({ config, store, programmer, ...health, ...kernel, log, counters });
-  const source = createManifestSource({ dir: config.source.dir, note: (message) => log.info(message) });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   const outcomes = watchOutcomes(datapath.tables, log);
   followSource(source, store, loop, log, counters);

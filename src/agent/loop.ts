@@ -131,7 +131,7 @@ export function createLoop(parts: LoopParts): Loop {
 /** An earlier agent knew the Node: as long as its object may be in what cannot be used yet, that knowledge stays in force. */
 function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {
   const waits = datapath.adopted && store.node() === undefined;
-  if (waits) log.warn(`Waiting for Node ${config.nodeName}, what an earlier agent served stays: something in the folder cannot be used`);
+  if (waits) log.warn(`Waiting for Node ${config.nodeName}, what an earlier agent served stays: the source is not complete yet`);
   return waits;
 }
 
@@ -143,7 +143,7 @@ function begin(parts: LoopParts, isSwept: boolean): boolean {
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
   if (datapath.adopted && !isSwept)
-    log.warn('The folder is empty or something in it cannot be used: what an earlier agent served stays until that is mended');
+    log.warn('The source is empty or something in it cannot be used: what an earlier agent served stays until that is over');
   if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
   const { services, slices } = store.counts();
   log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);

@@ -63,9 +63,12 @@ test('each wrong flag is named with what it is and what it must be', () => {
       { 'detect-local-mode': 'BridgeInterface' },
       '--pod-bridge-interface is "", must be a name, because --detect-local-mode is BridgeInterface',
     ],
-    [{ source: 'api' }, 'The Kubernetes API is not a source yet: give --source manifests --dir DIR'],
-    [{ dir: '', kubeconfig: '/k' }, 'The Kubernetes API is not a source yet: give --source manifests --dir DIR'],
-    [{ source: 'kpng' }, '--source is "kpng", must be manifests'],
+    [{ source: 'kpng' }, '--source is "kpng", must be api or manifests'],
+    [{ source: 'manifests', dir: '' }, '--dir is "", must be a folder, because --source is manifests'],
+    [
+      { kubeconfig: '/k' },
+      '--dir and --kubeconfig or --master are given: say with --source manifests or --source api which of both counts',
+    ],
     [
       { 'nodeport-addresses': 'primary,192.0.2.300/24' },
       '--nodeport-addresses is "primary,192.0.2.300/24", must be networks such as 192.0.2.0/24, "primary", "all" or "localhost"',
@@ -75,6 +78,24 @@ test('each wrong flag is named with what it is and what it must be', () => {
     [{ 'iptables-localhost-nodeports': 'yes' }, '--iptables-localhost-nodeports is "yes", must be true or false'],
   ];
   for (const [values, message] of cases) assert.deepEqual(errorsOf(values), [message]);
+});
+
+test('the API is the source unless there is a folder, and what does not belong to the source is said', () => {
+  const sourceOf = (values: Record<string, string>) => {
+    const result = parseConfig(flags({ 'cluster-cidr': '10.0.0.0/8', ...values }), 'host');
+    return result.ok ? [result.value.config.source, ...result.value.warnings] : result.errors;
+  };
+  assert.deepEqual(sourceOf({}), [{ type: 'manifests', dir: '/m' }]);
+  assert.deepEqual(sourceOf({ dir: '' }), [{ type: 'api', kubeconfig: undefined, master: undefined }]);
+  assert.deepEqual(sourceOf({ dir: '', kubeconfig: '/k', master: 'https://m' }), [{ type: 'api', kubeconfig: '/k', master: 'https://m' }]);
+  assert.deepEqual(sourceOf({ source: 'api', kubeconfig: '/k' }), [
+    { type: 'api', kubeconfig: '/k', master: undefined },
+    '--dir has no effect with --source api',
+  ]);
+  assert.deepEqual(sourceOf({ source: 'manifests', kubeconfig: '/k' }), [
+    { type: 'manifests', dir: '/m' },
+    '--kubeconfig and --master have no effect with --source manifests',
+  ]);
 });
 
 test('every wrong flag is reported, not only the first', () => {
@@ -164,7 +185,6 @@ test('what kubeadm writes out for fields that nobody set is no warning', () => {
   );
   assert.deepEqual(file.ok && file.value.warnings, [
     'bindAddress in kp.yaml has no effect: weir listens on no Service address',
-    'clientConnection.kubeconfig in kp.yaml has no effect: the Kubernetes API is not a source yet',
     'logging.options in kp.yaml has no effect: lines go to stderr in one format',
   ]);
 });

@@ -13,10 +13,15 @@ export type NodePortAddresses =
   | { readonly mode: 'primary' }
   | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[]; readonly primary?: true };
 
+/** Where objects come from; the API server of a pod's own cluster where neither kubeconfig nor address are given. */
+export type SourceConfig =
+  | { readonly type: 'manifests'; readonly dir: string }
+  | { readonly type: 'api'; readonly kubeconfig: string | undefined; readonly master: string | undefined };
+
 /** Everything that `weir run` was told, checked and frozen. */
 export interface Config {
   readonly nodeName: string;
-  readonly source: { readonly type: 'manifests'; readonly dir: string };
+  readonly source: SourceConfig;
   readonly localDetector: LocalDetector;
   readonly masqueradeAll: boolean;
   readonly nodePortAddresses: NodePortAddresses;

@@ -17,7 +17,8 @@ export interface Flag {
 const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--hostname-override <name>', help: 'name of this node among the Node objects (default: the host name)' },
   { flags: '--config <file>', help: "kube-proxy's configuration file; a flag that is given wins over it" },
-  { flags: '--kubeconfig <file>', help: 'no effect with --source manifests, which is the only source so far' },
+  { flags: '--kubeconfig <file>', help: 'how to reach the API server, for --source api (default: the service account of this pod)' },
+  { flags: '--master <address>', help: "address of the API server instead of the kubeconfig's" },
   { flags: '--cluster-cidr <ranges>', help: 'pod ranges, comma separated; tells pods from outsiders' },
   {
     flags: '--detect-local-mode <mode>',
@@ -37,7 +38,7 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
 /** Flags of weir's own. */
 const OWN_FLAGS: readonly Flag[] = [
   { flags: '--node-name <name>', help: 'the same as --hostname-override' },
-  { flags: '--source <kind>', help: 'where objects come from: manifests (default: manifests)' },
+  { flags: '--source <kind>', help: 'where objects come from: api or manifests (default: manifests where --dir is given, else api)' },
   { flags: '--dir <folder>', help: 'folder of YAML and JSON files, for --source manifests' },
   { flags: '--service-cidr <ranges>', help: 'ClusterIP ranges, comma separated; traffic to addresses there that nobody owns is dropped' },
   { flags: '--cgroup-root <folder>', help: 'cgroup v2 folder with every process of this node (default: the cgroup v2 mount)' },

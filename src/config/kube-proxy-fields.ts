@@ -12,11 +12,12 @@ export const HONOURED: Readonly<Record<string, string>> = {
   'iptables.masqueradeAll': 'masquerade-all',
   'nftables.masqueradeAll': 'masquerade-all',
   'iptables.localhostNodePorts': 'iptables-localhost-nodeports',
+  'clientConnection.kubeconfig': 'kubeconfig',
   'logging.verbosity': 'v',
 };
 
 const NO_SYNC = 'changes are written at once, there is no periodic sync';
-const NO_API = 'the Kubernetes API is not a source yet';
+const FEW_REQUESTS = 'weir sends a request every few minutes, and reads JSON';
 const NO_MARK = '--packet-mark and --conntrack-mark say which bits weir uses';
 const NO_LISTENER = 'weir listens on no Service address';
 const NO_SERVER = 'not served yet';
@@ -28,7 +29,7 @@ const ONE_FORMAT = 'lines go to stderr in one format';
 /** The other fields, by why they mean nothing here. A group with `*` has fields of any name. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   'featureGates.*': "weir has none of kube-proxy's feature gates",
-  ...group('clientConnection', 'kubeconfig acceptContentTypes contentType qps burst', NO_API),
+  ...group('clientConnection', 'acceptContentTypes contentType qps burst', FEW_REQUESTS),
   ...group('logging', 'format flushFrequency vmodule options', ONE_FORMAT),
   bindAddress: NO_LISTENER,
   bindAddressHardFail: NO_LISTENER,

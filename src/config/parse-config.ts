@@ -1,6 +1,6 @@
 import { TABLES } from '#abi/generated.ts';
 import { failure, type Result, success } from '#lib/result.ts';
-import type { Config, LocalDetector, NodePortAddresses } from './config.ts';
+import type { Config, LocalDetector, NodePortAddresses, SourceConfig } from './config.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 
@@ -41,14 +41,19 @@ function nodeName(read: SettingsReader, hostName: string): string {
   return (own || familiar || hostName).trim().toLowerCase();
 }
 
-const NO_API = 'The Kubernetes API is not a source yet: give --source manifests --dir DIR';
-
-function source(read: SettingsReader, warnings: string[]): Config['source'] {
-  const dir = read.text('dir') ?? '';
-  if (read.text('source') === 'api') read.fail(NO_API);
-  else if (read.choice('source', ['manifests'], 'manifests') === 'manifests' && dir === '') read.fail(NO_API);
-  else if (read.text('kubeconfig') !== undefined) warnings.push('--kubeconfig has no effect with --source manifests');
-  return { type: 'manifests', dir };
+function source(read: SettingsReader, warnings: string[]): SourceConfig {
+  const [dir, kubeconfig, master] = ['dir', 'kubeconfig', 'master'].map((name) => read.text(name) || undefined);
+  const ofApi = kubeconfig ?? master;
+  if (read.text('source') === undefined && dir !== undefined && ofApi !== undefined)
+    read.fail('--dir and --kubeconfig or --master are given: say with --source manifests or --source api which of both counts');
+  const type = read.choice('source', ['api', 'manifests'], dir === undefined ? 'api' : 'manifests');
+  if (type === 'api') {
+    if (dir !== undefined) warnings.push('--dir has no effect with --source api');
+    return { type, kubeconfig, master };
+  }
+  if (dir === undefined) read.reject('dir', 'a folder, because --source is manifests');
+  if (ofApi !== undefined) warnings.push('--kubeconfig and --master have no effect with --source manifests');
+  return { type, dir: dir ?? '' };
 }
 
 const MODES = ['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix'] as const;

@@ -1,0 +1,73 @@
+import type { IncomingMessage } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
+import { flattenLists } from '#model/decode.ts';
+import { clip, type Fields, isFields } from '#model/fields.ts';
+import { ApiFailure, describeConnectionError, reasonOf } from './api-failure.ts';
+import { linesOf } from './lines.ts';
+
+/** One line of a watch (apimachinery, metav1.WatchEvent). Those of type ERROR are thrown. */
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  readonly object: Fields;
+  readonly version: string;
+  /** A bookmark that says that everything that was there at first has been sent (KEP-3157). */
+  readonly endsInitial: boolean;
+}
+
+/** One page of a list. */
+export interface Page {
+  readonly items: Iterable<unknown>;
+  readonly version: string;
+  /** Where the next page begins; empty on the last. */
+  readonly next: string;
+}
+
+/** Events as they arrive, until the server ends the stream. `what` is for messages. */
+export async function* eventsOf(body: IncomingMessage, what: string): AsyncGenerator<WatchEvent> {
+  try {
+    for await (const line of linesOf(body)) yield readEvent(line, what);
+  } catch (error) {
+    throw asFailure(error, what);
+  }
+}
+
+/** The whole body. */
+export async function pageOf(body: IncomingMessage, what: string): Promise<Page> {
+  try {
+    const list: unknown = JSON.parse(await textOf(body));
+    if (!isFields(list) || !String(list.kind).endsWith('List')) throw new SyntaxError('it is no list');
+    const { resourceVersion, continue: next } = metadataOf(list);
+    return { items: flattenLists(list), version: versionOf(resourceVersion), next: typeof next === 'string' ? next : '' };
+  } catch (error) {
+    throw asFailure(error, what);
+  }
+}
+
+const TYPES = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'] as const;
+
+const INITIAL_END = 'k8s.io/initial-events-end';
+
+function readEvent(line: string, what: string): WatchEvent {
+  const event: unknown = JSON.parse(line);
+  const object = isFields(event) && isFields(event.object) ? event.object : undefined;
+  if (!isFields(event) || object === undefined) throw new SyntaxError('it has an event without an object');
+  if (event.type === 'ERROR') throw new ApiFailure(reasonOf(Number(object.code)), `${what} ended: ${String(object.message)}`);
+  const type = TYPES.find((one) => one === event.type);
+  if (type === undefined) throw new SyntaxError(`it has an event of type ${String(event.type)}`);
+  const { resourceVersion, annotations } = metadataOf(object);
+  const endsInitial = isFields(annotations) && annotations[INITIAL_END] === 'true';
+  return { type, object, version: versionOf(resourceVersion), endsInitial };
+}
+
+const metadataOf = ({ metadata }: Fields): Fields => (isFields(metadata) ? metadata : {});
+
+function versionOf(resourceVersion: unknown): string {
+  if (typeof resourceVersion === 'string' && resourceVersion !== '') return resourceVersion;
+  throw new SyntaxError('it has no metadata.resourceVersion');
+}
+
+function asFailure(error: unknown, what: string): ApiFailure {
+  if (error instanceof ApiFailure) return error;
+  if (error instanceof SyntaxError) return new ApiFailure('garbled', `${what} cannot be read: ${clip(error.message, 300)}`);
+  return new ApiFailure('cut', `${what} broke off: ${describeConnectionError(error)}`);
+}

@@ -1,0 +1,92 @@
+import { isDeepStrictEqual } from 'node:util';
+import { decodeObject } from '#model/decode.ts';
+import type { Fields } from '#model/fields.ts';
+import { keyOf } from '#model/metadata.ts';
+import type { ModelKind, ModelObject } from '#model/objects.ts';
+import type { Sink } from '../source.ts';
+import type { Standing } from '../standing.ts';
+
+/** How many objects a list lacked that were there before. */
+export interface Missing {
+  readonly missing: number;
+  readonly before: number;
+}
+
+/** All objects of one kind as the sink has them. */
+export class Holdings {
+  readonly #kind: ModelKind;
+  readonly #sink: Sink;
+  readonly #standing: Standing;
+  readonly #objects = new Map<string, ModelObject>();
+  /** While a list comes in: what was there before and has not come. */
+  #unseen = new Set<string>();
+  #before = 0;
+
+  constructor(kind: ModelKind, sink: Sink, standing: Standing) {
+    this.#kind = kind;
+    this.#sink = sink;
+    this.#standing = standing;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  /** What is `set` from now on until the list ends is all there is. */
+  startList(): void {
+    this.#unseen = new Set(this.#objects.keys());
+    this.#before = this.#unseen.size;
+  }
+
+  /** What the list lacked so far. */
+  get missing(): Missing {
+    return { missing: this.#unseen.size, before: this.#before };
+  }
+
+  /** Removes what the list lacked. */
+  removeMissing(): void {
+    for (const key of this.#unseen) this.#remove(key);
+    this.#unseen.clear();
+  }
+
+  /** An object as the API prints it. Of one that is not valid the last good version stays. */
+  set(value: unknown): void {
+    const decoded = decodeObject(value);
+    if (decoded.type === 'object') this.#take(decoded.object, decoded.warnings);
+    else if (decoded.type === 'invalid') this.#keep(decoded.key, decoded.errors);
+    else this.remove(value as Fields);
+  }
+
+  remove(object: Fields): void {
+    const key = keyOf(this.#kind, object);
+    this.#unseen.delete(key);
+    this.#remove(key);
+  }
+
+  #take(object: ModelObject, warnings: readonly string[]): void {
+    const { key } = object;
+    this.#unseen.delete(key);
+    this.#say(key, 'object_warning', warnings);
+    if (isDeepStrictEqual(this.#objects.get(key), object)) return;
+    this.#objects.set(key, object);
+    this.#sink.set(object);
+  }
+
+  #keep(key: string, errors: readonly string[]): void {
+    this.#unseen.delete(key);
+    const effect = this.#objects.has(key) ? 'its last good version stays in force' : 'it is left out';
+    this.#say(key, 'invalid_object', [`${errors.join('; ')}; ${effect}`]);
+  }
+
+  #remove(key: string): void {
+    this.#say(key, 'object_warning', []);
+    if (this.#objects.delete(key)) this.#sink.remove(this.#kind, key);
+  }
+
+  #say(key: string, reason: string, messages: readonly string[]): void {
+    this.#standing.replace(
+      `${this.#kind} ${key}`,
+      messages.map((message) => ({ id: message, reason, message })),
+    );
+  }
+}

@@ -1,0 +1,24 @@
+const NEWLINE = 0x0a;
+
+/** Bytes of the longest line that is believed: etcd takes objects of 1.5 MB, escapes make text longer. */
+const MAX_LINE = 16 << 20;
+
+/** Lines of a stream, each as soon as it has arrived. Throws a SyntaxError when one is too long, and when the stream ends in the middle of one. */
+export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let begun: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      const last = chunk.subarray(start, end);
+      yield (begun.length === 0 ? last : Buffer.concat([...begun, last])).toString();
+      begun = [];
+      length = 0;
+      start = end + 1;
+    }
+    if (start < chunk.length) begun.push(chunk.subarray(start));
+    length += chunk.length - start;
+    if (length > MAX_LINE) throw new SyntaxError(`a line has more than ${MAX_LINE} bytes`);
+  }
+  if (begun.length > 0) throw new Error('it ended in the middle of a line');
+}

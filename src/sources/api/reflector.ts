@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createPace } from '../pace.ts';
+import type { Standing } from '../standing.ts';
+import { eventsOf, pageOf, type WatchEvent } from './answers.ts';
+import { ApiFailure } from './api-failure.ts';
+import { type BackOff, createBackOff } from './back-off.ts';
+import type { Connection } from './connection.ts';
+import { doubtFinding, isDoubtful } from './doubt.ts';
+import type { Holdings } from './holdings.ts';
+import type { Resource } from './resources.ts';
+import { findingOf, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
+import type { ApiTimes } from './times.ts';
+
+export interface ReflectorParts {
+  readonly connection: Connection;
+  readonly holdings: Holdings;
+  readonly standing: Standing;
+  readonly times: ApiTimes;
+  /** Told what is good news. */
+  readonly note: (message: string) => void;
+  /** A list is complete. `sure` false: it lacks so much that another one must confirm it. */
+  readonly listed: (sure: boolean) => void;
+}
+
+/** Objects of a page. */
+const PAGE_SIZE = 500;
+
+/** Follows the objects of one resource as client-go does (tools/cache/reflector.go): lists them, then watches from there on. */
+export class Reflector {
+  readonly #resource: Resource;
+  readonly #parts: ReflectorParts;
+  readonly #backOff: BackOff;
+  #request = new AbortController();
+  #isStopped = false;
+  /** Everything up to here is known; undefined = a list is needed. */
+  #version: string | undefined;
+  #hasListed = false;
+  /** The next list comes as the beginning of a watch (KEP-3157), else in pages; when one way fails the other is tried. */
+  #streamsLists = true;
+  #pageSize = PAGE_SIZE;
+  /** The connection was lost: the server that is back may be one that was restored from a backup. */
+  #mayBeRestored = false;
+  #confirmation: NodeJS.Timeout | undefined;
+  #confirms = false;
+
+  constructor(resource: Resource, parts: ReflectorParts) {
+    this.#resource = resource;
+    this.#parts = parts;
+    this.#backOff = createBackOff(parts.times);
+  }
+
+  /** Until it is stopped. */
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        await this.#follow();
+      } catch (error) {
+        await this.#recover(error);
+      }
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#confirmation);
+    this.#request.abort();
+  }
+
+  #follow(): Promise<void> {
+    if (this.#version === undefined) return this.#streamsLists ? this.#watch() : this.#list();
+    return this.#mayBeRestored ? this.#compare(this.#version) : this.#watch(this.#version);
+  }
+
+  /** A watch from a version on, or one that begins with a list. */
+  async #watch(from?: string): Promise<void> {
+    const { times, holdings } = this.#parts;
+    const seconds = Math.ceil(times.minWatchSeconds * (1 + Math.random()));
+    const start = from === undefined ? { resourceVersionMatch: 'NotOlderThan', sendInitialEvents: 'true' } : { resourceVersion: from };
+    const began = performance.now();
+    const body = await this.#get({ watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...start });
+    if (from === undefined) holdings.startList();
+    for await (const event of eventsOf(body, `Watch of ${this.#resource.what}`)) {
+      this.#answered();
+      this.#take(event);
+    }
+    const lived = performance.now() - began;
+    if (this.#version === undefined || lived < times.minWatchMs) {
+      throw new ApiFailure('cut', `Watch of ${this.#resource.what} was ended by the server after ${Math.round(lived)} ms`);
+    }
+    // A server that goes down ends its watches before their time
+    this.#mayBeRestored = lived < seconds * 1000;
+  }
+
+  #take({ type, object, version, endsInitial }: WatchEvent): void {
+    const { holdings } = this.#parts;
+    if (type === 'DELETED') holdings.remove(object);
+    else if (type !== 'BOOKMARK') holdings.set(object);
+    if (this.#version !== undefined) this.#advance(this.#version, version);
+    else if (endsInitial) this.#endList(version);
+  }
+
+  #advance(from: string, version: string): void {
+    if (isOlder(version, from)) {
+      throw new ApiFailure('gone', `Watch of ${this.#resource.what} went back from resource version ${from} to ${version}`);
+    }
+    this.#version = version;
+  }
+
+  async #list(): Promise<void> {
+    const pace = createPace();
+    this.#parts.holdings.startList();
+    for (let next = ''; ; ) {
+      const body = await this.#get({ limit: String(this.#pageSize), ...(next !== '' && { continue: next }) });
+      const page = await pageOf(body, `List of ${this.#resource.what}`);
+      this.#answered();
+      for (const item of page.items) {
+        this.#parts.holdings.set(item);
+        if (pace.due()) await pace.rest();
+      }
+      next = page.next;
+      if (next === '') return this.#endList(page.version);
+    }
+  }
+
+  /** A server of an earlier time knows lower versions than we do, and a watch from ours would miss what it does until it is there. */
+  async #compare(ours: string): Promise<void> {
+    const { version } = await pageOf(await this.#get({ limit: '1' }), `List of ${this.#resource.what}`);
+    this.#mayBeRestored = false;
+    if (isOlder(version, ours)) this.#version = undefined;
+  }
+
+  #endList(version: string): void {
+    const { holdings, standing, times, note, listed } = this.#parts;
+    const { what, kind } = this.#resource;
+    this.#version = version;
+    this.#mayBeRestored = false;
+    this.#hasListed = true;
+    this.#pageSize = PAGE_SIZE;
+    const { missing, before } = holdings.missing;
+    const doubtful = (kind !== 'Node' || before > 0) && isDoubtful({ missing, before }, holdings.size);
+    if (doubtful && !this.#confirms) {
+      standing.replace(`doubt ${what}`, [doubtFinding(what, { missing, before }, times.confirmMs)]);
+      this.#confirmation ??= setTimeout(() => this.#listAgain(), times.confirmMs);
+    } else {
+      clearTimeout(this.#confirmation);
+      this.#confirmation = undefined;
+      this.#confirms = false;
+      holdings.removeMissing();
+      if (standing.replace(`doubt ${what}`, [])) note(`Another list of ${what} has ${holdings.size}, and lacks ${missing}: that counts`);
+    }
+    listed(this.#confirmation === undefined);
+  }
+
+  #listAgain(): void {
+    this.#confirms = true;
+    this.#version = undefined;
+    this.#request.abort();
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    if (this.#request.signal.aborted) {
+      this.#request = new AbortController();
+      return;
+    }
+    if (!(error instanceof ApiFailure)) throw error;
+    const isList = this.#version === undefined;
+    const wasStream = this.#streamsLists;
+    if (isList && ['unsupported', 'cut', 'garbled'].includes(error.reason)) this.#streamsLists = !wasStream;
+    if (isList && wasStream && error.reason === 'unsupported') return;
+    // Pages that are too slow for the server's memory of versions come all at once the next time, as in client-go's pager
+    if (isList && error.reason === 'gone') this.#pageSize = 0;
+    if (error.reason === 'gone' || error.reason === 'garbled') this.#version = undefined;
+    this.#mayBeRestored = this.#version !== undefined;
+    const wait = Math.max(error.waitMs, this.#backOff.next());
+    this.#tell(error);
+    await sleep(wait, undefined, { signal: this.#request.signal }).catch(() => {});
+  }
+
+  #tell(error: ApiFailure): void {
+    if (this.#hasListed && this.#backOff.failures < 2 && !isWorthTelling(error)) return;
+    const { subject, finding } = findingOf(error, this.#resource, this.#hasListed);
+    this.#parts.standing.replace(subject, [finding]);
+  }
+
+  #answered(): void {
+    const { standing, note } = this.#parts;
+    const { what } = this.#resource;
+    if (standing.replace(SERVER_SUBJECT, [])) note('The API server answers again');
+    if (standing.replace(`follow ${what}`, [])) note(`Following ${what} again`);
+  }
+
+  #get(query: Readonly<Record<string, string>>): ReturnType<Connection['get']> {
+    const { path, select } = this.#resource;
+    return this.#parts.connection.get(`${path}?${new URLSearchParams({ ...select, ...query })}`, this.#request.signal);
+  }
+}
+
+/** Versions are numbers that grow (KEP-5504), too large for arithmetic; others are not compared. */
+const isOlder = (a: string, b: string): boolean =>
+  /^\d+$/.test(a) && /^\d+$/.test(b) && (a.length === b.length ? a < b : a.length < b.length);

@@ -1,0 +1,23 @@
+import type { ModelKind } from '#model/objects.ts';
+
+/** Objects of one kind that are followed. */
+export interface Resource {
+  readonly kind: ModelKind;
+  /** For messages. */
+  readonly what: string;
+  readonly path: string;
+  readonly select: Readonly<Record<string, string>>;
+}
+
+/**
+ * What kube-proxy never proxies is never sent (cmd/kube-proxy/app/server.go): a Service that gets such a label arrives as deleted.
+ * EndpointSlices have the labels of their Service.
+ */
+const labelSelector = '!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name';
+
+/** What the proxy of a node follows. */
+export const resourcesOf = (nodeName: string): readonly Resource[] => [
+  { kind: 'Service', what: 'Services', path: '/api/v1/services', select: { labelSelector, fieldSelector: 'spec.clusterIP!=None' } },
+  { kind: 'EndpointSlice', what: 'EndpointSlices', path: '/apis/discovery.k8s.io/v1/endpointslices', select: { labelSelector } },
+  { kind: 'Node', what: `Node ${nodeName}`, path: '/api/v1/nodes', select: { fieldSelector: `metadata.name=${nodeName}` } },
+];

@@ -1,0 +1,31 @@
+import type { Finding } from '../standing.ts';
+import type { ApiFailure, FailureReason } from './api-failure.ts';
+import type { Resource } from './resources.ts';
+
+/** What concerns every resource alike is told once. */
+export const SERVER_SUBJECT = 'API server';
+
+const OF_SERVER: readonly FailureReason[] = ['credentials', 'unreachable', 'unauthorized'];
+
+/** Others may be over with the next try, a watch that was cut for example. */
+export const isWorthTelling = ({ reason }: ApiFailure): boolean =>
+  ['credentials', 'unauthorized', 'forbidden', 'not_served'].includes(reason);
+
+/** What is said of a failure, and what it is about. */
+export function findingOf(
+  { reason, message }: ApiFailure,
+  { what, path }: Resource,
+  hasListed: boolean,
+): { readonly subject: string; readonly finding: Finding } {
+  const effect = hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
+  const isOfServer = OF_SERVER.includes(reason);
+  const said = isOfServer ? message : `Cannot follow ${what}: ${message}`;
+  const advice = ADVICE[reason]?.(path.split('/').pop() ?? '') ?? '';
+  const text = `${said}. ${advice}${effect}; trying again`;
+  return { subject: isOfServer ? SERVER_SUBJECT : `follow ${what}`, finding: { id: text, reason: `api_${reason}`, message: text } };
+}
+
+const ADVICE: Partial<Record<FailureReason, (resource: string) => string>> = {
+  forbidden: (resource) => `Allow list and watch on ${resource} to whom it names. `,
+  not_served: () => 'Weir needs Kubernetes 1.30 or later. ',
+};

@@ -1,0 +1,94 @@
+import { afterEach } from 'node:test';
+import type { ModelObject } from '#model/objects.ts';
+import { until } from '../test-folder.ts';
+import { type AccessSettings, readAccess } from './access.ts';
+import { createApiSource } from './api-source.ts';
+import { type ApiObject, TestApiServer } from './test-api-server.ts';
+import { API_TIMES, type ApiTimes } from './times.ts';
+
+/** A source that follows a test server. Both go after the test. */
+export interface Followed {
+  readonly server: TestApiServer;
+  /** What reached the sink. */
+  readonly calls: string[];
+  readonly problems: string[];
+  readonly notes: string[];
+  readonly objects: Map<string, ModelObject>;
+  stop(): Promise<void>;
+}
+
+/** Waits that suit a test. */
+export const QUICK: ApiTimes = { ...API_TIMES, firstMs: 1, maxMs: 10, minWatchMs: 0, idleMs: 10_000, confirmMs: 200 };
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A server that is told to stop after the test. */
+export async function served(objects: readonly ApiObject[] = [], server = new TestApiServer()): Promise<TestApiServer> {
+  for (const object of objects) server.put(object);
+  await server.start();
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+/** Follows `server` by its bare address, or as `access` says. */
+export async function followed(
+  server: TestApiServer,
+  {
+    times = {},
+    access = { kubeconfig: undefined, master: server.url },
+    sync = true,
+  }: { times?: Partial<ApiTimes>; access?: AccessSettings; sync?: boolean } = {},
+): Promise<Followed> {
+  const [calls, problems, notes, objects] = [[] as string[], [] as string[], [] as string[], new Map<string, ModelObject>()];
+  const said = (message: string): string => message.replaceAll(server.url, 'URL');
+  const source = createApiSource({
+    readAccess: () => readAccess(access),
+    nodeName: 'n1',
+    note: (message) => notes.push(said(message)),
+    times: { ...QUICK, ...times },
+  });
+  cleanups.push(() => source.stop());
+  source.start({
+    set: (object) => {
+      calls.push(`set ${object.kind} ${object.key}`);
+      objects.set(`${object.kind} ${object.key}`, object);
+    },
+    remove: (kind, key) => {
+      calls.push(`remove ${kind} ${key}`);
+      objects.delete(`${kind} ${key}`);
+    },
+    synced: () => calls.push('synced'),
+    complete: () => calls.push('complete'),
+    problem: ({ reason, message }) => problems.push(`${reason}: ${said(message)}`),
+  });
+  if (sync) await until('complete and watching', () => calls.includes('complete') && server.watches === 3);
+  return { server, calls, problems, notes, objects, stop: () => source.stop() };
+}
+
+/** A Service of namespace shop. */
+export const service = (name: string, port = 80, labels: Record<string, string> = {}): ApiObject => ({
+  kind: 'Service',
+  apiVersion: 'v1',
+  metadata: { name, namespace: 'shop', labels },
+  spec: { clusterIP: '10.96.0.1', ports: [{ port }] },
+});
+
+/** An EndpointSlice of a Service of that name. */
+export const slice = (name: string, address = '10.0.0.1'): ApiObject => ({
+  kind: 'EndpointSlice',
+  apiVersion: 'discovery.k8s.io/v1',
+  metadata: { name: `${name}-1`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
+  ...{ addressType: 'IPv4', endpoints: [{ addresses: [address] }], ports: [{ port: 80 }] },
+});
+
+/** A Node. */
+export const node = (name: string): ApiObject => ({ kind: 'Node', apiVersion: 'v1', metadata: { name } });
+
+/** Port of a Service as it was delivered last. */
+export const portOf = ({ objects }: Followed, name: string): number | undefined => {
+  const object = objects.get(`Service shop/${name}`);
+  return object?.kind === 'Service' ? object.value.ports[0]?.port : undefined;
+};

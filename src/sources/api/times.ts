@@ -1,0 +1,25 @@
+import type { BackOffTimes } from './back-off.ts';
+import type { RequestTimes } from './connection.ts';
+
+/** All waits and bounds of the API as a source. */
+export interface ApiTimes extends RequestTimes, BackOffTimes {
+  /** What the server is asked to end a watch after: by chance from this to twice as much, so that clients do not all come back at once. */
+  readonly minWatchSeconds: number;
+  /** A watch that ends earlier than this is a failure, ms. */
+  readonly minWatchMs: number;
+  /** Until another list that confirms a doubtful one, ms. */
+  readonly confirmMs: number;
+}
+
+/** As client-go where it has the same (tools/cache/reflector.go). */
+export const API_TIMES: ApiTimes = {
+  connectMs: 10_000,
+  answerMs: 65_000,
+  idleMs: 150_000,
+  firstMs: 800,
+  maxMs: 30_000,
+  resetMs: 120_000,
+  minWatchSeconds: 300,
+  minWatchMs: 1000,
+  confirmMs: 30_000,
+};
