@@ -20,8 +20,12 @@ export const ADDRESS_BYTES = 16;
 /** Family of a canonical address. */
 export const familyOf = (address: Address): Family => (address.includes(':') ? 6 : 4);
 
+const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?=.)|$)){4}$/;
+
 /** Canonical address of a text; undefined for anything else, zones and shortened IPv4 forms such as `10.1` included. */
 export function parseAddress(text: string): Address | undefined {
+  // Nearly all there are; ipaddr.js takes ten times as long
+  if (CANONICAL_IPV4.test(text)) return text as Address;
   // What is no IPv4 address costs ipaddr.js an exception, so it is not asked about IPv6.
   if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? (ipaddr.IPv4.parse(text).toString() as Address) : undefined;
   if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
