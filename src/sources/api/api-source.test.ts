@@ -26,7 +26,7 @@ test('what is there comes first, then what changes', async () => {
   assert.deepEqual(calls, ['set Service shop/a', 'remove Service shop/b']);
 });
 
-test('what kube-proxy leaves to others is not asked for, and a Service that gets such a label is removed', async () => {
+test('what kube-proxy leaves to others is not asked for, and a Service that gets such a label is removed [api-left-out]', async () => {
   const foreign = { 'service.kubernetes.io/service-proxy-name': 'other' };
   const { server, calls, objects } = await followed(await served([...SHOP, service('c', 80, foreign)]));
   assert.equal(objects.has('Service shop/c'), false);
@@ -97,7 +97,7 @@ test('bookmarks move the place to go on from', async () => {
   assert.equal(server.requests.filter((request) => request.includes('sendInitialEvents')).length, 0);
 });
 
-test('a version that the server has forgotten leads to a list, which tells what is gone', async () => {
+test('a version that the server has forgotten leads to a list, which tells what is gone [api-forgotten]', async () => {
   const { server, calls, objects, problems } = await followed(await served([...SHOP, service('c'), service('d')]));
   calls.splice(0);
   server.fault = (url, response) => url.searchParams.get('watch') === 'true' && refuse(response, 503, 'starting');
@@ -148,7 +148,7 @@ test('a request that is not answered is given up', async () => {
   await followed(server, { times: { answerMs: 200 } });
 });
 
-test('an outage is said once, and when it is over', async () => {
+test('an outage is said once, and when it is over [api-outage]', async () => {
   const follows = await followed(await served(SHOP));
   const { server, problems, notes } = follows;
   await server.stop();

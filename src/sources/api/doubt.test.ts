@@ -6,7 +6,7 @@ import { followed, node, served, service, slice } from './test-source.ts';
 
 const SHOP = [service('a'), service('b'), service('c'), slice('a'), slice('b'), slice('c'), node('n1')];
 
-test('a server that was restored to nothing removes nothing before another list confirms it', async () => {
+test('a server that was restored to nothing removes nothing before another list confirms it [api-doubtful-list]', async () => {
   const { server, calls, problems, notes, objects } = await followed(await served(SHOP));
   calls.splice(0);
   server.restore([], 10);
@@ -37,7 +37,7 @@ test('what comes back before the other list was never gone', async () => {
   assert.deepEqual(calls, ['remove Service shop/a']);
 });
 
-test('a list that lacks less than half counts at once', async () => {
+test('a list that lacks less than half counts at once [api-restored]', async () => {
   const { server, objects, problems } = await followed(await served(SHOP), { times: { confirmMs: 60_000 } });
   server.restore(SHOP.slice(1), 10);
   server.cut('reset');
@@ -52,7 +52,7 @@ test('what a watch says is deleted is removed at once, all of it', async () => {
   assert.deepEqual(problems, []);
 });
 
-test('a first list that is empty is not complete before another list confirms it', async () => {
+test('a first list that is empty is not complete before another list confirms it [api-complete]', async () => {
   const server = await served([node('n1')]);
   const { calls, problems } = await followed(server, { sync: false });
   await until('synced', () => calls.includes('synced'));
