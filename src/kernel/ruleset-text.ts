@@ -191,7 +191,12 @@ export function changeText({ add, replace, remove }: RulesetChange): string {
 
 function elementCommands(verb: 'add' | 'delete', items: readonly RulesetItem[], text: (element: RulesetElement) => string): string[] {
   const bySet = new Map<string, string[]>();
-  for (const item of items) if (item.kind === 'element') bySet.set(item.set, [...(bySet.get(item.set) ?? []), text(item)]);
+  for (const item of items) {
+    if (item.kind !== 'element') continue;
+    const texts = bySet.get(item.set);
+    if (texts === undefined) bySet.set(item.set, [text(item)]);
+    else texts.push(text(item));
+  }
   return [...bySet].map(([set, texts]) => `${verb} element inet weir ${set} { ${texts.join(', ')} }`);
 }
 
