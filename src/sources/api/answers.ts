@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { text as textOf } from 'node:stream/consumers';
-import { flattenLists } from '#model/decode.ts';
+import { buffer as bytesOf } from 'node:stream/consumers';
 import { clip, type Fields, isFields } from '#model/fields.ts';
 import { ApiFailure, describeConnectionError, reasonOf } from './api-failure.ts';
 import { linesOf } from './lines.ts';
+import { readList } from './list-body.ts';
 
 /** One line of a watch (apimachinery, metav1.WatchEvent). Those of type ERROR are thrown. */
 export interface WatchEvent {
@@ -31,13 +31,20 @@ export async function* eventsOf(body: IncomingMessage, what: string): AsyncGener
   }
 }
 
-/** The whole body. */
+/** A page when all of it has arrived. */
 export async function pageOf(body: IncomingMessage, what: string): Promise<Page> {
   try {
-    const list: unknown = JSON.parse(await textOf(body));
-    if (!isFields(list) || !String(list.kind).endsWith('List')) throw new SyntaxError('it is no list');
-    const { resourceVersion, continue: next } = metadataOf(list);
-    return { items: flattenLists(list), version: versionOf(resourceVersion), next: typeof next === 'string' ? next : '' };
+    const { shell, items } = readList(await bytesOf(body));
+    const { resourceVersion, continue: next } = metadataOf(shell);
+    return { items: told(items, what), version: versionOf(resourceVersion), next: typeof next === 'string' ? next : '' };
+  } catch (error) {
+    throw asFailure(error, what);
+  }
+}
+
+function* told(items: Iterable<unknown>, what: string): Generator<unknown> {
+  try {
+    yield* items;
   } catch (error) {
     throw asFailure(error, what);
   }

@@ -46,10 +46,10 @@ test('a change that means nothing to a proxy is not delivered', async () => {
   assert.deepEqual(calls, ['set Service shop/b']);
 });
 
-test('a server without streaming lists is listed in pages', async () => {
+test('a server without streaming lists is listed in pages, at once', async () => {
   const server = await served([...SHOP, service('c'), service('d'), service('e')]);
   server.streamsLists = false;
-  const { objects, calls } = await followed(server);
+  const { objects, calls } = await followed(server, { times: { firstMs: 60_000, maxMs: 60_000 } });
   assert.equal([...objects.keys()].filter((id) => id.startsWith('Service')).length, 5);
   assert.equal(server.requests.filter((request) => request.includes('continue=')).length, 2);
   server.put(service('e', 81));
@@ -63,6 +63,23 @@ test('a server that forgets its versions in the middle of paging is asked for ev
   const { objects } = await followed(server);
   assert.ok(objects.has('Service shop/e'));
   assert.ok(server.requests.some((request) => request.startsWith('/api/v1/services') && request.includes('limit=0')));
+});
+
+test('a page that cannot be read is asked for again', async () => {
+  const server = await served(SHOP);
+  server.streamsLists = false;
+  const items = '"items":[{"metadata":{"name":"c"}},{"metadata":{"name":}}]';
+  let broken = 0;
+  server.fault = (url, response) => {
+    if (url.searchParams.get('watch') === 'true' || ++broken > 4) return false;
+    response.end(`{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},${items}}`);
+    return true;
+  };
+  const { problems } = await followed(server);
+  const said = problems.filter((problem) =>
+    problem.startsWith('api_garbled: Cannot follow Services: List of Services cannot be read: Unexpected'),
+  );
+  assert.equal(said.length, 1, problems.join('\n'));
 });
 
 for (const how of ['end', 'mid-line', 'reset'] as const) {
@@ -119,9 +136,16 @@ test('410 inside a watch leads to a list', async () => {
   await until('c', () => objects.has('Service shop/c') && server.watches === 3);
 });
 
-test('a line that is no JSON leads to a list', async () => {
+test('a line that is no JSON leads to a list, because the same would come again', async () => {
   const { server, objects } = await followed(await served(SHOP));
-  server.say('{"type":"ADDED","object":\n');
+  let garbled = 0;
+  server.fault = (url, response) => {
+    if (!url.searchParams.has('resourceVersion') || url.pathname !== '/api/v1/services' || ++garbled > 3) return false;
+    response.write('{"type":"ADDED","object":\n');
+    return true;
+  };
+  server.cut('end');
+  await until('garbled', () => garbled > 0);
   server.put(service('c'));
   await until('c', () => objects.has('Service shop/c') && server.watches === 3);
 });

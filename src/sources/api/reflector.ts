@@ -112,11 +112,11 @@ export class Reflector {
     for (let next = ''; ; ) {
       const body = await this.#get({ limit: String(this.#pageSize), ...(next !== '' && { continue: next }) });
       const page = await pageOf(body, `List of ${this.#resource.what}`);
-      this.#answered();
       for (const item of page.items) {
         this.#parts.holdings.set(item);
         if (pace.due()) await pace.rest();
       }
+      this.#answered();
       next = page.next;
       if (next === '') return this.#endList(page.version);
     }
