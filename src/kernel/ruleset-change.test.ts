@@ -137,14 +137,18 @@ test('a change that nft refuses has changed nothing', kernel, () => {
   });
 });
 
-test('invalid packets are dropped unless conntrack is told to be liberal', kernel, () => {
+test('invalid packets are dropped unless conntrack is told to be liberal, resets only where it is loose', kernel, () => {
   inScratchNetns(() => {
-    const liberal = '/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal';
     const ruleset = createRuleset(OPTIONS);
-    ruleset.install([]);
-    assert.match(listing(), /ct state invalid/);
-    run('sh', '-c', `echo 1 >${liberal}`);
-    ruleset.install([]);
-    assert.doesNotMatch(listing(), /ct state invalid/);
+    const rulesWhere = (name: string, value: 0 | 1): string[] => {
+      run('sh', '-c', `echo ${value} >/proc/sys/net/netfilter/nf_conntrack_tcp_${name}`);
+      ruleset.install([]);
+      return listing().match(/ct state invalid (meta l4proto|tcp flags)/g) ?? [];
+    };
+    const [forward, resets] = ['ct state invalid meta l4proto', 'ct state invalid tcp flags'];
+    assert.deepEqual(rulesWhere('loose', 1).sort(), [forward, resets]);
+    assert.deepEqual(rulesWhere('loose', 0), [forward]);
+    assert.deepEqual(rulesWhere('be_liberal', 1), []);
+    assert.deepEqual(rulesWhere('loose', 1), []);
   });
 });

@@ -11,6 +11,8 @@ export interface RulesetOptions {
   readonly serviceCIDRs: readonly Prefix[];
   /** Forwarded packets that conntrack calls invalid are dropped. */
   readonly dropInvalid: boolean;
+  /** And so are this node's resets that answer such packets. */
+  readonly dropResets: boolean;
 }
 
 const ofBoth = (text: (family: Family, ip: 'ip' | 'ip6') => string): string => `${text(4, 'ip')}${text(6, 'ip6')}`;
@@ -128,7 +130,7 @@ const natText = ({ conntrackMark }: RulesetOptions): string => `
  * https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/. Where the source was
  * translated it is this node that would: such a reset has no ACK (RFC 9293, 3.10.7.1) and belongs to no flow.
  */
-const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
+const filterText = ({ rejectMark, dropInvalid, dropResets }: RulesetOptions): string => `
   chain refuse {
     meta l4proto tcp counter reject with tcp reset comment "Service without endpoints, or a port that it lacks"
     meta l4proto sctp counter reject with icmp type prot-unreachable comment "the one error that SCTP over IPv4 heeds"
@@ -142,7 +144,7 @@ const filterText = ({ rejectMark, dropInvalid }: RulesetOptions): string => `
   chain untranslated_output {
     type filter hook output priority -90; policy accept
     ct state new goto untranslated${
-      dropInvalid
+      dropResets
         ? `
     ct state invalid tcp flags & (rst | ack) == rst counter drop comment "answers a packet that came here untranslated"`
         : ''

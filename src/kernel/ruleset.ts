@@ -7,17 +7,19 @@ import { sysctl } from './sysctl.ts';
 // Added first, so that deleting it is no error the first time.
 const REPLACE = 'add table inet weir\ndelete table inet weir\n';
 
+type NodeOptions = Omit<RulesetOptions, 'dropInvalid' | 'dropResets'>;
+
 /** Table `inet weir` of this network namespace, for a reconciler. */
-export const createRuleset = (options: Omit<RulesetOptions, 'dropInvalid'>): Ruleset => ({
+export const createRuleset = (options: NodeOptions): Ruleset => ({
   install: (items) => installRuleset(options, items),
   change: (change) => void runNft(changeText(change)),
   isThere: hasRuleset,
 });
 
 /** Installs or replaces table `inet weir` in this network namespace, in one transaction. */
-export function installRuleset(options: Omit<RulesetOptions, 'dropInvalid'>, items: readonly RulesetItem[] = []): void {
+export function installRuleset(options: NodeOptions, items: readonly RulesetItem[] = []): void {
   const filling = changeText({ add: items, replace: [], remove: [] });
-  runNft(`${REPLACE}${rulesetText({ ...options, dropInvalid: !conntrackIsLiberal() })}${filling}`);
+  runNft(`${REPLACE}${rulesetText({ ...options, ...invalidPackets() })}${filling}`);
 }
 
 /** Reduces table `inet weir` to what translates flows that live already: their packets and replies go on. */
@@ -44,5 +46,13 @@ export function removeRuleset(): boolean {
 /** Whether table `inet weir` is in this network namespace. */
 export const hasRuleset = (): boolean => inetTables().includes('weir');
 
-/** Where it is, conntrack calls only resets outside the window invalid (nf_conntrack-sysctl.rst). */
-const conntrackIsLiberal = (): boolean => !['0', undefined].includes(sysctl('net.netfilter.nf_conntrack_tcp_be_liberal'));
+/**
+ * What becomes of packets that conntrack calls invalid (nf_conntrack-sysctl.rst). Where it is liberal those are only resets outside the
+ * window. Where it is not loose every packet of a connection is invalid whose start it did not see: a reset is then the one way to tell
+ * the other end that this node knows it no longer, and must not be lost.
+ */
+function invalidPackets(): Pick<RulesetOptions, 'dropInvalid' | 'dropResets'> {
+  const isOn = (name: string): boolean => !['0', undefined].includes(sysctl(`net.netfilter.nf_conntrack_tcp_${name}`));
+  const dropInvalid = !isOn('be_liberal');
+  return { dropInvalid, dropResets: dropInvalid && isOn('loose') };
+}
