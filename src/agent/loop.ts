@@ -79,7 +79,7 @@ export function createLoop(parts: LoopParts): Loop {
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       if (isComplete && !isSwept) areLossesKnown = false;
       isSwept = isComplete;
-      const rulesetRetryInMs = parts.ruleset.flush(isComplete);
+      const rulesetRetryInMs = parts.ruleset.flush(isComplete || !parts.datapath.adopted);
       say(report);
       if (areLossesKnown) parts.staleFlows.follow(report.udpLosses);
       else parts.staleFlows.lookAtAll();
