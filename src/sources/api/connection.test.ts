@@ -180,4 +180,9 @@ test('a plugin that fails is said with what it wrote', async () => {
   );
   const odd = await plugged('#!/bin/sh\necho hello\n');
   assert.match(await problemOf(await odd.follow(false)), /printed no JSON, must print client.authentication.k8s.io\/v1 ExecCredential/);
+  const status = '{"clientCertificateData":"no PEM","clientKeyData":"no PEM"}';
+  const unusable = await plugged(
+    `#!/bin/sh\necho '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":${status}}'\n`,
+  );
+  assert.match(await problemOf(await unusable.follow(false)), /printed a client certificate and key that cannot be used: no start line/);
 });

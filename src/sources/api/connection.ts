@@ -4,8 +4,8 @@ import { text as textOf } from 'node:stream/consumers';
 import type { Result } from '#lib/result.ts';
 import type { Access, Identity } from './access.ts';
 import { ApiFailure, describeConnectionError, reasonOf } from './api-failure.ts';
+import { describeCertificate } from './client-pair.ts';
 import { createPluginCredentials } from './exec-plugin.ts';
-import { describeCertificate } from './kubeconfig-user.ts';
 import { messageOf } from './status.ts';
 
 /** Bounds of one request, ms. */

@@ -3,6 +3,7 @@ import { type Fields, isFields } from '#model/fields.ts';
 import { describe } from '../folder.ts';
 import type { Identity } from './access.ts';
 import { ApiFailure } from './api-failure.ts';
+import { whyUnusable } from './client-pair.ts';
 
 export const EXEC_API_VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'] as const;
 
@@ -79,6 +80,8 @@ function readStatus(plugin: ExecPlugin, status: Fields): { identity: Identity; v
   const hasToken = typeof token === 'string' && token !== '';
   const hasPair = typeof cert === 'string' && typeof key === 'string';
   if (!hasToken && !hasPair) throw failed(plugin, 'printed neither status.token nor status.clientCertificateData with its clientKeyData');
+  const why = hasPair ? whyUnusable(cert, key) : undefined;
+  if (why !== undefined) throw failed(plugin, `printed a client certificate and key that cannot be used: ${why}`);
   const expires = typeof expirationTimestamp === 'string' ? Date.parse(expirationTimestamp) : Number.POSITIVE_INFINITY;
   if (Number.isNaN(expires))
     throw failed(plugin, `printed status.expirationTimestamp "${expirationTimestamp}", must be a time such as 2026-01-31T12:00:00Z`);

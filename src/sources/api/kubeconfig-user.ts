@@ -1,7 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import { child, children, choice, flag, type Place, text, texts, wrong } from '#model/fields.ts';
 import type { Identity } from './access.ts';
+import { describeCertificate, whyUnusable } from './client-pair.ts';
 import { EXEC_API_VERSIONS, type ExecPlugin } from './exec-plugin.ts';
 import { readCertificate, readKey, readNamedFile, refuse } from './kubeconfig-files.ts';
 
@@ -34,16 +34,9 @@ function readPair(user: Place, folder: string): Partial<Identity> {
     refuse(user, lacks, `is missing, must be there because there is a ${has}`);
     return {};
   }
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
-    refuse(user, 'client-key', 'does not belong to the client-certificate');
-  }
+  const why = whyUnusable(cert, key);
+  if (why !== undefined) refuse(user, 'client-key', `cannot be used with the client-certificate: ${why}`);
   return { cert, key, described: `the client certificate of ${describeCertificate(cert)}` };
-}
-
-/** Its subject, and until when it is valid: the usual reason why a server stops to take one. */
-export function describeCertificate(pem: string): string {
-  const { subject, validTo } = new X509Certificate(pem);
-  return `${subject.replaceAll('\n', ', ')}, valid until ${validTo}`;
 }
 
 /** A file wins over a token that is written out. */

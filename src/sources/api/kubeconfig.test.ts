@@ -104,7 +104,7 @@ const MISTAKES: readonly (readonly [object, object, object, string])[] = [
     {},
     { 'client-certificate': 'n1.crt', 'client-key-data': base64(other.key) },
     {},
-    'users[0].user.client-key does not belong to the client-certificate',
+    'users[0].user.client-key cannot be used with the client-certificate: key values mismatch',
   ],
   [{}, { tokenFile: 'empty' }, {}, 'users[0].user.tokenFile is "empty", must be a file with a token; it is empty'],
   [
