@@ -90,7 +90,7 @@ export class ManifestFiles {
     this.#states.set(path, { signature, manifest });
     this.#doubts.delete(path);
     this.#output.claims.replace(path, manifest.objects);
-    if (this.#output.standing.replace(`text ${path}`, findings)) this.#output.note(`${path} is fine again`);
+    if (this.#output.standing.replace(`text ${path}`, findings)) this.#output.note(`${path} can be read again`);
     this.#output.standing.replace(`objects ${path}`, manifest.findings);
     if (manifest.findings.some(({ reason }) => reason === 'invalid_object')) this.#refused.add(path);
     else this.#refused.delete(path);

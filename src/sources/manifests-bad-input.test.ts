@@ -20,7 +20,7 @@ test('a file that does not parse leaves its last good state in force, and says s
   assert.deepEqual(w.calls, ['set Service shop/b']);
   w.write('a.yaml', service('a', 82));
   await until('a is fine again', () => portOf(w, 'a') === 82);
-  assert.deepEqual(w.notes, ['D/a.yaml is fine again']);
+  assert.deepEqual(w.notes, ['D/a.yaml can be read again']);
   assert.equal(w.problems.length, 2);
 });
 

@@ -9,7 +9,7 @@ import { createStanding } from './standing.ts';
 export interface ManifestSourceOptions {
   /** Flat folder of *.yaml, *.yml and *.json files. */
   readonly dir: string;
-  /** Told what is good news and so no problem: a file that is fine again. */
+  /** Told what is good news and so no problem: a file that can be read again. */
   readonly note?: (message: string) => void;
   /** Milliseconds between two looks at everything: network file systems and full event queues lose events. */
   readonly rescanMs?: number;

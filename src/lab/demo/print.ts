@@ -1,6 +1,6 @@
 import type { Line } from './line.ts';
 
-const WIDTHS = { path: 38, expected: 35, seen: 35 } as const;
+const WIDTHS = { path: 41, expected: 35, seen: 35 } as const;
 
 /** Prints the lines of a demo as they come: a heading for each section, then a row each. */
 export class DemoPrinter {
