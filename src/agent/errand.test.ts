@@ -50,6 +50,35 @@ test('a run that fails is tried again until it succeeds, and that is said once',
   assert.equal(await count(), 5);
 });
 
+test('what goes on failing is tried less and less often, until it has succeeded once', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  let runs = 0;
+  let isBroken = true;
+  const run = async (): Promise<void> => {
+    runs++;
+    if (isBroken) throw new Error('busy');
+  };
+  const errand = createErrand(run, () => {}, 1000);
+  const runsAfter = async (ms: number): Promise<number> => {
+    t.mock.timers.tick(ms);
+    await settled();
+    return runs;
+  };
+  errand.ask();
+  await settled();
+  const counts = [];
+  for (const ms of [1000, 1999, 1, 3999, 1]) counts.push(await runsAfter(ms));
+  assert.deepEqual(counts, [2, 2, 3, 3, 4]);
+  isBroken = false;
+  errand.ask();
+  await settled();
+  isBroken = true;
+  errand.ask();
+  await settled();
+  assert.equal(await runsAfter(1000), 7);
+});
+
 test('an errand that is stopped tells its run, is silent about its end, and runs no more', async () => {
   const { errand, runs, failures, signals, count } = watched();
   errand.ask();

@@ -5,10 +5,14 @@ export interface Errand {
   stop(): void;
 }
 
-/** Wait before another try after a failure, ms. */
+/** Wait before another try after a failure, twice as long after each further one, ms. */
 const RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 30_000;
 
-/** `failed` hears of an error once for each kind in a row; it is tried again until it succeeds. `run` ends early when its signal says so. */
+/**
+ * `failed` hears of an error once for each kind in a row; it is tried again until it succeeds, or sooner when somebody asks. `run` ends
+ * early when its signal says so.
+ */
 export function createErrand(
   run: (signal: AbortSignal) => Promise<void>,
   failed: (error: unknown) => void,
@@ -19,6 +23,7 @@ export function createErrand(
   let isRunning = false;
   let retry: NodeJS.Timeout | undefined;
   let told: string | undefined;
+  let pause = retryMs;
 
   const work = async (): Promise<void> => {
     isRunning = true;
@@ -32,11 +37,13 @@ export function createErrand(
     try {
       await run(stopping.signal);
       told = undefined;
+      pause = retryMs;
     } catch (error) {
       if (stopping.signal.aborted) return;
       if (told !== String(error)) failed(error);
       told = String(error);
-      retry = setTimeout(ask, retryMs);
+      retry = setTimeout(ask, pause);
+      pause = Math.min(2 * pause, LONGEST_RETRY_MS);
     }
   };
   const ask = (): void => {
