@@ -5,6 +5,7 @@ import { walkUdpEntries } from '#kernel/conntrack.ts';
 import { type Datapath, openDatapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
 import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
+import { namespacesBelow } from '#kernel/namespaces.ts';
 import { netnsCookie } from '#kernel/netns.ts';
 import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
 import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
@@ -60,6 +61,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
   const staleSockets = staleSocketsOf(datapath, log);
+  if (staleSockets !== undefined) await warnOfHidden(cgroupRoot, log);
   const staleFlows = createStaleFlows({
     reconciler,
     walkEntries: (look, signal) => walkUdpEntries(config.conntrackMark, look, signal),
@@ -101,6 +103,14 @@ function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined 
     log.warn('Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', { error });
   }
   return undefined;
+}
+
+/** In a container that has a PID namespace of its own, processes of other containers cannot be seen. */
+async function warnOfHidden(cgroupRoot: string, log: Log): Promise<void> {
+  const { hidden } = await namespacesBelow(cgroupRoot, new AbortController().signal);
+  if (hidden === 0) return;
+  const remedy = "run weir in the node's PID namespace and with CAP_SYS_PTRACE";
+  log.warn(`Connected UDP sockets of processes that cannot be seen keep an endpoint that is gone: ${remedy}`, { processes: hidden });
 }
 
 function healthOf(now: () => number, log: Log): { readonly proxyHealth: ProxyHealth; readonly serviceHealth: ServiceHealth } {

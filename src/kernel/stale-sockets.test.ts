@@ -144,7 +144,7 @@ test('namespaces are found by their processes, each once, also in cgroups below'
     await client({ netns: one, cgroup }, '127.0.0.1:1');
     await client({ netns: one, cgroup: below }, '127.0.0.1:1');
     await client({ netns: other, cgroup: below }, '127.0.0.1:1');
-    const found = (await namespacesBelow(cgroup, never)).map(cookie);
+    const found = (await namespacesBelow(cgroup, never)).files.map(cookie);
     assert.deepEqual(new Set(found), new Set([cookie(one), cookie(other)]));
     assert.equal(found.length, 2);
     assert.ok(!found.includes(cookie(elsewhere)));

@@ -20,7 +20,7 @@ const CHUNK_BYTES = 64 << 10;
 /** Ends connected UDP sockets, see bpf/stale_sockets.bpf.c. */
 export interface StaleSockets {
   /**
-   * Looks at the sockets of every network namespace that processes below a cgroup v2 folder are in: of those that a Service led to a backend
+   * Looks at the sockets of every network namespace that can be seen of processes below a cgroup v2 folder: of those that a Service led to a backend
    * which is no longer what it was, ends the ones that are called stale. Returns their flows; throws when `signal` says so.
    */
   end(cgroupDir: string, isStale: (flow: UdpFlow) => boolean, signal: AbortSignal): Promise<readonly UdpFlow[]>;
@@ -55,7 +55,7 @@ function openStaleSockets(object: LoadedObject, link: number): StaleSockets {
     async end(cgroupDir, isStale, signal) {
       const ended: UdpFlow[] = [];
       const takeTurn = createTurns(signal);
-      for (const netns of await namespacesBelow(cgroupDir, signal)) {
+      for (const netns of (await namespacesBelow(cgroupDir, signal)).files) {
         await takeTurn();
         signal.throwIfAborted();
         ended.push(...endIn(netns, iterator, isStale));
