@@ -148,6 +148,6 @@ test('namespaces are found by their processes, each once, also in cgroups below'
     assert.deepEqual(new Set(found), new Set([cookie(one), cookie(other)]));
     assert.equal(found.length, 2);
     assert.ok(!found.includes(cookie(elsewhere)));
-    assert.deepEqual(await namespacesBelow(`${cgroup}/gone`, never), []);
+    assert.deepEqual(await namespacesBelow(`${cgroup}/gone`, never), { files: [], hidden: 0 });
   }).finally(() => rmdirSync(below));
 });
