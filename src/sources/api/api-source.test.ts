@@ -140,7 +140,8 @@ test('a line that is no JSON leads to a list, because the same would come again'
   const { server, objects } = await followed(await served(SHOP));
   let garbled = 0;
   server.fault = (url, response) => {
-    if (!url.searchParams.has('resourceVersion') || url.pathname !== '/api/v1/services' || ++garbled > 3) return false;
+    if (!url.searchParams.has('resourceVersion') || url.pathname !== '/api/v1/services') return false;
+    garbled++;
     response.write('{"type":"ADDED","object":\n');
     return true;
   };
@@ -169,7 +170,7 @@ test('a request that is not answered is given up', async () => {
   const server = await served(SHOP);
   let held = 0;
   server.fault = () => held++ < 3;
-  await followed(server, { times: { answerMs: 200 } });
+  await followed(server, { times: { answerMs: 200, idleMs: 60_000 } });
 });
 
 test('an outage is said once, and when it is over [api-outage]', async () => {

@@ -11,7 +11,6 @@ export interface BackOff {
   next(): number;
   /** Failures in a row so far. */
   readonly failures: number;
-  reset(): void;
 }
 
 /** `now` must not jump with the clock. */
@@ -27,9 +26,6 @@ export function createBackOff({ firstMs, maxMs, resetMs }: BackOffTimes, now = (
     },
     get failures() {
       return failures;
-    },
-    reset() {
-      failures = 0;
     },
   };
 }

@@ -172,6 +172,14 @@ test('a plugin is asked again when what it gave has expired', async () => {
   assert.ok(tokens.length >= 3 && !tokens.includes('Bearer t1'), tokens.join());
 });
 
+test('a plugin that failed once is asked again', async () => {
+  const { dir, follow } = await plugged(`#!/bin/sh\ntest -e "$(dirname "$0")/ready" || exit 1\n${PLUGIN}`);
+  const follows = await follow(false);
+  await problemOf(follows);
+  writeFileSync(join(dir, 'ready'), '');
+  await until('complete', () => follows.calls.includes('complete'));
+});
+
 test('a plugin that fails is said with what it wrote', async () => {
   const failing = await plugged('#!/bin/sh\necho "no login" >&2\nexit 3\n');
   assert.match(

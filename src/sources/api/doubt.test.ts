@@ -39,9 +39,9 @@ test('what comes back before the other list was never gone', async () => {
 
 for (const how of ['end', 'reset'] as const) {
   test(`a list that lacks less than half counts at once, also that of a server of an earlier time (${how}) [api-restored]`, async () => {
-    const { server, objects, problems } = await followed(await served(SHOP), { times: { confirmMs: 60_000 } });
-    server.restore(SHOP.slice(1), 10);
+    const { server, objects, problems } = await followed(await served(SHOP), { times: { confirmMs: 60_000, idleMs: 60_000 } });
     server.cut(how);
+    server.restore(SHOP.slice(1), 10);
     await until('removed', () => !objects.has('Service shop/a'));
     assert.deepEqual(problems, []);
   });
