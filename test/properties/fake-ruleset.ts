@@ -35,11 +35,6 @@ export class FakeRuleset implements Ruleset {
     return this.#items !== undefined;
   }
 
-  /** Everything in the table. */
-  items(): readonly RulesetItem[] {
-    return [...(this.#items?.values() ?? [])];
-  }
-
   /** Every item, in an order of its own. Comments are for people: of a ClusterIP that two Services want either may be named. */
   meaning(): readonly object[] {
     const sorted = [...(this.#items ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
