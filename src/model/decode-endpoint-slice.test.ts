@@ -2,22 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeObject } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
-
-const slice = (fields: object): object => ({
-  apiVersion: 'discovery.k8s.io/v1',
-  kind: 'EndpointSlice',
-  metadata: { name: 'cart-x7k2p', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'cart' } },
-  addressType: 'IPv4',
-  endpoints: [{ addresses: ['10.180.0.1'] }],
-  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  ...fields,
-});
-
-function decodedAs<T>(document: object): T {
-  const decoded = decodeObject(document);
-  assert.ok(decoded.type === 'object', JSON.stringify(decoded));
-  return decoded.object.value as T;
-}
+import { decodedAs, sliceDocument as slice } from './test-documents.ts';
 
 test('an endpoint without conditions is ready, serving and not terminating', () => {
   assert.deepEqual(decodedAs<EndpointSlice>(slice({})), {

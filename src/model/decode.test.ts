@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type Decoded, decodeObject, flattenLists } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
 import type { Service } from './service.ts';
+import { decodedAs, sliceDocument as slice } from './test-documents.ts';
 
 const service = (spec: object, rest: object = {}): object => ({
   apiVersion: 'v1',
@@ -11,22 +12,6 @@ const service = (spec: object, rest: object = {}): object => ({
   spec: { clusterIP: '172.30.0.41', ports: [{ port: 80 }], ...spec },
   ...rest,
 });
-
-const slice = (fields: object): object => ({
-  apiVersion: 'discovery.k8s.io/v1',
-  kind: 'EndpointSlice',
-  metadata: { name: 'cart-x7k2p', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'cart' } },
-  addressType: 'IPv4',
-  endpoints: [{ addresses: ['10.180.0.1'] }],
-  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  ...fields,
-});
-
-function decodedAs<T>(document: object): T {
-  const decoded = decodeObject(document);
-  assert.ok(decoded.type === 'object', JSON.stringify(decoded));
-  return decoded.object.value as T;
-}
 
 function warningsOf(document: object): readonly string[] {
   const decoded = decodeObject(document);
