@@ -86,3 +86,10 @@ export function createDesired(): Desired {
     },
   };
 }
+
+/** The Service port that a holder stands for (undefined = the node), and both in words. */
+export function subjectOf(holder: string, wordsForNode: string): { readonly port: string | undefined; readonly words: string } {
+  if (holder === NODE) return { port: undefined, words: wordsForNode };
+  const [, port = holder, family] = /^(.*) (\d+) \d+$/.exec(holder) ?? [];
+  return { port, words: `Service "${port}"${family === undefined ? '' : ` over IPv${family}`}` };
+}

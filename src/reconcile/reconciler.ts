@@ -1,7 +1,7 @@
 import type { TableName } from '#abi/generated.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { adopt } from './adopt.ts';
-import { createDesired, NODE, type PortKey } from './desired.ts';
+import { createDesired, type PortKey, subjectOf } from './desired.ts';
 import { type FlowVerdict, frontendsAt, judgeFlow, type UdpFlow, type UdpLosses } from './flows.ts';
 import type { NodeFacts } from './node-tables.ts';
 import { type PassContext, runPass } from './pass.ts';
@@ -157,10 +157,8 @@ function problemsOf(holder: string, retries: Retries, conflicts: PassContext['co
   const failure = retries.failures().get(holder);
   const lost = conflicts.get(holder) ?? [];
   if (failure === undefined && lost.length === 0) return [];
-  const [, name, family] = /^(.*) (\d+) \d+$/.exec(holder) ?? [];
-  const port = holder === NODE ? undefined : (name ?? holder);
-  const subject = port === undefined ? "the node's tables" : `Service "${port}"${family === undefined ? '' : ` over IPv${family}`}`;
+  const { port, words } = subjectOf(holder, "the node's tables");
   const problems: Problem[] = lost.map((message) => ({ port, code: 'conflict', message }));
-  if (failure !== undefined) problems.push({ port, code: failure.code, message: `Cannot program ${subject}: ${failure.message}` });
+  if (failure !== undefined) problems.push({ port, code: failure.code, message: `Cannot program ${words}: ${failure.message}` });
   return problems;
 }

@@ -1,7 +1,7 @@
 import type { FrontendKey } from '#abi/generated.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import { createClaims, identityOf } from './claims.ts';
-import { NODE, type PortKey } from './desired.ts';
+import { NODE, type PortKey, subjectOf } from './desired.ts';
 import type { NodeFacts } from './node-tables.ts';
 import type { Problem } from './reconciler.ts';
 import type { Ruleset } from './ruleset.ts';
@@ -124,9 +124,8 @@ function createWanted(hold: ReturnType<typeof createRulesetBook>['hold']): Pick<
 const ofSctp = (plan: PortPlan | undefined): PortPlan | undefined => (plan?.protocol === SCTP ? plan : undefined);
 
 function problemOf(holder: string, message: string): Problem {
-  const [, name, family] = /^(.*) (\d+) \d+$/.exec(holder) ?? [];
-  const subject = name === undefined ? "the node's part" : `Service "${name}" over IPv${family}`;
-  return { port: name, code: 'transient', message: `Cannot program ${subject} of table inet weir: ${message}` };
+  const { port, words } = subjectOf(holder, "the node's part");
+  return { port, code: 'transient', message: `Cannot program ${words} of table inet weir: ${message}` };
 }
 
 const firstLine = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0] as string;
