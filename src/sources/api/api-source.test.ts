@@ -128,12 +128,13 @@ test('a version that the server has forgotten leads to a list, which tells what 
   assert.ok(!problems.some((problem) => problem.startsWith('doubtful')));
 });
 
-test('410 inside a watch leads to a list', async () => {
-  const { server, objects } = await followed(await served(SHOP));
+test('410 inside a watch leads to a list, and is no problem', async () => {
+  const { server, objects, problems } = await followed(await served(SHOP));
   server.compact();
   server.say('{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":410,"message":"too old resource version"}}\n');
   server.put(service('c'));
   await until('c', () => objects.has('Service shop/c') && server.watches === 3);
+  assert.deepEqual(problems, []);
 });
 
 test('a line that is no JSON leads to a list, because the same would come again', async () => {

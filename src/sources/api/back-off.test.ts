@@ -12,7 +12,6 @@ test('waits double up to a bound, each with up to as much again by chance', () =
     assert.ok(wait >= least && wait <= least * 2, `${wait} is no wait from ${least}`);
     now += wait;
   }
-  assert.equal(backOff.failures, 8);
 });
 
 test('after a time without a failure waits begin anew', () => {
@@ -23,7 +22,6 @@ test('after a time without a failure waits begin anew', () => {
   assert.ok(backOff.next() >= 25_600);
   now += 60_000 + TIMES.resetMs + 1;
   assert.ok(backOff.next() <= 1600);
-  assert.equal(backOff.failures, 1);
 });
 
 test('clients that fail together do not come back together', () => {

@@ -9,8 +9,6 @@ export interface BackOffTimes {
 /** Waits between tries that double, each with up to as much again by chance: many clients shall not come back at once. */
 export interface BackOff {
   next(): number;
-  /** Failures in a row so far. */
-  readonly failures: number;
 }
 
 /** `now` must not jump with the clock. */
@@ -23,9 +21,6 @@ export function createBackOff({ firstMs, maxMs, resetMs }: BackOffTimes, now = (
       const wait = Math.min(maxMs, firstMs * 2 ** failures++) * (1 + Math.random());
       last = now() + wait;
       return wait;
-    },
-    get failures() {
-      return failures;
     },
   };
 }

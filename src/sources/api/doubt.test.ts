@@ -15,7 +15,7 @@ test('a server that was restored to nothing removes nothing before another list 
   assert.deepEqual(calls, []);
   assert.ok(
     problems.includes(
-      'doubtful_list: The API server lists 0 of 3 Services that were there: nothing is removed until another list confirms that in 0.2 s',
+      'doubtful_list: The API server no longer lists Services: nothing is removed until another list confirms that in 0.2 s',
     ),
   );
   await until('removed', () => objects.size === 0);

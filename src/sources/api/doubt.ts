@@ -9,7 +9,8 @@ export const isDoubtful = ({ missing, before }: Missing, size: number): boolean 
 
 /** What is said of such a list. */
 export function doubtFinding(what: string, { missing, before }: Missing, confirmMs: number): Finding {
-  const seen = before === 0 ? `has no ${what} at all` : `lists ${before - missing} of ${before} ${what} that were there`;
+  const some = missing === before ? `no longer lists ${what}` : `lists ${before - missing} of ${before} ${what} that were there`;
+  const seen = before === 0 ? `has no ${what} at all` : some;
   const message = `The API server ${seen}: nothing is removed until another list confirms that in ${confirmMs / 1000} s`;
   return { id: message, reason: 'doubtful_list', message };
 }

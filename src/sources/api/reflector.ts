@@ -35,6 +35,8 @@ export class Reflector {
   /** Everything up to here is known; undefined = a list is needed. */
   #version: string | undefined;
   #hasListed = false;
+  /** In a row. */
+  #failures = 0;
   /** The next list comes as the beginning of a watch (KEP-3157), else in pages; when one way fails the other is tried. */
   #streamsLists = true;
   #pageSize = PAGE_SIZE;
@@ -170,14 +172,21 @@ export class Reflector {
     // Pages that are too slow for the server's memory of versions come all at once the next time, as in client-go's pager
     if (isList && error.reason === 'gone') this.#pageSize = 0;
     if (error.reason === 'gone' || error.reason === 'garbled') this.#version = undefined;
+    // A server that has just started knows no versions but its own: that is no failure, but not all clients shall list at once
+    if (!isList && error.reason === 'gone') return this.#sleep(this.#parts.times.firstMs * (1 + Math.random()));
     this.#mayBeRestored = this.#version !== undefined;
     const wait = Math.max(error.waitMs, this.#backOff.next());
+    this.#failures++;
     this.#tell(error);
-    await sleep(wait, undefined, { signal: this.#request.signal }).catch(() => {});
+    await this.#sleep(wait);
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#request.signal }).catch(() => {});
   }
 
   #tell(error: ApiFailure): void {
-    if (this.#hasListed && this.#backOff.failures < 2 && !isWorthTelling(error)) return;
+    if (this.#hasListed && this.#failures < 2 && !isWorthTelling(error)) return;
     const { subject, finding } = findingOf(error, this.#resource, this.#hasListed);
     this.#parts.standing.replace(subject, [finding]);
   }
@@ -185,6 +194,7 @@ export class Reflector {
   #answered(): void {
     const { standing, note } = this.#parts;
     const { what } = this.#resource;
+    this.#failures = 0;
     if (standing.replace(SERVER_SUBJECT, [])) note('The API server answers again');
     if (standing.replace(`follow ${what}`, [])) note(`Following ${what} again`);
   }
