@@ -137,6 +137,16 @@ test('410 inside a watch leads to a list, and is no problem', async () => {
   assert.deepEqual(problems, []);
 });
 
+test('another error inside a watch leads to no list', async () => {
+  const follows = await followed(await served(SHOP));
+  const { server } = follows;
+  server.requests.splice(0);
+  server.say('{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":500,"message":"etcd is slow"}}\n');
+  server.put(service('a', 81));
+  await until('a', () => portOf(follows, 'a') === 81 && server.watches === 3);
+  assert.ok(!server.requests.some((request) => request.includes('sendInitialEvents')));
+});
+
 test('a line that is no JSON leads to a list, because the same would come again', async () => {
   const { server, objects } = await followed(await served(SHOP));
   let garbled = 0;
