@@ -1,5 +1,5 @@
 import { type Family, familyOf, formatPrefix, type Prefix } from '#lib/address.ts';
-import type { RulesetChain, RulesetChange, RulesetElement, RulesetItem, RulesetRule } from '#reconcile/ruleset.ts';
+import type { RulesetChain, RulesetChange, RulesetElement, RulesetItem, RulesetRule, Verdict } from '#reconcile/ruleset.ts';
 
 /** What the table holds whatever the Services. */
 export interface RulesetOptions {
@@ -28,10 +28,10 @@ const SETS: readonly (readonly [name: string, type: string, comment: string])[] 
   ['sctp_node_ports_local', 'inet_service : verdict', 'SCTP NodePorts for pods and this node'],
   ['sctp_node_ports_outside', 'inet_service : verdict', 'SCTP NodePorts for everybody else'],
   ['sctp_ranged', '# . inet_service : verdict', 'SCTP Services with source ranges'],
-  ['snat_local', '# . inet_service', 'SCTP Services that show pods under an address of this node'],
-  ['snat_outside', '# . inet_service', 'SCTP Services that show others under an address of this node'],
-  ['snat_node_ports_local', 'inet_service', 'the same for NodePorts and pods'],
-  ['snat_node_ports_outside', 'inet_service', 'the same for NodePorts and others'],
+  ['snat_local', '# . inet_service : verdict', 'whether pods are shown under an address of this node'],
+  ['snat_outside', '# . inet_service : verdict', 'whether others are shown under an address of this node'],
+  ['snat_node_ports_local', 'inet_service : verdict', 'the same for NodePorts and pods'],
+  ['snat_node_ports_outside', 'inet_service : verdict', 'the same for NodePorts and others'],
 ];
 
 const setText = ([name, type, comment]: (typeof SETS)[number]): string =>
@@ -62,8 +62,8 @@ const lookUp = (side: 'local' | 'outside'): string =>
 const lookUpSource = (side: 'local' | 'outside'): string =>
   ofBoth(
     (family, ip) => `
-    meta l4proto sctp ct original ${ip} daddr . ct original proto-dst @snat_${side}${family} masquerade fully-random
-    meta l4proto sctp ct original ${ip} daddr @node_addresses${family} ct original proto-dst @snat_node_ports_${side}${family} masquerade fully-random`,
+    meta l4proto sctp ct original ${ip} daddr . ct original proto-dst vmap @snat_${side}${family}
+    meta l4proto sctp ct original ${ip} daddr @node_addresses${family} ct original proto-dst vmap @snat_node_ports_${side}${family}`,
   );
 
 const isPod = (chain: string): string => `${ofBoth(
@@ -116,6 +116,7 @@ const natText = ({ conntrackMark }: RulesetOptions): string => `
     )}${isPod('sctp_source_local')}
     goto sctp_source_outside
   }
+  chain sctp_masquerade { masquerade fully-random; }
   chain sctp_source_local {${lookUpSource('local')}
   }
   chain sctp_source_outside {${lookUpSource('outside')}
@@ -207,8 +208,9 @@ const elementText = ({ key, verdict, comment }: RulesetElement): string =>
     .filter((part) => part !== '')
     .join(' ');
 
-const verdictText = (verdict: NonNullable<RulesetElement['verdict']>): string =>
-  verdict === 'drop' ? 'drop' : `goto ${verdict === 'refuse' ? 'refuse' : verdict.chain}`;
+const VERDICT_TEXTS = { drop: 'drop', accept: 'accept', refuse: 'goto refuse', masquerade: 'goto sctp_masquerade' };
+
+const verdictText = (verdict: Verdict): string => (typeof verdict === 'object' ? `goto ${verdict.chain}` : VERDICT_TEXTS[verdict]);
 
 /** nft takes 128 bytes, the zero at the end included, and no quotation marks. */
 const commentText = (text: string): string => text.replace(/[^ -~]|["\\]/g, '?').slice(0, 127);

@@ -69,11 +69,11 @@ function frontendItems(plan: PortPlan, frontend: PlannedFrontend): readonly Rule
   const key = isNodePort ? String(frontend.port) : `${frontend.address} . ${frontend.port}`;
   const place = isNodePort ? ('_node_ports' as const) : '';
   return SIDES.flatMap((side): RulesetItem[] => {
-    const items: RulesetItem[] = [
+    const source = (frontend.flags & SNAT_BITS[side]) !== 0 ? 'masquerade' : 'accept';
+    return [
       { kind: 'element', set: `sctp${place}_${side}${family}`, key, verdict: verdictOf(plan, frontend, side), comment: plan.name },
+      { kind: 'element', set: `snat${place}_${side}${family}`, key, verdict: source },
     ];
-    if ((frontend.flags & SNAT_BITS[side]) !== 0) items.push({ kind: 'element', set: `snat${place}_${side}${family}`, key });
-    return items;
   });
 }
 

@@ -97,9 +97,12 @@ test('an SCTP port has its frontends in the sets of both sides, and a chain for 
     'sctp_outside4 172.30.0.1 . 80 -> cluster4/t/web/s',
     'sctp_outside4 5.6.7.8 . 80 -> drop',
     'sctp_ranged4 5.6.7.8 . 80 -> ranges4/t/web/s',
-    'snat_node_ports_local4 30080',
-    'snat_node_ports_outside4 30080',
-    'snat_outside4 172.30.0.1 . 80',
+    'snat_local4 172.30.0.1 . 80 -> accept',
+    'snat_local4 5.6.7.8 . 80 -> accept',
+    'snat_node_ports_local4 30080 -> masquerade',
+    'snat_node_ports_outside4 30080 -> masquerade',
+    'snat_outside4 172.30.0.1 . 80 -> masquerade',
+    'snat_outside4 5.6.7.8 . 80 -> accept',
   ]);
 });
 
@@ -145,7 +148,7 @@ test('what is written goes with what changes, whatever else is there', () => {
   reconciler.flush(true);
   want(reconciler, numbered(1000));
   reconciler.flush(true);
-  assert.deepEqual(ruleset.sizes, [1, 4]);
+  assert.deepEqual(ruleset.sizes, [1, 6]);
 });
 
 test('the node tells where NodePorts answer and which sources are pods; no network is said twice', () => {

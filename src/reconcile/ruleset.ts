@@ -17,14 +17,14 @@ export type SetName =
   | 'sctp_node_ports_outside'
   /** Service addresses and ports with source ranges. */
   | 'sctp_ranged'
-  /** Service addresses and ports whose flows get a new source, by source. */
+  /** Whether flows to a Service address and port get a new source, by source: as with who answers, its own entry counts before a NodePort's. */
   | 'snat_local'
   | 'snat_outside'
   | 'snat_node_ports_local'
   | 'snat_node_ports_outside';
 
-/** What becomes of a flow: the chain is the name of a RulesetChain. */
-export type Verdict = 'drop' | 'refuse' | { readonly chain: string };
+/** What becomes of a flow, or of its source: `masquerade`, or `accept` as it is. The chain is the name of a RulesetChain. */
+export type Verdict = 'drop' | 'refuse' | 'masquerade' | 'accept' | { readonly chain: string };
 
 /** An element of a set, of a map where it has a verdict. `key` is in nft's words. */
 export interface RulesetElement {

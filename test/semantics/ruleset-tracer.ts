@@ -54,19 +54,17 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
       (rule) => rule.kind !== 'admit' || rule.prefixes.some((range) => prefixContains(range, source)),
     );
   };
-  const verdictFor = (dial: RulesetDial) => {
+  const verdictFor = (what: 'sctp' | 'snat', dial: RulesetDial) => {
     const { address, port } = dial;
     const [family, side] = [familyOf(address), sideOf(dial)];
-    const own = find(`sctp_${side}${family}`, `${address} . ${port}`);
+    const own = find(`${what}_${side}${family}`, `${address} . ${port}`);
     const isOfNode = find(`node_addresses${family}`, address) !== undefined;
-    return (own ?? (isOfNode ? find(`sctp_node_ports_${side}${family}`, port) : undefined))?.verdict;
+    return (own ?? (isOfNode ? find(`${what}_node_ports_${side}${family}`, port) : undefined))?.verdict;
   };
   const getsNewSource = (dial: RulesetDial, backend: Address): boolean => {
-    const { address, port, source, ifindex } = dial;
-    const [family, side] = [familyOf(address), sideOf(dial)];
-    if (ifindex === undefined || find(`hairpin${family}`, `${source} . ${backend}`) !== undefined) return true;
-    if (find(`snat_${side}${family}`, `${address} . ${port}`) !== undefined) return true;
-    return find(`node_addresses${family}`, address) !== undefined && find(`snat_node_ports_${side}${family}`, port) !== undefined;
+    const { address, source, ifindex } = dial;
+    if (ifindex === undefined || find(`hairpin${familyOf(address)}`, `${source} . ${backend}`) !== undefined) return true;
+    return verdictFor('snat', dial) === 'masquerade';
   };
   const untranslated = (address: Address): Verdict => {
     if (find(`cluster_ips${familyOf(address)}`, address) !== undefined) return { kind: 'refused' };
@@ -76,7 +74,7 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
   return (dial) => {
     if (dial.protocol !== SCTP) return untranslated(dial.address);
     if (!isAdmitted(dial)) return { kind: 'dropped' };
-    const verdict = verdictFor(dial);
+    const verdict = verdictFor('sctp', dial);
     if (verdict === undefined) return untranslated(dial.address);
     if (typeof verdict === 'string') return { kind: verdict === 'drop' ? 'dropped' : 'refused' };
     const targets = targetsOf(verdict.chain).map(({ address, port }) => {
