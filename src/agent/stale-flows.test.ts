@@ -5,7 +5,7 @@ import type { Address } from '#lib/address.ts';
 import { createCounters } from '#observe/counters.ts';
 import { createLog } from '#observe/log.ts';
 import type { FlowVerdict, UdpFlow } from '#reconcile/reconciler.ts';
-import { createStaleFlows } from './stale-flows.ts';
+import { createStaleFlows, type StaleFlowsParts } from './stale-flows.ts';
 
 /** A flow to a Service at `dialled`, which `answering` serves. */
 const flowTo = (dialled: string, answering: string): UdpFlow => ({
@@ -15,10 +15,15 @@ const flowTo = (dialled: string, answering: string): UdpFlow => ({
 });
 
 /** A node with these entries and sockets; `judged` are verdicts by the address that answers, others are live. */
-function nodeWith({ entries = [] as UdpFlow[], sockets = [] as UdpFlow[], judged = {} as Record<string, FlowVerdict> }) {
+function nodeWith({
+  entries = [] as UdpFlow[],
+  sockets = [] as UdpFlow[],
+  judged = {} as Record<string, FlowVerdict>,
+  lateFlowsMs = 1_000_000,
+}) {
   const seen = { removed: [] as string[], looks: { entries: 0, sockets: 0 }, asked: [] as UdpFlow[], lines: [] as string[] };
   const counters = createCounters();
-  const flows = createStaleFlows({
+  const parts: StaleFlowsParts = {
     reconciler: {
       judgeFlow(flow) {
         seen.asked.push(flow);
@@ -41,7 +46,8 @@ function nodeWith({ entries = [] as UdpFlow[], sockets = [] as UdpFlow[], judged
     },
     log: createLog(2, (line) => seen.lines.push(line)),
     counters,
-  });
+  };
+  const flows = createStaleFlows(parts, lateFlowsMs);
   return { flows, seen, counters };
 }
 
@@ -99,4 +105,11 @@ test('sockets that were ended are counted with their reason [udp-sockets-ended]'
   await sleep(1);
   assert.deepEqual(counters.totals(), { 'ended_udp_sockets.no_endpoint': 2 });
   assert.match(seen.lines.join(''), /ended=no_endpoint:2/);
+});
+
+test('after a loss there is another look, for what a program made that read the tables just before', async () => {
+  const { flows, seen } = nodeWith({ lateFlowsMs: 5 });
+  flows.follow({ backends: 0, frontends: 1 });
+  while (seen.looks.entries < 2 || seen.looks.sockets < 1) await sleep(1);
+  flows.stop();
 });

@@ -24,8 +24,12 @@ export interface StaleFlowsParts {
   readonly counters: Counters;
 }
 
-/** Looks only when asked to; several wishes at a time are one look. */
-export function createStaleFlows({ reconciler, walkEntries, endSockets, log, counters }: StaleFlowsParts): StaleFlows {
+/** Until a program that read the tables just before they changed has made its flow, ms: far longer than any runs. */
+const LATE_FLOWS_MS = 1000;
+
+/** Looks only when asked to, and once more a little later; several wishes at a time are one look. */
+export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = LATE_FLOWS_MS): StaleFlows {
+  const { reconciler, walkEntries, endSockets, log, counters } = parts;
   const staleReason = (flow: UdpFlow): StaleReason | undefined => {
     const verdict = reconciler.judgeFlow(flow);
     return verdict === 'live' || verdict === 'foreign' ? undefined : verdict;
@@ -64,16 +68,26 @@ export function createStaleFlows({ reconciler, walkEntries, endSockets, log, cou
   const failed = (error: unknown): void => log.error('Cannot end stale UDP flows, trying again', { error });
   const entries = createErrand(lookAtEntries, failed);
   const sockets = createErrand(lookAtSockets, failed);
+  let late: NodeJS.Timeout | undefined;
+
+  const lookAtAll = (): void => {
+    entries.ask();
+    sockets.ask();
+  };
+  const lookAgain = (): void => {
+    clearTimeout(late);
+    late = setTimeout(lookAtAll, lateFlowsMs).unref();
+  };
   return {
     follow({ backends, frontends }) {
-      if (backends + frontends > 0) entries.ask();
-      if (backends > 0) sockets.ask();
-    },
-    lookAtAll() {
+      if (backends + frontends === 0) return;
       entries.ask();
-      sockets.ask();
+      if (backends > 0) sockets.ask();
+      lookAgain();
     },
+    lookAtAll,
     stop() {
+      clearTimeout(late);
       entries.stop();
       sockets.stop();
     },
