@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createLab, type LabSpec } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
-import { removeLab } from '#lab/removal.ts';
+import { labExists, removeLab } from '#lab/removal.ts';
 import { type ControlPlane, type ControlPlaneSpec, createControlPlane, SERVICE_RANGES } from './control-plane.ts';
+
+const REMOVALS = 20;
+const REMOVAL_PAUSE_MS = 100;
 
 export interface Cluster {
   readonly lab: Lab;
@@ -15,7 +19,7 @@ export async function raiseCluster(
   { controllerManager = false }: Omit<ControlPlaneSpec, 'lab'> = {},
 ): Promise<Cluster> {
   const name = `${letter}${process.pid}`;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => endWithout(name));
+  removeOnInterruption(name);
   const lab = await createLab({ name, objects, agents: false, serviceCidr: SERVICE_RANGES });
   try {
     return { lab, controlPlane: await createControlPlane({ lab, controllerManager }) };
@@ -25,7 +29,21 @@ export async function raiseCluster(
   }
 }
 
-async function endWithout(lab: string): Promise<void> {
-  await removeLab(lab);
-  process.exit(130);
+/** Ctrl-C reaches the test runner, too, which then asks for the end itself: further signals must not disturb the removal. */
+function removeOnInterruption(lab: string): void {
+  let isEnding = false;
+  const interrupt = async () => {
+    if (isEnding) return;
+    isEnding = true;
+    await removeSurely(lab);
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+}
+
+/** What was interrupted fails and removes the lab as well, so that each may find gone what it was about to remove. */
+async function removeSurely(lab: string): Promise<void> {
+  for (let attempt = 0; attempt < REMOVALS && labExists(lab); attempt++) {
+    await removeLab(lab).catch(() => sleep(REMOVAL_PAUSE_MS));
+  }
 }
