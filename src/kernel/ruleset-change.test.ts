@@ -4,6 +4,7 @@ import { DEVICE_PODS } from '#abi/generated.ts';
 import { type Address, type Prefix, parsePrefix } from '#lib/address.ts';
 import type { NodeFacts } from '#reconcile/node-tables.ts';
 import type { RulesetItem } from '#reconcile/ruleset.ts';
+import { MAX_MEMORIES } from '#reconcile/ruleset-memories.ts';
 import { createRulesetReconciler, type RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import { sampleBackend, sampleFrontend, samplePlan } from '#reconcile/sample-plans.ts';
 import { runNft } from './libnftables.ts';
@@ -76,6 +77,26 @@ for (const family of [4, 6] as const)
       reconciler.want(plan, undefined);
       flush();
       assert.equal(listing(), empty);
+    });
+  });
+
+for (const family of [4, 6] as const)
+  test(`nft takes session affinity over IPv${family} by a hash, which is the same when the table is made anew`, kernel, () => {
+    inTable((reconciler, flush) => {
+      const plan = everything('t/web:sig', family);
+      const prefix = family === 4 ? '10.0.' : 'fd00::';
+      const backends = Array.from({ length: MAX_MEMORIES + 1 }, (_, i) =>
+        sampleBackend(`${prefix}${i >> 8}${family === 4 ? '.' : ':'}${i & 255}`),
+      );
+      reconciler.want(plan, { ...plan, backends });
+      reconciler.flush(true);
+      const rule = /dnat ip6? to jhash ip6? saddr mod 501 seed \S+ map/.exec(listing())?.[0];
+      assert.ok(rule !== undefined);
+      reconciler.install();
+      assert.ok(listing().includes(rule));
+      reconciler.want(plan, plan);
+      flush();
+      assert.doesNotMatch(listing(), /jhash/);
     });
   });
 

@@ -215,12 +215,16 @@ const verdictText = (verdict: Verdict): string => (typeof verdict === 'object' ?
 /** nft takes 128 bytes, the zero at the end included, and no quotation marks. */
 const commentText = (text: string): string => text.replace(/[^ -~]|["\\]/g, '?').slice(0, 127);
 
+/** Without one the kernel draws another for each rule, and again when the table is replaced. */
+const SEED = 'seed 0x77656972';
+
 function ruleTexts(rule: RulesetRule, { family }: RulesetChain): readonly string[] {
   const ip = family === 4 ? 'ip' : 'ip6';
   switch (rule.kind) {
     case 'translate': {
       const places = rule.backends.map(({ address, port }, i) => `${i} : ${address} . ${port}`);
-      return [`meta l4proto sctp dnat ${ip} to numgen random mod ${places.length} map { ${places.join(', ')} }`];
+      const number = rule.by === 'chance' ? `numgen random mod ${places.length}` : `jhash ${ip} saddr mod ${places.length} ${SEED}`;
+      return [`meta l4proto sctp dnat ${ip} to ${number} map { ${places.join(', ')} }`];
     }
     case 'choose':
       return [`numgen random mod ${rule.chains.length} vmap { ${rule.chains.map((chain, i) => `${i} : goto ${chain}`).join(', ')} }`];

@@ -16,17 +16,25 @@ import type { RulesetChain, RulesetItem, RulesetMemory, RulesetRule, Verdict } f
 /** IPPROTO_SCTP: the one protocol of Services that the ruleset translates; the conntrack functions of the kernel take TCP and UDP only. */
 export const SCTP = 132;
 
-/** What the ruleset needs of a Service port that owns these frontends: its ClusterIPs, and for SCTP everything that carries it out. */
-export function itemsOf(plan: PortPlan, frontends: readonly PlannedFrontend[]): readonly RulesetItem[] {
+/** How many memories session affinity needs: none, or one for each endpoint. */
+export const memoriesFor = ({ protocol, affinitySeconds, backends }: PortPlan): number =>
+  protocol === SCTP && affinitySeconds > 0 ? backends.length : 0;
+
+/**
+ * What the ruleset needs of a Service port that owns these frontends: its ClusterIPs, and for SCTP everything that carries it out.
+ * Where it may not remember its clients, session affinity goes by their addresses.
+ */
+export function itemsOf(plan: PortPlan, frontends: readonly PlannedFrontend[], mayRemember: boolean): readonly RulesetItem[] {
   const comment = plan.name.split(':')[0] as string;
   const live = plan.clusterIPs.map((key): RulesetItem => ({ kind: 'element', set: `cluster_ips${plan.family}`, key, comment }));
   if (plan.protocol !== SCTP) return live;
   const lists = LISTS.filter((list) => frontends.some((frontend) => frontend.localSource === list || frontend.outsideSource === list));
+  const choice = plan.affinitySeconds === 0 ? 'chance' : mayRemember ? 'memory' : 'source';
   return [
     ...live,
     ...frontends.flatMap((frontend) => frontendItems(plan, frontend)),
-    ...lists.flatMap((list) => listItems(plan, list)),
-    ...endpointItems(plan),
+    ...lists.flatMap((list) => listItems(plan, list, choice)),
+    ...endpointItems(plan, choice),
     ...rangeItems(plan, frontends),
   ];
 }
@@ -55,6 +63,8 @@ export function nodeItems({ nodeAddresses, localNets, devices }: NodeFacts): rea
 const LISTS: readonly EndpointList[] = ['cluster', 'local'];
 const SIDES = ['local', 'outside'] as const;
 type Side = (typeof SIDES)[number];
+/** What decides among the endpoints of a list. */
+type Choice = 'chance' | 'source' | 'memory';
 
 const LIST_BITS: Readonly<Record<EndpointList, number>> = { cluster: BACKEND_CLUSTER_LIST, local: BACKEND_LOCAL_LIST };
 const DROP_BITS: Readonly<Record<Side, number>> = { local: FRONTEND_DROP_LOCAL, outside: FRONTEND_DROP_OUTSIDE };
@@ -83,15 +93,15 @@ function verdictOf(plan: PortPlan, frontend: PlannedFrontend, side: Side): Verdi
   return (frontend.flags & DROP_BITS[side]) !== 0 ? 'drop' : 'refuse';
 }
 
-function listItems(plan: PortPlan, list: EndpointList): readonly RulesetItem[] {
+function listItems(plan: PortPlan, list: EndpointList, choice: Choice): readonly RulesetItem[] {
   const backends = backendsIn(plan, list);
   if (backends.length === 0) return [];
-  return [{ kind: 'chain', name: chainName(plan, list), family: plan.family, rules: listRules(plan, backends) }];
+  return [{ kind: 'chain', name: chainName(plan, list), family: plan.family, rules: listRules(plan, backends, choice) }];
 }
 
 /** Affinity: a client whose last backend is in the list goes there again. */
-function listRules(plan: PortPlan, backends: readonly PlannedBackend[]): readonly RulesetRule[] {
-  if (plan.affinitySeconds === 0) return [{ kind: 'translate', backends: backends.map(({ address, port }) => ({ address, port })) }];
+function listRules(plan: PortPlan, backends: readonly PlannedBackend[], choice: Choice): readonly RulesetRule[] {
+  if (choice !== 'memory') return [{ kind: 'translate', by: choice, backends: backends.map(({ address, port }) => ({ address, port })) }];
   return [
     ...backends.map(
       (backend): RulesetRule => ({
@@ -105,12 +115,12 @@ function listRules(plan: PortPlan, backends: readonly PlannedBackend[]): readonl
 }
 
 /** A memory for each backend, so that one that goes is forgotten with its clients; both lists share it. */
-function endpointItems(plan: PortPlan): readonly RulesetItem[] {
+function endpointItems(plan: PortPlan, choice: Choice): readonly RulesetItem[] {
   const { family, affinitySeconds: seconds } = plan;
   return plan.backends.flatMap((backend): RulesetItem[] => {
     const { address, port } = backend;
     const hairpin: RulesetItem = { kind: 'element', set: `hairpin${family}`, key: `${address} . ${address}` };
-    if (seconds === 0) return [hairpin];
+    if (choice !== 'memory') return [hairpin];
     const memory: RulesetMemory = { kind: 'memory', name: endpointName(plan, 'clients', backend), family };
     const chain: RulesetChain = {
       kind: 'chain',
@@ -118,7 +128,7 @@ function endpointItems(plan: PortPlan): readonly RulesetItem[] {
       family,
       rules: [
         { kind: 'remember', memory: memory.name, seconds },
-        { kind: 'translate', backends: [{ address, port }] },
+        { kind: 'translate', by: 'chance', backends: [{ address, port }] },
       ],
     };
     return [hairpin, memory, chain];

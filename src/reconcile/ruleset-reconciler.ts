@@ -6,7 +6,8 @@ import type { NodeFacts } from './node-tables.ts';
 import type { Problem } from './reconciler.ts';
 import type { Ruleset } from './ruleset.ts';
 import { createRulesetBook } from './ruleset-book.ts';
-import { itemsOf, nodeItems, SCTP } from './ruleset-items.ts';
+import { itemsOf, memoriesFor, nodeItems, SCTP } from './ruleset-items.ts';
+import { createMemories, MAX_MEMORIES } from './ruleset-memories.ts';
 import { frontendKeys } from './steps.ts';
 
 /** Brings table `inet weir` to what is wanted, whatever fails on the way. */
@@ -39,7 +40,7 @@ interface Failure {
 /** `now`: ms of a clock that never goes back. */
 export function createRulesetReconciler({ ruleset, now }: { readonly ruleset: Ruleset; readonly now: () => number }): RulesetReconciler {
   const book = createRulesetBook();
-  const wanted = createWanted(book.hold);
+  const { forgetful, ...wanted } = createWanted(book.hold);
   const failures = new Map<string, Failure>();
   let isInstalled = false;
 
@@ -86,15 +87,21 @@ export function createRulesetReconciler({ ruleset, now }: { readonly ruleset: Ru
       const next = Math.min(...[...failures.values()].map(({ dueAt }) => dueAt));
       return next === Number.POSITIVE_INFINITY ? undefined : Math.max(0, next - now());
     },
-    problems: () => [...failures].map(([holder, { message }]) => problemOf(holder, message)),
+    problems: () => [...[...failures].map(([holder, { message }]) => problemOf(holder, message)), ...[...forgetful()].map(affinityProblem)],
   };
 }
 
+interface Wanted extends Pick<RulesetReconciler, 'want' | 'wantNode'> {
+  /** Service ports with session affinity for whose clients there is no room. */
+  forgetful(): Iterable<string>;
+}
+
 /** Turns plans into items; of an SCTP frontend that several claim the older Service's counts, as in the tables. */
-function createWanted(hold: ReturnType<typeof createRulesetBook>['hold']): Pick<RulesetReconciler, 'want' | 'wantNode'> {
+function createWanted(hold: ReturnType<typeof createRulesetBook>['hold']): Wanted {
   const plans = new Map<string, PortPlan>();
   const targets = new Map<string, PortPlan>();
   const claims = createClaims();
+  const memories = createMemories();
 
   const wonFrontends = (plan: PortPlan): readonly PlannedFrontend[] => {
     const keys = frontendKeys(plan, plan.frontends);
@@ -102,7 +109,8 @@ function createWanted(hold: ReturnType<typeof createRulesetBook>['hold']): Pick<
   };
   const refresh = (identity: string): void => {
     const plan = targets.get(identity);
-    hold(identity, plan === undefined ? [] : itemsOf(plan, wonFrontends(plan)));
+    const mayRemember = memories.take(identity, plan === undefined ? 0 : memoriesFor(plan));
+    hold(identity, plan === undefined ? [] : itemsOf(plan, wonFrontends(plan), mayRemember));
   };
 
   return {
@@ -116,8 +124,10 @@ function createWanted(hold: ReturnType<typeof createRulesetBook>['hold']): Pick<
       if (plan !== undefined) targets.set(fresh as string, plan);
       const affected = claims.replace(ofSctp(before), ofSctp(plan));
       for (const identity of new Set([old, fresh, ...affected])) if (identity !== undefined) refresh(identity);
+      for (let next = memories.next(); next !== undefined; next = memories.next()) refresh(next);
     },
     wantNode: (facts) => hold(NODE, nodeItems(facts)),
+    forgetful: memories.refused,
   };
 }
 
@@ -126,6 +136,16 @@ const ofSctp = (plan: PortPlan | undefined): PortPlan | undefined => (plan?.prot
 function problemOf(holder: string, message: string): Problem {
   const { port, words } = subjectOf(holder, "the node's part");
   return { port, code: 'transient', message: `Cannot program ${words} of table inet weir: ${message}` };
+}
+
+function affinityProblem(identity: string): Problem {
+  const { port, words } = subjectOf(identity, '');
+  const reason = `table inet weir remembers those of ${MAX_MEMORIES} endpoints of all Services at most, its own do not fit`;
+  return {
+    port,
+    code: 'full',
+    message: `Cannot remember clients of ${words}: ${reason}; a hash of their address chooses until there is room`,
+  };
 }
 
 const firstLine = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0] as string;

@@ -53,8 +53,12 @@ export interface RulesetChain {
 }
 
 export type RulesetRule =
-  /** Translates to one of the backends, all alike. */
-  | { readonly kind: 'translate'; readonly backends: readonly { readonly address: Address; readonly port: number }[] }
+  /** Translates to one of the backends, all alike: by chance, or by the source, always to the same while the backends are the same. */
+  | {
+      readonly kind: 'translate';
+      readonly by: 'chance' | 'source';
+      readonly backends: readonly { readonly address: Address; readonly port: number }[];
+    }
   /** Goes on in one of the chains, all alike. */
   | { readonly kind: 'choose'; readonly chains: readonly string[] }
   /** Goes on in the chain if the memory has the source. */
