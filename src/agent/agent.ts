@@ -9,6 +9,7 @@ import { namespacesBelow } from '#kernel/namespaces.ts';
 import { netnsCookie } from '#kernel/netns.ts';
 import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
 import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
+import { lockStateFolder } from '#kernel/state-folder.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
@@ -49,6 +50,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   if (cgroupRoot === undefined) throw new Error('Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
   if (!isCgroup2(cgroupRoot)) throw new Error(`Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
   const lock = await lockNode();
+  const folder = lockStateFolder(config.stateDir);
   const datapath = openDatapath({ objectsDir, stateDir: config.stateDir, mapSizes: config.mapSizes });
   const now = (): number => performance.now();
   const reconciler = createReconciler({ tables: datapath.tables, now });
@@ -85,6 +87,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
       links.close();
       outcomes.stop();
       datapath.close();
+      folder.close();
       lock.close();
       log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());
     },

@@ -15,6 +15,7 @@ const WRONG: readonly (readonly [argv: string, says: RegExp])[] = [
   ['run --fly', /unknown option '--fly'\n\(weir COMMAND --help lists the options\)/],
   ['run', /Cannot tell where the API server is: .* Give one, or a folder with --source manifests --dir/],
   ['run --kubeconfig /nowhere/config', /Cannot read kubeconfig \/nowhere\/config: no such file or directory/],
+  ['run --dir /tmp -v=two', /--v is "two", must be a whole number/],
   ['run --dir /tmp --map-size backends', /--map-size is "backends", must be NAME=N/],
   ['run --config /nowhere/proxy.conf', /Cannot read the file that --config names: .*no such file/],
   ['dump -o xml', /Allowed choices are table, json/],

@@ -22,7 +22,10 @@ export function runCommand(): Command {
 
 function option({ flags, help, repeatable }: Flag): Option {
   const made = new Option(flags, help);
-  return repeatable ? made.argParser((value: string, all: string | undefined) => (all === undefined ? value : `${all},${value}`)) : made;
+  if (repeatable) made.argParser((value: string, all: string | undefined) => (all === undefined ? value : `${all},${value}`));
+  // pflag, which kube-proxy uses, takes -v=2 for -v 2
+  if (made.short) made.argParser((value: string) => value.replace(/^=/, ''));
+  return made;
 }
 
 async function run(_: unknown, command: Command): Promise<void> {

@@ -6,6 +6,7 @@ interface LibC {
   close(fd: number): number;
   connect(fd: number, address: Uint8Array, length: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  flock(fd: number, operation: number): number;
   getpeername(fd: number, address: Uint8Array, length: Uint8Array): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   malloc_trim(keep: number): number;
@@ -28,6 +29,7 @@ export const libc = bindLibrary<LibC>('libc.so.6', 'libc6', {
   close: 'int close(int fd)',
   connect: 'int connect(int fd, const void *address, uint32_t length)',
   fcntl: 'int fcntl(int fd, int command, long argument)',
+  flock: 'int flock(int fd, int operation)',
   getpeername: 'int getpeername(int fd, void *address, void *length)',
   getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
   malloc_trim: 'int malloc_trim(size_t keep)',

@@ -42,7 +42,7 @@ function probeBpffs(stateDir: string): Finding {
   let parent = dirname(stateDir);
   while (!existsSync(parent)) parent = dirname(parent);
   if (isBpffs(parent)) return fine(name, `${parent}; the agent makes ${stateDir}`);
-  return fine(name, `not there yet; the agent mounts one at ${stateDir}`);
+  return fine(name, `not there yet; the agent mounts one for ${stateDir}`);
 }
 
 function probeNft(): Finding {
@@ -103,7 +103,7 @@ function probeLiberal(): Finding {
   const value = sysctl(name);
   if (value !== '0') return fine(name, value ?? 'not there: nf_conntrack is not loaded');
   return degraded(name, value, {
-    consequence: "a reply outside the window is not translated back, and the client's node may answer it with a reset",
+    consequence: 'packets outside the window, and those of a flow that takes another way back, are dropped where they are forwarded',
     remedy: `sysctl -w ${name}=1`,
   });
 }

@@ -1,4 +1,12 @@
-import { readdirSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import koffi from 'koffi';
+import { KernelError } from './ffi.ts';
+import { libc } from './libc.ts';
+import { mountBpffs } from './mounts.ts';
+
+/** LOCK_EX | LOCK_NB of <sys/file.h>. */
+const LOCK_AT_ONCE = 6;
+const EWOULDBLOCK = 11;
 
 /** Beside it lie folders with pinned maps, see `folderName`. */
 const LINKS = 'links';
@@ -17,4 +25,18 @@ export function namesIn(dir: string): string[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
+}
+
+/**
+ * Makes this the one process that works on a state folder, mounted if need be; two would undo each other's work, also from two network
+ * namespaces. The lock goes with the process, however that ends (flock(2)). Throws where another has it.
+ */
+export function lockStateFolder(stateDir: string): { close(): void } {
+  mountBpffs(stateDir);
+  const fd = openSync(stateDir, 'r');
+  if (libc.flock(fd, LOCK_AT_ONCE) === 0) return { close: () => closeSync(fd) };
+  const errno = koffi.errno();
+  closeSync(fd);
+  if (errno !== EWOULDBLOCK) throw new KernelError(`lock ${stateDir}`, errno);
+  throw new Error(`Cannot use state folder ${stateDir}: another weir agent works there, stop it first`);
 }

@@ -167,6 +167,8 @@ test('a second agent in the same network namespace is refused, and the first goe
   assert.deepEqual([code, /another weir agent runs in this network namespace/.test(stderr)], [1, true], stderr);
   const cleanup = await lab.exec('n1', [WEIR, 'cleanup', ...stateDir(lab, 'n1')]);
   assert.notEqual(cleanup.code, 0);
+  const fromElsewhere = await lab.exec('n2', [WEIR, 'cleanup', ...stateDir(lab, 'n1')]);
+  assert.match(fromElsewhere.stderr, /another weir agent/);
   await assertPaths(lab, [['t/p9', tcp(clusterIP(WEB), 80), answer(podAddress(CLIENT), 'p1', 'p2')]]);
 });
 
