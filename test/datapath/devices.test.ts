@@ -237,7 +237,7 @@ test('a device that is excluded is left alone, until it gets another name', asyn
   };
   const assertLeftAlone = async (): Promise<void> => {
     await assertAll('x5', tcp(nodeAddress('n1'), nodePort(WEB)), 'refused');
-    await assertAll('x5', tcp(clusterIP(WEB), 80), 'dropped');
+    await assertAll('x5', tcp(clusterIP(WEB), 80), 'refused');
   };
   await assertLeftAlone();
   assert.equal(lastWord('quiet5'), undefined);
