@@ -98,17 +98,16 @@ const answeredBy = (list: readonly string[]): string => {
 export function formatDump(dump: Dump): string {
   const rows = dump.frontends.map((f) => {
     const [local, outside] = [answeredBy(f.localSource), answeredBy(f.outsideSource)];
-    return [f.service, f.frontend, local === outside ? local : `pods: ${local}; outside: ${outside}`, f.notes.join(', ')];
+    const areSame = f.localSource.join() === f.outsideSource.join();
+    return [f.service, f.frontend, areSame ? local : `pods: ${local}; outside: ${outside}`, f.notes.join(', ')];
   });
   const outcomes = Object.entries(dump.outcomes).filter(([, count]) => count > 0);
-  return [
-    formatTable(['SERVICE', 'FRONTEND', 'ANSWERED BY', 'NOTES'], rows),
-    '',
-    formatTable(
-      ['OUTCOME', 'COUNT'],
-      outcomes.map(([name, count]) => [name, String(count)]),
-    ),
-  ].join('\n');
+  const counts = formatTable(
+    ['OUTCOME', 'COUNT'],
+    outcomes.map(([name, count]) => [name, String(count)]),
+  );
+  const decisions = outcomes.length === 0 ? 'No decision was taken yet' : counts;
+  return [formatTable(['SERVICE', 'FRONTEND', 'ANSWERED BY', 'NOTES'], rows), '', decisions].join('\n');
 }
 
 /** `weir dump`. Exit code 1: there are no tables under the state folder. */
