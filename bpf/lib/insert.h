@@ -11,7 +11,7 @@
 #define TCP_FIRST_TIMEOUT_MS 120000
 #define UDP_FIRST_TIMEOUT_MS 30000
 /** Half of the finished connections cannot be told from a new one: 1 in 65,536 times none of 16 can. */
-#define PORTS_TRIED	     16
+#define PORTS_TRIED 16
 
 static always_inline int set_nat(struct nf_conn___init *entry, const struct address *address, int port,
 				 enum nf_nat_manip_type manip)

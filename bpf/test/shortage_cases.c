@@ -39,7 +39,8 @@ static int take_all_ports(const struct tables *tables, int protocol)
 		ask("weir_ingress_l2", "outside", &frame);
 	}
 	if (counter_moved(tables, OUTCOME_PACKET_TRANSLATED_SNAT) != LOW_PORTS)
-		complain("%llu of %d clients got a port", counter_moved(tables, OUTCOME_PACKET_TRANSLATED_SNAT), clients);
+		complain("%llu of %d clients got a port", counter_moved(tables, OUTCOME_PACKET_TRANSLATED_SNAT),
+			 clients);
 	return clients;
 }
 
@@ -116,7 +117,8 @@ static void finished_case(const struct tables *tables)
 	struct frame early = client(1, TCP, PLAIN), late = client(1, TCP, LATER_SEQUENCE);
 	struct flow flow;
 
-	begin_case("a finished connection gives its source port to the next client, if the backend can tell them apart");
+	begin_case(
+		"a finished connection gives its source port to the next client, if the backend can tell them apart");
 	finish_all_ports(true);
 	expect_dropped(tables, &early);
 	mark_counters(tables);

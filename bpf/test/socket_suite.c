@@ -17,7 +17,7 @@
 /** Not of `settings`: SETTINGS_NO_LOCAL_DETECTOR* for the family that is dialled, and for the other one. */
 #define NO_DETECTOR	  (1u << 30)
 #define NO_OTHER_DETECTOR (1u << 31)
-#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array)	  (sizeof(array) / sizeof((array)[0]))
 
 enum caller { NODE, POD };
 

@@ -197,9 +197,8 @@ struct tables open_tables(struct bpf_object *object)
 {
 #define OPEN(name) .name = bpf_object__find_map_fd_by_name(object, #name)
 	return (struct tables){
-		OPEN(addresses),  OPEN(frontends), OPEN(slots),	   OPEN(backends), OPEN(source_ranges),
-		OPEN(local_nets), OPEN(devices),   OPEN(settings), OPEN(counters), OPEN(affinity),
-		OPEN(shortages),
+		OPEN(addresses), OPEN(frontends), OPEN(slots),	  OPEN(backends), OPEN(source_ranges), OPEN(local_nets),
+		OPEN(devices),	 OPEN(settings),  OPEN(counters), OPEN(affinity), OPEN(shortages),
 	};
 #undef OPEN
 }

@@ -215,7 +215,7 @@ test("sockets outside the node's cgroup are left alone: their packets are served
     await assertPaths(dials, [
       ['pod', tcp(clusterIP(WEB), 80), answer(podAddress(CLIENT), 'p2')],
       ['host', tcp(nodeAddress('n1'), nodePort(WEB)), 'refused'],
-      ['host', tcp(clusterIP(WEB), 80), 'dropped'],
+      ['host', tcp(clusterIP(WEB), 80), 'refused'],
     ]);
   } finally {
     for (const dialer of [pod, host]) dialer.close();
