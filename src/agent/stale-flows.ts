@@ -24,8 +24,11 @@ export interface StaleFlowsParts {
   readonly counters: Counters;
 }
 
-/** Until a program that read the tables just before they changed has made its flow, ms: far longer than any runs. */
-const LATE_FLOWS_MS = 1000;
+/**
+ * Until flows are stale that were spared because an answer may be on its way, and until a program that read the tables just before they
+ * changed has made its flow, ms.
+ */
+const LATE_FLOWS_MS = 500;
 
 /** Looks only when asked to, and once more a little later; several wishes at a time are one look. */
 export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = LATE_FLOWS_MS): StaleFlows {

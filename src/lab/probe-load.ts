@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Hold, HoldReport, Load, LoadReport, Seen } from './probe.ts';
+import type { Hold, HoldReport, Load, LoadReport, Seen, Target } from './probe.ts';
 import { dial, elapsed } from './probe-dial.ts';
 import { converse } from './probe-socket.ts';
 
@@ -7,9 +7,14 @@ import { converse } from './probe-socket.ts';
 export async function load({ target, concurrency, requests = Number.POSITIVE_INFINITY }: Load, stop: AbortSignal): Promise<LoadReport> {
   const start = performance.now();
   const seen: Seen[] = [];
-  let left = requests;
+  let begun = 0;
+  const next = (): Target => {
+    const localPort = target.localPort && target.localPort + begun;
+    begun++;
+    return localPort === undefined ? target : { ...target, localPort };
+  };
   const worker = async () => {
-    while (left-- > 0 && !stop.aborted) seen.push(await dial(target));
+    while (begun < requests && !stop.aborted) seen.push(await dial(next()));
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
   return report(seen, elapsed(start));

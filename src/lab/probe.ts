@@ -34,6 +34,7 @@ export type Seen =
   | { readonly outcome: 'failed'; readonly code: string; readonly ms: number };
 
 export interface Load {
+  /** With a `localPort` each request has a port of its own, from that one up. */
   readonly target: Target;
   /** Requests at a time, each on a connection or socket of its own. */
   readonly concurrency: number;

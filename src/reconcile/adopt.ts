@@ -34,6 +34,7 @@ export function adopt(tables: Tables, now: number): State {
     addresses: new Map(tables.dump('addresses').map(({ key, value }) => [key.address, value.flags])),
     node: adoptNodeTables(tables),
     spaces,
+    retired: new Map(),
     limbo: { slots: tangled, backends: dangling },
   };
 }

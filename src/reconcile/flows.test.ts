@@ -29,9 +29,12 @@ const plan = (name: string, fields: Partial<PortPlan> = {}): PortPlan =>
 const nodeAt = (reconciler: Reconciler, ...addresses: string[]): void =>
   reconciler.wantNode({ localNets: [], devices: [], settings: SETTINGS, nodeAddresses: addresses as Address[] });
 
+/** Milliseconds. */
+let clock = 0;
+
 /** A complete reconciler that serves these. */
 function serving(...plans: PortPlan[]): Reconciler {
-  const reconciler = createReconciler({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
+  const reconciler = createReconciler({ tables: createFakeTables({ faultRate: 0 }), now: () => clock });
   nodeAt(reconciler, '192.168.0.2');
   for (const each of plans) reconciler.want(each, each);
   reconciler.sweep();
@@ -143,9 +146,29 @@ test('flows to an endpoint that serves without being listed go on until it serve
   become({ backends: [after], unlisted: [drained] });
   assert.equal(reconciler.judgeFlow(old), 'live');
   assert.deepEqual(become({ backends: [after] }), { backends: 1, frontends: 0 });
+  clock += 1000;
   assert.equal(reconciler.judgeFlow(old), 'endpoint_gone');
   become({ backends: [after], unlisted: [drained] });
   assert.deepEqual(become({ backends: [after, draining] }), { backends: 0, frontends: 0 }, 'it is back');
   become({ backends: [], unlisted: [drained] });
   assert.equal(reconciler.judgeFlow(old), 'live', 'policy Local and none here');
+});
+
+test('a backend that has just gone may answer what was sent to it before [udp-endpoint-gone]', () => {
+  const reconciler = serving(plan('t/a'));
+  const old = flow('172.30.0.1:80', '10.0.0.1:8080');
+  const become = (...backends: PortPlan['backends'][number][]): void => {
+    reconciler.want({ name: 't/a', family: 4 }, plan('t/a', { backends }));
+    reconciler.flush();
+  };
+  const [one, two] = [sampleBackend('10.0.0.1'), sampleBackend('10.0.0.2')];
+  become(two);
+  assert.equal(reconciler.judgeFlow(old), 'live');
+  clock += 200;
+  become(one);
+  become(two);
+  clock += 200;
+  assert.equal(reconciler.judgeFlow(old), 'live', 'it was back meanwhile');
+  clock += 200;
+  assert.equal(reconciler.judgeFlow(old), 'endpoint_gone');
 });

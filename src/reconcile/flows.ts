@@ -1,13 +1,16 @@
 import { ADDRESS_NODE, type FrontendKey } from '#abi/generated.ts';
 import { type Address, familyOf, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { frontendText, type PortState, type State } from './state.ts';
+import { frontendText, type PortState, retiredText, type State } from './state.ts';
 import type { Step } from './steps.ts';
 
 const IPPROTO_UDP = 17;
 
 /** Where NodePorts answer a process of the node; the kernel takes the zero address for loopback, too. */
 const LOOPBACK = /^(?:127\..*|::1|::|0\.0\.0\.0)$/;
+
+/** An answer may take this long. */
+const ANSWER_MS = 300;
 
 /** An address and a UDP port. */
 export interface UdpPlace {
@@ -37,14 +40,21 @@ export type FlowVerdict = StaleReason | 'live' | 'foreign';
 /**
  * A flow lives while its backend is in either list of the Service port that owns what it dialled, or serves without being listed: a change of
  * policy ends none. One that somebody else translated, as kube-proxy before weir, is judged alike where a frontend owns what it dialled:
- * nobody else would end it. `targets`: what should be, by identity.
+ * nobody else would end it. A backend that has just gone may still answer what was sent to it: without the flow nobody would get the answer.
+ * `targets`: what should be, by identity; `now` in ms.
  */
-export function judgeFlow(state: State, targets: ReadonlyMap<string, PortPlan>, { dialled, answering, isOurs }: UdpFlow): FlowVerdict {
+export function judgeFlow(
+  state: State,
+  targets: ReadonlyMap<string, PortPlan>,
+  { dialled, answering, isOurs }: UdpFlow,
+  now: number,
+): FlowVerdict {
   const owner = ownerOf(state, dialled);
   if (owner === undefined) return isOurs ? 'service_gone' : 'foreign';
   const isAnswering = ({ address, port }: UdpPlace): boolean => port === answering.port && address === answering.address;
   if (owner.backends.some((backend) => isAnswering(backend) && backend.flags !== 0)) return 'live';
   if (targets.get(owner.identity)?.unlisted?.some(isAnswering)) return 'live';
+  if (now - (state.retired.get(retiredText(owner, answering)) ?? Number.NEGATIVE_INFINITY) < ANSWER_MS) return 'live';
   return owner.backends.some(({ flags }) => flags !== 0) ? 'endpoint_gone' : 'no_endpoint';
 }
 

@@ -149,7 +149,7 @@ function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly 
       step.kind === 'withdraw' ? state.owners.get(frontendText(step.element)) !== step.port : retries.isFailing(step.port.identity),
     done(step) {
       countLosses(context.udpLosses, state, step);
-      recordStep(state, step);
+      recordStep(state, step, now);
       count(context, table, verb);
     },
     failed: (step, failure) => retries.fail(step.port.identity, failure, now),

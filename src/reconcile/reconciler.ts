@@ -6,7 +6,7 @@ import { type FlowVerdict, frontendsAt, judgeFlow, type UdpFlow, type UdpLosses 
 import type { NodeFacts } from './node-tables.ts';
 import { type PassContext, runPass } from './pass.ts';
 import { createRetries, type Retries } from './retries.ts';
-import type { SpaceName, State } from './state.ts';
+import { forgetRetired, type SpaceName, type State } from './state.ts';
 import type { TableErrorCode, Tables } from './tables.ts';
 
 export type { PortKey } from './desired.ts';
@@ -80,6 +80,7 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
   };
   const flush = (): Report => {
     const state = held ?? takeOver();
+    forgetRetired(state, now());
     const writes: Partial<Record<TableName, number>> = {};
     const udpLosses = { backends: desired.takeUnlistedLosses(), frontends: 0 };
     const wrote = (table: TableName): void => {
@@ -114,7 +115,7 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
       return flush();
     },
     judgeFlow(flow) {
-      const verdict = held === undefined ? 'live' : judgeFlow(held, desired.targets, flow);
+      const verdict = held === undefined ? 'live' : judgeFlow(held, desired.targets, flow, now());
       const isAwaited = !isComplete || desired.claims.winner(frontendsAt(flow.dialled)[0]) !== undefined;
       return verdict === 'service_gone' && isAwaited ? 'live' : verdict;
     },

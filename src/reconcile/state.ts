@@ -49,6 +49,8 @@ export interface State {
   readonly addresses: Map<Address, number>;
   readonly node: NodeTables;
   readonly spaces: Readonly<Record<SpaceName, Space>>;
+  /** When backends went that are not back, ms, by retiredText(); the last REST_MS. */
+  readonly retired: Map<string, number>;
   /** Found by adopt(): places that live frontends use although they are not theirs. Kept until everything is repaired. */
   limbo: Readonly<Record<'backends' | 'slots', readonly Run[]>>;
 }
@@ -65,6 +67,10 @@ export const portIdentity = (name: string, family: number, protocol: number): st
 
 /** Text of a frontend's key, for maps. */
 export const frontendText = (key: FrontendKey): string => `${key.address} ${key.port} ${key.protocol}`;
+
+/** Text of a backend of a Service port, for maps. */
+export const retiredText = (port: PortState, backend: { readonly address: Address; readonly port: number }): string =>
+  `${port.identity} ${backend.address} ${backend.port}`;
 
 /** Text of a prefix in a longest-prefix table, for maps. */
 export const rangeText = (key: { readonly prefixBits: number; readonly address: Address }): string => `${key.address}/${key.prefixBits}`;
@@ -90,8 +96,8 @@ export function createSpaces(tables: Tables, taken: Readonly<Record<SpaceName, r
   };
 }
 
-/** Notes that the kernel has done a step. */
-export function recordStep(state: State, step: Step): void {
+/** Notes that the kernel has done a step; `now` in ms. */
+export function recordStep(state: State, step: Step, now: number): void {
   const { port } = step;
   switch (step.kind) {
     case 'name':
@@ -101,6 +107,8 @@ export function recordStep(state: State, step: Step): void {
     case 'admit':
     case 'retire':
       step.backend.flags = step.element.value.flags;
+      state.retired.delete(retiredText(port, step.backend));
+      if (step.backend.flags === 0) state.retired.set(retiredText(port, step.backend), now);
       break;
     case 'allow':
       port.sourceRanges.set(rangeText(step.element.key), step.element.key);
@@ -124,6 +132,14 @@ function publish(state: State, port: PortState, entry: TableEntry<'frontends'>):
   if (before !== port) before?.frontends.delete(text);
   port.frontends.set(text, entry);
   state.owners.set(text, port);
+}
+
+/** Forgets backends that went long ago; they are in the order in which they went. */
+export function forgetRetired({ retired }: State, now: number): void {
+  for (const [text, wentAt] of retired) {
+    if (now - wentAt < REST_MS) return;
+    retired.delete(text);
+  }
 }
 
 /** After a pass: gives back what no frontend of the port needs any more, and the port itself when nothing of it is left. */

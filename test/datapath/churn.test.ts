@@ -10,6 +10,12 @@ import { node, nodeAddress, type PodSpec, parked, service, slice } from './objec
 const CHANGES = 300;
 const CONNECTIONS = 3000;
 const PASSES = 100;
+/**
+ * UDP sockets of a client outside have ports that no socket had before: an old flow of the same port may end at any moment, because its
+ * endpoint is gone, and what is on its way then is lost. Each load has some thousand of them.
+ */
+const OWN_PORTS = 2000;
+const PORTS_OF_LOAD = 6000;
 const PODS: readonly PodSpec[] = [
   { name: 'p1', node: 'n1' },
   { name: 'p2', node: 'n2' },
@@ -54,13 +60,18 @@ test('no connection is lost while the endpoints of a Service change hundreds of 
     ['t/p9', { protocol: 'udp', address: VIP.v4, port: 81, unconnected: true }],
     ['outside', { protocol: 'tcp', address: nodeAddress('n1'), port: NODE_PORT.tcp }],
     ['outside', { protocol: 'tcp', address: nodeAddress('n1', 6), port: NODE_PORT.tcp }],
-    ['outside', { protocol: 'udp', address: nodeAddress('n1'), port: NODE_PORT.udp }],
+    ['outside', { protocol: 'udp', address: nodeAddress('n1'), port: NODE_PORT.udp, localPort: OWN_PORTS }],
   ] as const;
   lab.writeManifest('web.json', slices(PODS));
   await sleep(scaled(1000));
   const passes = (): number => lab.agent('n1').log.match(/Wrote tables/g)?.length ?? 0;
+  let round = 0;
   for (let connections = 0; connections < fewer(CONNECTIONS) || passes() < fewer(PASSES); ) {
-    const running = loads.map(([from, target]) => lab.load(from, { target: { ...target, timeoutMs: scaled(5000) }, concurrency: 2 }));
+    const running = loads.map(([from, target]) => {
+      const own = 'localPort' in target ? { localPort: target.localPort + (round % 5) * PORTS_OF_LOAD } : {};
+      return lab.load(from, { target: { ...target, ...own, timeoutMs: scaled(5000) }, concurrency: 2 });
+    });
+    round++;
     for (let i = 0; i < fewer(CHANGES); i++) {
       lab.writeManifest('web.json', slices(chosen(i)));
       await sleep(10);
