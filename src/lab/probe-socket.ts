@@ -55,8 +55,13 @@ function converseUdp(target: Target, listener: Listener): Conversation {
   socket.on('error', fail);
   socket.on('connect', listener.ready);
   socket.on('message', (message, { address, port }) => {
-    const peer = connected ? socket.remoteAddress() : { address, port };
-    listener.answer(JSON.parse(message.toString()), hostPort(peer.address, peer.port));
+    try {
+      const peer = connected ? socket.remoteAddress() : { address, port };
+      listener.answer(JSON.parse(message.toString()), hostPort(peer.address, peer.port));
+    } catch (error) {
+      // A socket that was ended may still have an answer to read, but has no peer
+      fail(error as Error);
+    }
   });
   socket.bind({ port: target.localPort ?? 0, ...(target.localAddress && { address: target.localAddress }) }, () => {
     if (connected) socket.connect(target.port, target.address);
