@@ -62,7 +62,7 @@ static void print_backends(void)
 	PRINT(slot, .backend = 0x00c0ffee);
 	PRINT(backend, .address = ip("10.244.1.7"), .port = htons(443), .flags = BACKEND_LOCAL_LIST, .service = 77);
 	PRINT(service_key, .service = 78);
-	PRINT(service_name, .text = "shop/caf\xc3\xa9:http", .family = 6, .protocol = 17);
+	PRINT(service_name, .text = "shop/caf\xc3\xa9:http", .family = 6, .protocol = 17, .lost_frontends = 258);
 }
 
 static void print_node(void)

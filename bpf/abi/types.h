@@ -141,6 +141,8 @@ struct service_name {
 	__u8 protocol;
 	/** Padding, 0. */
 	__u16 reserved;
+	/** Number of frontends that it wants and that another Service has. */
+	__u32 lost_frontends;
 };
 
 /** Key of `source_ranges`, a longest-prefix table: `service` is always matched whole. */

@@ -53,7 +53,7 @@ const SAMPLES = {
   slot: bound(abi.slot, { backend: 0x00c0ffee }),
   backend: bound(abi.backend, { address: ip('10.244.1.7'), port: 443, flags: abi.BACKEND_LOCAL_LIST, service: 77 }),
   service_key: bound(abi.serviceKey, { service: 78 }),
-  service_name: bound(abi.serviceName, { text: 'shop/café:http', family: 6, protocol: 17 }),
+  service_name: bound(abi.serviceName, { text: 'shop/café:http', family: 6, protocol: 17, lostFrontends: 258 }),
   device_key: bound(abi.deviceKey, { ifindex: 81 }),
   device: bound(abi.device, { snat4: ip('192.0.2.1'), snat6: ip('2001:db8::1'), flags: abi.DEVICE_PODS }),
   settings: bound(abi.settings, {
@@ -110,7 +110,7 @@ test('bytes are those written down by hand', () => {
     frontend_key: `fd000010009600000000 00000000000a 1f90 11 00`,
     frontend: `0b000000 0c000000 0d000000 0e000000 14131211 80000000 302a0000`,
     backend: `${zeros(10)} ffff 0af40107 01bb 0000 02000000 4d000000`,
-    service_name: `73686f702f636166c3a93a68747470 ${zeros(137)} 06 11 0000`,
+    service_name: `73686f702f636166c3a93a68747470 ${zeros(137)} 06 11 0000 02010000`,
     range_key: `88000000 4f000000 ${zeros(10)} ffff 0a000000`,
     settings: `0807060504030201 08000000 00000080 00010000 00000000 ${zeros(10)} ffff c0000202 20010db8 ${zeros(11)} 02`,
     socket_flow_key: `8877665544332211 fd000010009600000000 00000000000b 0035 0000 02000000`,
@@ -144,15 +144,15 @@ test('values that do not fit are refused', () => {
   refused(() => abi.index.encode({ value: -1 }, bytes, 0), /value is -1, .* 32 bits/);
   refused(() => abi.index.encode({ value: 1.5 }, bytes, 0), /value is 1.5/);
   refused(() => abi.counter.encode({ count: 2n ** 64n }, bytes, 0), /64 bits/);
-  refused(() => abi.serviceName.encode({ text: 'x'.repeat(152), family: 4, protocol: 6 }, bytes, 0), /at most 151 bytes/);
-  refused(() => abi.serviceName.encode({ text: 'é'.repeat(76), family: 4, protocol: 6 }, bytes, 0), /at most 151 bytes/);
+  refused(() => abi.serviceName.encode({ text: 'x'.repeat(152), family: 4, protocol: 6, lostFrontends: 0 }, bytes, 0), /at most 151 bytes/);
+  refused(() => abi.serviceName.encode({ text: 'é'.repeat(76), family: 4, protocol: 6, lostFrontends: 0 }, bytes, 0), /at most 151 bytes/);
   refused(() => abi.socketState.encode({ flows: [], moved: 0 }, bytes, 0), /has 0 elements, must have 4/);
 });
 
 test('the longest text fits and is ended', () => {
   const bytes = new Uint8Array(abi.serviceName.size).fill(0xaa);
   const text = `${'é'.repeat(75)}x`;
-  abi.serviceName.encode({ text, family: 4, protocol: 6 }, bytes, 0);
+  abi.serviceName.encode({ text, family: 4, protocol: 6, lostFrontends: 0 }, bytes, 0);
   assert.equal(bytes[151], 0);
   assert.equal(abi.serviceName.decode(bytes, 0).text, text);
 });

@@ -226,23 +226,27 @@ export interface ServiceName {
   readonly family: number;
   /** IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP. */
   readonly protocol: number;
+  /** Number of frontends that it wants and that another Service has. */
+  readonly lostFrontends: number;
 }
 
 /** Bytes of ServiceName. */
 export const serviceName: Codec<ServiceName> = {
-  size: 156,
+  size: 160,
   encode(value, into, at) {
     putText(into, at, 152, value.text);
     putU8(into, at + 152, value.family);
     putU8(into, at + 153, value.protocol);
     into[at + 154] = 0;
     into[at + 155] = 0;
+    putU32(into, at + 156, value.lostFrontends);
   },
   decode(from, at) {
     return {
       text: getText(from, at, 152),
       family: getU8(from, at + 152),
       protocol: getU8(from, at + 153),
+      lostFrontends: getU32(from, at + 156),
     };
   },
 };
@@ -806,4 +810,4 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = 'dd1840eb940d88f0';
+export const LAYOUT_DIGEST: string = '4df3442d4a52d4b4';

@@ -40,7 +40,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 test('a source port that is wanting is told with the Service, the address and the backend', async () => {
   const { tables, lines, count, start } = watched(0);
-  tables.put('services', [{ key: { service: 7 }, value: { text: 't/web:http', family: 4, protocol: 6 } }]);
+  tables.put('services', [{ key: { service: 7 }, value: { text: 't/web:http', family: 4, protocol: 6, lostFrontends: 0 } }]);
   tables.put('shortages', [
     { key: { value: 0 }, value: { source: '192.168.0.2', backend: '10.0.2.10', port: 8080, protocol: 6, service: 7 } as never },
   ]);

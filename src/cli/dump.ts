@@ -32,9 +32,18 @@ export interface DumpedFrontend {
   readonly notes: readonly string[];
 }
 
+/** A Service port that does not have all that it wants. */
+export interface DumpedLoser {
+  readonly service: string;
+  readonly family: number;
+  /** Number of its frontends that another Service has. */
+  readonly lostFrontends: number;
+}
+
 /** What `weir dump` prints: the tables, joined. */
 export interface Dump {
   readonly frontends: readonly DumpedFrontend[];
+  readonly losers: readonly DumpedLoser[];
   /** Outcome to number of decisions since the tables were made. */
   readonly outcomes: Readonly<Record<string, number>>;
 }
@@ -55,10 +64,17 @@ export function dumpTables(tables: Tables): Dump {
     notes: notesOf(value),
   }));
   frontends.sort((a, b) => compare(a.service, b.service) || compare(a.frontend, b.frontend));
-  return { frontends, outcomes: outcomesOf(tables) };
+  return { frontends, losers: losersOf(tables), outcomes: outcomesOf(tables) };
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const losersOf = (tables: Tables): DumpedLoser[] =>
+  tables
+    .dump('services')
+    .filter(({ value }) => value.lostFrontends > 0)
+    .map(({ value: { text, family, lostFrontends } }) => ({ service: text, family, lostFrontends }))
+    .sort((a, b) => compare(a.service, b.service));
 
 const backendText = (backend: Backend | undefined): string => (backend === undefined ? '?' : socketAddress(backend.address, backend.port));
 
@@ -101,13 +117,19 @@ export function formatDump(dump: Dump): string {
     const areSame = f.localSource.join() === f.outsideSource.join();
     return [f.service, f.frontend, areSame ? local : `pods: ${local}; outside: ${outside}`, f.notes.join(', ')];
   });
+  const lost = dump.losers.map(({ service, family, lostFrontends }) => [
+    service,
+    `${lostFrontends} of IPv${family} missing`,
+    '',
+    'another Service has what it wants, the log of the agent says which',
+  ]);
   const outcomes = Object.entries(dump.outcomes).filter(([, count]) => count > 0);
   const counts = formatTable(
     ['OUTCOME', 'COUNT'],
     outcomes.map(([name, count]) => [name, String(count)]),
   );
   const decisions = outcomes.length === 0 ? 'No decision was taken yet' : counts;
-  return [formatTable(['SERVICE', 'FRONTEND', 'ANSWERED BY', 'NOTES'], rows), '', decisions].join('\n');
+  return [formatTable(['SERVICE', 'FRONTEND', 'ANSWERED BY', 'NOTES'], [...rows, ...lost]), '', decisions].join('\n');
 }
 
 /** `weir dump`. Exit code 1: there are no tables under the state folder. */

@@ -106,7 +106,7 @@ function spoil(tables: FakeTables): void {
     { key: { value: 62 }, value: { ...lost, address: '10.9.0.1' as Address, port: 8080 } },
     { key: { value: 63 }, value: { ...lost, flags: 0 } },
   ]);
-  const name = { text: EVERY_LIST.name, family: 4, protocol: TCP };
+  const name = { text: EVERY_LIST.name, family: 4, protocol: TCP, lostFrontends: 0 };
   tables.put('services', [
     { key: { service: 70 }, value: name },
     { key: { service: 71 }, value: name },

@@ -48,6 +48,7 @@ function adoptPorts(tables: Tables): { readonly ports: ReadonlyMap<number, PortS
     const named = portIdentity(value.text, value.family, value.protocol);
     const port = newPort(identities.has(named) ? `#${key.service}` : named, key.service);
     port.named = true;
+    port.lostFrontends = value.lostFrontends;
     identities.add(named);
     ports.set(key.service, port);
   }

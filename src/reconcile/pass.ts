@@ -121,7 +121,7 @@ function stepsTowards(context: PassContext, port: PortState, plan: PortPlan, wor
     return withdrawals(port, frontendKeys(plan, frontends));
   }
   if (failure !== undefined) work.shortages.set(port.identity, failure);
-  return planSteps(port, { plan, frontends, layout });
+  return planSteps(port, { plan, frontends, lostFrontends: context.conflicts.get(identityOf(plan))?.length ?? 0, layout });
 }
 
 /** The plan's frontends, each once, without those that somebody else keeps. */

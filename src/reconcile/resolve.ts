@@ -78,7 +78,7 @@ export function readerOf(tables: Tables): Reader {
           },
         ]),
       ),
-      services: sorted([...names].map(([service]) => [nameOf(service), rangesOf(service)])),
+      services: sorted([...names].map(([service, { lostFrontends }]) => [nameOf(service), { lostFrontends, ranges: rangesOf(service) }])),
       liveBackends: [...backends.values()]
         .filter((backend) => backend.flags !== 0)
         .map((backend) => `${nameOf(backend.service)}: ${backend.address} ${backend.port} ${backend.flags}`)

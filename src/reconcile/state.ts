@@ -31,6 +31,8 @@ export interface PortState {
   readonly service: number;
   /** `services` has it. */
   named: boolean;
+  /** What `services` says of frontends that it wants and another has. */
+  lostFrontends: number;
   backends: PlacedBackend[];
   /** Ranges that its frontends point into; between two passes no others. */
   ranges: SlotRange[];
@@ -80,6 +82,7 @@ export const newPort = (identity: string, service: number): PortState => ({
   identity,
   service,
   named: false,
+  lostFrontends: 0,
   backends: [],
   ranges: [],
   frontends: new Map(),
@@ -101,8 +104,11 @@ export function recordStep(state: State, step: Step, now: number): void {
   const { port } = step;
   switch (step.kind) {
     case 'name':
+      port.named = true;
+      port.lostFrontends = step.element.value.lostFrontends;
+      break;
     case 'unname':
-      port.named = step.kind === 'name';
+      port.named = false;
       break;
     case 'admit':
     case 'retire':

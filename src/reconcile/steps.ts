@@ -43,6 +43,8 @@ export interface Target {
   readonly plan: PortPlan;
   /** Those of the plan's frontends that nobody else has a better claim to. */
   readonly frontends: readonly PlannedFrontend[];
+  /** Number of the others. */
+  readonly lostFrontends: number;
   readonly layout: Layout;
 }
 
@@ -55,7 +57,7 @@ export function planSteps(port: PortState, target: Target | undefined): Step[] {
     return [...withdrawals(port, []), ...disallowances(port, new Set()), ...retirements(port, []), ...unnaming(port)];
   const ranges = rangeKeys(port, target.plan);
   return [
-    ...naming(port, target.plan),
+    ...naming(port, target),
     ...admissions(port, target.layout),
     ...listings(port, target.layout),
     ...allowances(port, ranges),
@@ -76,16 +78,11 @@ export function withdrawals(port: PortState, keep: readonly FrontendKey[]): Step
 export const frontendKeys = (plan: PortPlan, frontends: readonly PlannedFrontend[]): FrontendKey[] =>
   frontends.map(({ address, port }) => ({ address, port, protocol: plan.protocol }));
 
-const naming = (port: PortState, plan: PortPlan): Step[] =>
-  port.named
-    ? []
-    : [
-        {
-          kind: 'name',
-          port,
-          element: { key: { service: port.service }, value: { text: plan.name, family: plan.family, protocol: plan.protocol } },
-        },
-      ];
+function naming(port: PortState, { plan, lostFrontends }: Target): Step[] {
+  if (port.named && port.lostFrontends === lostFrontends) return [];
+  const value = { text: plan.name, family: plan.family, protocol: plan.protocol, lostFrontends };
+  return [{ kind: 'name', port, element: { key: { service: port.service }, value } }];
+}
 
 /** New backends, and new flags beside the old ones: until the switch both lists are in use. */
 const admissions = (port: PortState, layout: Layout): Step[] =>

@@ -86,6 +86,14 @@ async function holders(address: string): Promise<string[]> {
   return frontends.filter(({ frontend }) => frontend.startsWith(address)).map(({ service }) => service);
 }
 
+/** Service ports that lack something, with how much, as `weir dump` says. */
+async function losers(): Promise<string[]> {
+  const dump = JSON.parse(await weir(lab, 'n1', 'dump', '-o', 'json')) as {
+    losers: { service: string; family: Family; lostFrontends: number }[];
+  };
+  return dump.losers.map(({ service, family, lostFrontends }) => `${service} ${family} ${lostFrontends}`).sort();
+}
+
 const externalIPs = FAMILIES.map((family) => outerIP(SHARED, family));
 const shared = (family: Family): string => outerIP(SHARED, family);
 
@@ -106,6 +114,8 @@ test('the older Service keeps an external address, the younger one has all else 
   );
   assert.deepEqual(said, expected.sort());
   assert.deepEqual(await holders(shared(4)), ['t/old:tcp', 't/old:udp']);
+  assert.deepEqual(await losers(), ['t/young:tcp 4 1', 't/young:tcp 6 1', 't/young:udp 4 1', 't/young:udp 6 1']);
+  assert.match(await weir(lab, 'n1', 'dump'), /t\/young:tcp +1 of IPv4 missing +another Service has what it wants/);
 });
 
 test('the younger Service takes over when the older one goes, or wants the address no more [conflict-older]', async () => {
@@ -113,6 +123,7 @@ test('the younger Service takes over when the older one goes, or wants the addre
   await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
   await assertPaths(lab, reached('p2', shared));
   assert.deepEqual(await holders(shared(4)), ['t/young:tcp', 't/young:udp']);
+  assert.deepEqual(await losers(), []);
   apply(...young({ externalIPs }), ...old({ externalIPs }));
   await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p1');
   apply(...young({ externalIPs }), ...old({}));
