@@ -4,17 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ModelObject } from '#model/objects.ts';
 import { createManifestSource } from './manifests.ts';
+import { type Recorded, recordingSink } from './test-sink.ts';
 
-/** A manifest source on a real folder, for tests. It and the folder go after each test. */
-export interface Watched {
+/**
+ * A manifest source on a real folder, for tests, and what reached the sink since the last `forget`, the folder's path written as `D`. It and the
+ * folder go after each test.
+ */
+export interface Watched extends Recorded {
   readonly dir: string;
-  /** What reached the sink since the last `forget`, the folder's path written as `D`. */
-  readonly calls: string[];
-  readonly problems: string[];
   readonly notes: string[];
-  readonly objects: Map<string, ModelObject>;
   write(name: string, ...objects: readonly (object | string)[]): void;
   forget(): void;
   stop(): Promise<void>;
@@ -53,23 +52,12 @@ export async function watched(
 ): Promise<Watched> {
   const dir = options.dir ?? temporaryFolder();
   for (const [name, objects] of Object.entries(files)) writeFileSync(join(dir, name), textOf(objects));
-  const [calls, problems, notes, objects] = [[] as string[], [] as string[], [] as string[], new Map<string, ModelObject>()];
+  const notes: string[] = [];
   const short = (message: string): string => message.replaceAll(dir, 'D');
+  const { sink, calls, problems, objects } = recordingSink(short);
   const source = createManifestSource({ dir, rescanMs: options.rescanMs ?? 50, note: (message) => notes.push(short(message)) });
   cleanups.push(() => source.stop());
-  source.start({
-    set: (object) => {
-      calls.push(`set ${object.kind} ${object.key}`);
-      objects.set(`${object.kind} ${object.key}`, object);
-    },
-    remove: (kind, key) => {
-      calls.push(`remove ${kind} ${key}`);
-      objects.delete(`${kind} ${key}`);
-    },
-    synced: () => calls.push('synced'),
-    complete: () => calls.push('complete'),
-    problem: ({ reason, message }) => problems.push(`${reason}: ${short(message)}`),
-  });
+  source.start(sink);
   if (options.sync !== false) await until('synced', () => calls.includes('synced'));
   return {
     dir,

@@ -1,19 +1,15 @@
 import { afterEach } from 'node:test';
-import type { ModelObject } from '#model/objects.ts';
 import { until } from '../test-folder.ts';
+import { type Recorded, recordingSink } from '../test-sink.ts';
 import { type AccessSettings, readAccess } from './access.ts';
 import { createApiSource } from './api-source.ts';
 import { type ApiObject, TestApiServer } from './test-api-server.ts';
 import { API_TIMES, type ApiTimes } from './times.ts';
 
 /** A source that follows a test server. Both go after the test. */
-export interface Followed {
+export interface Followed extends Recorded {
   readonly server: TestApiServer;
-  /** What reached the sink. */
-  readonly calls: string[];
-  readonly problems: string[];
   readonly notes: string[];
-  readonly objects: Map<string, ModelObject>;
   stop(): Promise<void>;
 }
 
@@ -42,8 +38,9 @@ export async function followed(
     sync = true,
   }: { times?: Partial<ApiTimes>; access?: AccessSettings; sync?: boolean } = {},
 ): Promise<Followed> {
-  const [calls, problems, notes, objects] = [[] as string[], [] as string[], [] as string[], new Map<string, ModelObject>()];
+  const notes: string[] = [];
   const said = (message: string): string => message.replaceAll(server.url, 'URL');
+  const { sink, calls, problems, objects } = recordingSink(said);
   const source = createApiSource({
     readAccess: () => readAccess(access),
     nodeName: 'n1',
@@ -51,19 +48,7 @@ export async function followed(
     times: { ...QUICK, ...times },
   });
   cleanups.push(() => source.stop());
-  source.start({
-    set: (object) => {
-      calls.push(`set ${object.kind} ${object.key}`);
-      objects.set(`${object.kind} ${object.key}`, object);
-    },
-    remove: (kind, key) => {
-      calls.push(`remove ${kind} ${key}`);
-      objects.delete(`${kind} ${key}`);
-    },
-    synced: () => calls.push('synced'),
-    complete: () => calls.push('complete'),
-    problem: ({ reason, message }) => problems.push(`${reason}: ${said(message)}`),
-  });
+  source.start(sink);
   if (sync) await until('complete and watching', () => calls.includes('complete') && server.watches === 3);
   return { server, calls, problems, notes, objects, stop: () => source.stop() };
 }
