@@ -3,8 +3,8 @@ import type { UdpFlow, UdpPlace } from '#reconcile/reconciler.ts';
 import type { AF_INET, AF_INET6 } from './socket-address.ts';
 
 /** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET and ..._DELETE of <linux/netfilter/nfnetlink_conntrack.h>. */
-const CT_GET = 0x101;
-const CT_DELETE = 0x102;
+export const CT_GET = 0x101;
+export const CT_DELETE = 0x102;
 /** NLM_F_REQUEST | NLM_F_DUMP, NLM_F_REQUEST | NLM_F_ACK. */
 const DUMP = 0x301;
 const COMMAND = 0x5;
@@ -13,8 +13,8 @@ const NFGENMSG = 4;
 
 const NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
-const CTA_TUPLE_ORIG = 1;
-const CTA_TUPLE_REPLY = 2;
+export const CTA_TUPLE_ORIG = 1;
+export const CTA_TUPLE_REPLY = 2;
 const CTA_STATUS = 3;
 const CTA_MARK = 8;
 const CTA_ID = 12;
@@ -22,14 +22,14 @@ const CTA_ZONE = 18;
 const CTA_MARK_MASK = 21;
 const CTA_FILTER = 25;
 const CTA_STATUS_MASK = 26;
-const CTA_TUPLE_IP = 1;
-const CTA_TUPLE_PROTO = 2;
+export const CTA_TUPLE_IP = 1;
+export const CTA_TUPLE_PROTO = 2;
 /** CTA_IP_V4_* and CTA_IP_V6_*. */
 const CTA_IP_SOURCES = [1, 3] as const;
 const CTA_IP_DESTINATIONS = [2, 4] as const;
-const CTA_PROTO_NUM = 1;
-const CTA_PROTO_SRC_PORT = 2;
-const CTA_PROTO_DST_PORT = 3;
+export const CTA_PROTO_NUM = 1;
+export const CTA_PROTO_SRC_PORT = 2;
+export const CTA_PROTO_DST_PORT = 3;
 const CTA_FILTER_ORIG_FLAGS = 1;
 const CTA_FILTER_REPLY_FLAGS = 2;
 /** CTA_FILTER_F_CTA_PROTO_NUM of net/netfilter/nf_internals.h. */
@@ -114,7 +114,7 @@ function find(bytes: Buffer, within: Span | undefined, type: number): Span | und
 }
 
 /** `struct nlmsghdr`, `struct nfgenmsg` and attributes. */
-function request(type: number, flags: number, family: number, ...attrs: readonly Buffer[]): Buffer {
+export function request(type: number, flags: number, family: number, ...attrs: readonly Buffer[]): Buffer {
   const bytes = Buffer.concat([Buffer.alloc(HEADER), ...attrs]);
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeUInt16LE(type, 4);
@@ -123,7 +123,8 @@ function request(type: number, flags: number, family: number, ...attrs: readonly
   return bytes;
 }
 
-function attribute(type: number, value: Uint8Array): Buffer {
+/** A netlink attribute, filled up to four bytes. */
+export function attribute(type: number, value: Uint8Array): Buffer {
   const bytes = Buffer.alloc(align4(4 + value.length));
   bytes.writeUInt16LE(4 + value.length, 0);
   bytes.writeUInt16LE(type, 2);
@@ -131,7 +132,8 @@ function attribute(type: number, value: Uint8Array): Buffer {
   return bytes;
 }
 
-const nested = (type: number, ...attrs: readonly Buffer[]): Buffer => attribute(type | NESTED, Buffer.concat(attrs));
+/** An attribute that holds attributes. */
+export const nested = (type: number, ...attrs: readonly Buffer[]): Buffer => attribute(type | NESTED, Buffer.concat(attrs));
 
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);

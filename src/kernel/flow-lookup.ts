@@ -1,27 +1,29 @@
 import type { Address } from '#lib/address.ts';
 import { addressBytes, addressFromBytes, familyOf } from '#lib/address.ts';
+import {
+  attribute,
+  CT_DELETE,
+  CT_GET,
+  CTA_PROTO_DST_PORT,
+  CTA_PROTO_NUM,
+  CTA_PROTO_SRC_PORT,
+  CTA_TUPLE_IP,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
+  nested,
+  request,
+} from './conntrack-messages.ts';
 import { checkedErrno, KernelError } from './ffi.ts';
 import { libc } from './libc.ts';
 import { decodeAttributes, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
 import { AF_INET, AF_INET6 } from './socket-address.ts';
 
-/** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_* of <linux/netfilter/nfnetlink_conntrack.h>. */
-const CT_GET = 0x101;
-const CT_DELETE = 0x102;
 const NLM_F_REQUEST = 1;
-const NLA_F_NESTED = 0x8000;
-const CTA_TUPLE_ORIG = 1;
-const CTA_TUPLE_REPLY = 2;
-const CTA_TUPLE_IP = 1;
-const CTA_TUPLE_PROTO = 2;
 /** CTA_IP_V4_SRC and _DST, CTA_IP_V6_SRC and _DST. */
 const IP_ATTRIBUTES = { 4: [1, 2], 6: [3, 4] } as const;
-const CTA_PROTO_NUM = 1;
-const CTA_PROTO_SRC_PORT = 2;
-const CTA_PROTO_DST_PORT = 3;
 const ENOENT = 2;
-const HEADER_BYTES = 20;
 
 /** One direction of a flow. `protocol`: IPPROTO_*. */
 export interface FlowTuple {
@@ -41,7 +43,7 @@ export class FlowLookup {
   take(tuple: FlowTuple): FlowTuple | undefined {
     const attributes = nested(CTA_TUPLE_ORIG, encodeTuple(tuple));
     const family = familyOf(tuple.source) === 4 ? AF_INET : AF_INET6;
-    const requests = Buffer.concat([CT_GET, CT_DELETE].map((type) => message(type, family, attributes)));
+    const requests = Buffer.concat([CT_GET, CT_DELETE].map((type) => request(type, NLM_F_REQUEST, family, attributes)));
     checkedErrno(libc.send(this.#socket.fd, requests, requests.length, 0), 'ask for a conntrack entry');
     const reply = this.#receive();
     // Deleting is silent, unless there is nothing to delete.
@@ -61,16 +63,6 @@ export class FlowLookup {
   close(): void {
     this.#socket.close();
   }
-}
-
-/** `struct nlmsghdr`, `struct nfgenmsg` and attributes. */
-function message(type: number, family: number, attributes: Buffer): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32LE(HEADER_BYTES + attributes.length, 0);
-  header.writeUInt16LE(type, 4);
-  header.writeUInt16LE(NLM_F_REQUEST, 6);
-  header[16] = family;
-  return Buffer.concat([header, attributes]);
 }
 
 function encodeTuple({ protocol, source, sourcePort, destination, destinationPort }: FlowTuple): Buffer {
@@ -99,15 +91,5 @@ const wireBytes = (address: Address): Buffer => Buffer.from(addressBytes(address
 
 const addressOf = (bytes: Buffer = Buffer.alloc(4)): Address =>
   bytes.length === 4 ? (bytes.join('.') as Address) : addressFromBytes(bytes);
-
-function attribute(type: number, value: Buffer): Buffer {
-  const bytes = Buffer.alloc((4 + value.length + 3) & ~3);
-  bytes.writeUInt16LE(4 + value.length, 0);
-  bytes.writeUInt16LE(type, 2);
-  bytes.set(value, 4);
-  return bytes;
-}
-
-const nested = (type: number, attributes: Buffer): Buffer => attribute(type | NLA_F_NESTED, attributes);
 
 const be16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff]);
