@@ -17,7 +17,7 @@ import {
   podAddress,
   slices,
 } from './objects.ts';
-import { answer, assertPaths, type Path, tcp, udp, untilAnsweredBy } from './paths.ts';
+import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
 const [P1, P2, CLIENT]: readonly [PodSpec, PodSpec, PodSpec] = [
   { name: 'p1', node: 'n1' },
@@ -62,10 +62,11 @@ const losses = (): string[] =>
     .filter((line) => line.includes('Cannot give'))
     .map((line) => line.replace(/^\S+ ERROR /, ''));
 
-/** Runs a step and returns what it made the agent say. */
-async function newLosses(step: () => Promise<void>): Promise<string[]> {
+/** Runs a step and returns what it made the agent say; so many lines are waited for, since they come later than the tables. */
+async function newLosses(count: number, step: () => Promise<void>): Promise<string[]> {
   const known = losses().length;
   await step();
+  await until(`the agent says who loses ${count} addresses`, () => losses().length >= known + count);
   return losses().slice(known).sort();
 }
 
@@ -98,7 +99,7 @@ const externalIPs = FAMILIES.map((family) => outerIP(SHARED, family));
 const shared = (family: Family): string => outerIP(SHARED, family);
 
 test('the older Service keeps an external address, the younger one has all else and is told once [conflict-older]', async () => {
-  const said = await newLosses(async () => {
+  const said = await newLosses(4, async () => {
     apply(...young({ externalIPs }));
     await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
     apply(...young({ externalIPs }), ...old({ externalIPs }));
@@ -140,7 +141,7 @@ test('a NodePort belongs to the older Service, and then to the other [conflict-o
   }));
   const byNode = (family: Family): string => nodeAddress('n1', family);
   const ofPod = (pod: string): Path[] => reached(pod, byNode, nodePort(SHARED)).filter(([from]) => from === 'outside');
-  const said = await newLosses(async () => {
+  const said = await newLosses(2, async () => {
     apply(...young({ ports }), ...old({ ports }));
     await untilAnsweredBy(lab, 'outside', tcp(byNode(4), nodePort(SHARED)), 'p1');
     await assertPaths(lab, [...ofPod('p1'), ...inner('p2', YOUNG)]);
@@ -158,7 +159,7 @@ test("a ClusterIP stays its owner's, also where an older Service wants it as its
   const grab = { externalIPs: FAMILIES.map((family) => clusterIP(YOUNG, family)) };
   apply(...old(grab));
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(YOUNG), 80), 'p1');
-  const said = await newLosses(async () => {
+  const said = await newLosses(4, async () => {
     apply(...old(grab), ...young({}));
     await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(YOUNG), 80), 'p2');
     await assertPaths(lab, [...inner('p1', OLD), ...inner('p2', YOUNG)]);
@@ -171,7 +172,7 @@ test("a ClusterIP stays its owner's, also where an older Service wants it as its
 
 test('of Services without an age the first by name has the address, and the message says so [conflict-older]', async () => {
   const spec = { externalIPs };
-  const said = await newLosses(async () => {
+  const said = await newLosses(4, async () => {
     apply(...claimant('b', OLD, P1, { spec }), ...claimant('a', YOUNG, P2, { spec }));
     await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');
     await assertPaths(lab, reached('p2', shared));
