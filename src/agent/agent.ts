@@ -1,5 +1,7 @@
 import type { Config } from '#config/config.ts';
+import type { Listener } from '#health/listener.ts';
 import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
+import { openProxyPort } from '#health/proxy-port.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
 import { walkUdpEntries } from '#kernel/conntrack.ts';
 import { type Datapath, openDatapath } from '#kernel/datapath.ts';
@@ -74,6 +76,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
   const loop = createLoop({ config, store, programmer, ...health, ...kernel, log, counters });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
+  const proxyPort = proxyPortOf(config, store, health.proxyHealth, log);
   const outcomes = watchOutcomes(datapath.tables, log);
   followSource(source, store, loop, log, counters);
   return {
@@ -83,6 +86,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
       staleFlows.stop();
       staleSockets?.close();
       health.serviceHealth.close();
+      proxyPort?.close();
       rulesetGuard.stop();
       links.close();
       outcomes.stop();
@@ -125,6 +129,17 @@ function healthOf(now: () => number, log: Log): { readonly proxyHealth: ProxyHea
   });
   return { proxyHealth, serviceHealth };
 }
+
+/** A Node that nobody knows yet is eligible, as in kube-proxy. */
+const proxyPortOf = ({ healthzBindAddress }: Config, store: Store, proxyHealth: ProxyHealth, log: Log): Listener | undefined =>
+  healthzBindAddress &&
+  openProxyPort({
+    at: healthzBindAddress,
+    proxyHealth,
+    isNodeEligible: () => store.node()?.isLeaving !== true,
+    problem: (message) => log.error(message),
+    note: (message) => log.info(message),
+  });
 
 function followSource(source: Source, store: Store, loop: Loop, log: Log, counters: Counters): void {
   source.start({

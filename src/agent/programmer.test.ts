@@ -26,7 +26,7 @@ const slices: ModelObject = { kind: 'EndpointSlice', key: 'ns1/svc1-abc12', valu
 const node = (zone: string, podCIDRs = [prefix('10.180.0.0/24')]): ModelObject => ({
   kind: 'Node',
   key: 'n1',
-  value: { name: 'n1', addresses: [address('192.168.0.2')], podCIDRs, zone },
+  value: { name: 'n1', addresses: [address('192.168.0.2')], podCIDRs, zone, isLeaving: false },
 });
 
 /** A programmer, its store, and what it told both reconcilers since the last look. */

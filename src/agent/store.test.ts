@@ -41,7 +41,11 @@ test('a removed slice touches its Service and is gone', () => {
 
 test('only the own Node is kept', () => {
   const store = createStore('n1');
-  const node = (name: string) => ({ kind: 'Node' as const, key: name, value: { name, addresses: [], podCIDRs: [], zone: '' } });
+  const node = (name: string) => ({
+    kind: 'Node' as const,
+    key: name,
+    value: { name, addresses: [], podCIDRs: [], zone: '', isLeaving: false },
+  });
   store.set(node('n2'));
   assert.equal(store.node(), undefined);
   store.set(node('n1'));

@@ -30,6 +30,19 @@ test('defaults are those of kube-proxy and of the README', () => {
   assert.equal(config.packetMark, 0x2000);
 });
 
+test('/healthz is served where kube-proxy serves it, where it is told to, or nowhere', () => {
+  const at = (text: string): unknown => configOf({ 'healthz-bind-address': text }).healthzBindAddress;
+  assert.deepEqual(configOf({}).healthzBindAddress, { address: '0.0.0.0', port: 10_256 });
+  assert.deepEqual(at('127.0.0.1:8080'), { address: '127.0.0.1', port: 8080 });
+  assert.deepEqual(at('[::1]:8080'), { address: '::1', port: 8080 });
+  assert.deepEqual(at('::'), { address: '::', port: 10_256 });
+  assert.equal(at(''), undefined);
+  for (const text of [':10256', '0.0.0.0:0', '0.0.0.0:65536', 'host:1'])
+    assert.deepEqual(errorsOf({ 'healthz-bind-address': text }), [
+      `--healthz-bind-address is "${text}", must be an address and port such as 0.0.0.0:10256, or empty`,
+    ]);
+});
+
 test('a missing cluster range is said, because Services behave differently without one', () => {
   const result = parseConfig(flags({}), 'host');
   assert.ok(result.ok && result.value.warnings[0]?.startsWith('No --cluster-cidr'));

@@ -1,4 +1,4 @@
-import type { Prefix } from '#lib/address.ts';
+import type { Endpoint, Prefix } from '#lib/address.ts';
 
 /** How a pod's source is told from an outside one (kube-proxy: detectLocalMode). */
 export type LocalDetector =
@@ -35,6 +35,8 @@ export interface Config {
   readonly socketScope: 'all' | 'host';
   /** NodePorts on 127.0.0.0/8 and ::1 for the node's own processes (kube-proxy: --iptables-localhost-nodeports). */
   readonly localhostNodePorts: boolean;
+  /** Where `/healthz` and `/livez` are served; undefined: nowhere. */
+  readonly healthzBindAddress: Endpoint | undefined;
   /** Table name -> max_entries, for tables that differ from their default. */
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Bit of skb->mark, bit of ct->mark. */

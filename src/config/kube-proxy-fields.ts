@@ -13,6 +13,7 @@ export const HONOURED: Readonly<Record<string, string>> = {
   'nftables.masqueradeAll': 'masquerade-all',
   'iptables.localhostNodePorts': 'iptables-localhost-nodeports',
   'clientConnection.kubeconfig': 'kubeconfig',
+  healthzBindAddress: 'healthz-bind-address',
   'logging.verbosity': 'v',
 };
 
@@ -32,8 +33,7 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   ...group('clientConnection', 'acceptContentTypes contentType qps burst', FEW_REQUESTS),
   ...group('logging', 'format flushFrequency vmodule options', ONE_FORMAT),
   bindAddress: NO_LISTENER,
-  bindAddressHardFail: NO_LISTENER,
-  healthzBindAddress: NO_SERVER,
+  bindAddressHardFail: 'a port that is taken is tried again until it is free',
   metricsBindAddress: NO_SERVER,
   showHiddenMetricsForVersion: NO_SERVER,
   enableProfiling: 'there is no profiling endpoint',

@@ -1,4 +1,4 @@
-import { formatPrefix, type Prefix, parsePrefix } from '#lib/address.ts';
+import { type Endpoint, formatPrefix, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
 import type { Given, GivenSettings } from './flags.ts';
 
 /** Reads settings one by one and collects one sentence for each that is wrong. */
@@ -9,6 +9,8 @@ export interface SettingsReader {
   number(name: string, fallback: number): number;
   /** One bit of 32 that kube-proxy does not use. */
   mark(name: string, fallback: number): number;
+  /** Address and port to listen at, undefined where the setting is empty; an address alone gets the port `usual`. */
+  endpoint(name: string, fallback: string, usual: number): Endpoint | undefined;
   list(name: string): readonly string[];
   prefixes(name: string): readonly Prefix[];
   /** Whether it was given on the command line. */
@@ -37,11 +39,18 @@ export function readSettings(given: GivenSettings): SettingsReader {
     if (value === undefined) reject(name, should);
     return value ?? fallback;
   };
+  const endpoint = (name: string, fallback: string, usual: number): Endpoint | undefined => {
+    const text = given.get(name)?.text ?? fallback;
+    const at = text === '' ? undefined : parseEndpoint(text, usual);
+    if (text !== '' && at === undefined) reject(name, `an address and port such as ${fallback}, or empty`);
+    return at;
+  };
   const list = (name: string): readonly string[] => splitList(given.get(name)?.text ?? '');
   return {
     errors,
     reject,
     list,
+    endpoint,
     isFlag: (name) => given.get(name)?.from.startsWith('--') === true,
     fail: (message) => void errors.push(message),
     text: (name) => given.get(name)?.text,
@@ -68,6 +77,14 @@ function parseMark(text: string): number | undefined {
   const mark = /^(0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(text) ? Number(text) : 0;
   const isOneBit = mark > 0 && mark <= 0x80000000 && Number.isInteger(Math.log2(mark));
   return isOneBit && !TAKEN_MARKS.includes(mark) ? mark : undefined;
+}
+
+/** `192.0.2.1:80`, `[::]:80`, or an address alone (kube-proxy: IPPortVar, k8s.io/component-helpers). */
+function parseEndpoint(text: string, usual: number): Endpoint | undefined {
+  const [, bracketed, plain, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const address = parseAddress(bracketed ?? plain ?? text);
+  const port = digits === undefined ? usual : Number(digits);
+  return address === undefined || port < 1 || port > 65_535 ? undefined : { address, port };
 }
 
 /** Networks of a comma-separated text, each once; undefined when one of them is none. */

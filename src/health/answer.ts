@@ -1,9 +1,13 @@
-/** What somebody hears who asks for the health of a Service on this node. */
+import type { ProxyHealth } from './proxy-health.ts';
+
+/** What somebody hears who asks for the health of a Service on this node, or of the proxy. */
 export interface Answer {
-  readonly status: 200 | 503;
+  readonly status: 200 | 404 | 503;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
+
+const JSON_HEADERS = { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' };
 
 /** Status, headers and body as kube-proxy has them (service_health.go, ServeHTTP). `service`: `namespace/name`. */
 export function healthAnswer(service: string, localEndpoints: number, serviceProxyHealthy: boolean): Answer {
@@ -11,10 +15,28 @@ export function healthAnswer(service: string, localEndpoints: number, servicePro
   return {
     status: localEndpoints > 0 && serviceProxyHealthy ? 200 : 503,
     headers: {
-      'Content-Type': 'application/json',
-      'X-Content-Type-Options': 'nosniff',
+      ...JSON_HEADERS,
       'X-Load-Balancing-Endpoint-Weight': String(localEndpoints),
     },
     body: JSON.stringify({ service: { namespace, name }, localEndpoints, serviceProxyHealthy }, null, '\t'),
   };
+}
+
+/**
+ * `/healthz`: whether load balancers should send this node new connections, so a node that is about to go says 503. `/livez`: whether the
+ * agent does its work, whatever becomes of the node. Bodies as kube-proxy has them (proxy_health.go, ServeHTTP; KEP-3836): `lastUpdated` is
+ * the current time where all is well. `now`: ms since 1970.
+ */
+export function proxyAnswer(
+  path: string,
+  proxyHealth: Pick<ProxyHealth, 'isHealthy' | 'sinceFlushMs'>,
+  nodeEligible: boolean,
+  now: number,
+): Answer {
+  if (path !== '/healthz' && path !== '/livez')
+    return { status: 404, headers: { 'Content-Type': 'text/plain' }, body: '404 page not found\n' };
+  const isFine = proxyHealth.isHealthy() && (nodeEligible || path === '/livez');
+  const lastUpdated = new Date(isFine ? now : now - (proxyHealth.sinceFlushMs() ?? now)).toISOString();
+  const said = { lastUpdated, currentTime: new Date(now).toISOString(), ...(path === '/healthz' && { nodeEligible }) };
+  return { status: isFine ? 200 : 503, headers: JSON_HEADERS, body: JSON.stringify(said) };
 }

@@ -1,7 +1,7 @@
 import { type Address, type Family, familyOf } from '#lib/address.ts';
 import type { HealthCheck } from '#plan/health-checks.ts';
 import { healthAnswer } from './answer.ts';
-import { type Listener, listen, RETRY_MS } from './listener.ts';
+import { type Listener, listen, RETRY_MS, reasonOf } from './listener.ts';
 
 /** The health check node port of one Service, at all its addresses. */
 export interface HealthPort {
@@ -63,6 +63,3 @@ const placesOf = ({ family, port }: HealthCheck, addresses: readonly Address[]):
   addresses.filter((address) => familyOf(address) === family).map((address) => [`${address} ${port}`, { address, family, port }]);
 
 const fieldName = (service: string, port: number): string => `spec.healthCheckNodePort ${port} of Service ${service}`;
-
-const reasonOf = ({ code, message }: NodeJS.ErrnoException): string =>
-  code === 'EADDRINUSE' ? 'somebody else listens there, it should be free' : message;

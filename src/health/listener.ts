@@ -11,8 +11,10 @@ export interface Listener {
 interface Parts {
   readonly address: Address;
   readonly port: number;
-  /** Asked at each request. */
-  readonly answer: () => Answer;
+  /** The zero address of IPv6 takes IPv4 too. */
+  readonly bothFamilies?: boolean;
+  /** Asked at each request, with its path. */
+  readonly answer: (path: string) => Answer;
   readonly onOpen: () => void;
   /** Told of each try that fails; it is tried again until it is closed. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
@@ -22,14 +24,14 @@ interface Parts {
 export const RETRY_MS = 1000;
 
 /** Listens until it is closed; an address and port that cannot be had is tried again and again. */
-export function listen({ address, port, answer, onOpen, onError }: Parts): Listener {
+export function listen({ address, port, bothFamilies = false, answer, onOpen, onError }: Parts): Listener {
   let retry: NodeJS.Timeout | undefined;
-  const server: Server = createServer((_request, response) => {
-    const { status, headers, body } = answer();
+  const server: Server = createServer((request, response) => {
+    const { status, headers, body } = answer((request.url ?? '').replace(/[?#].*/, ''));
     response.writeHead(status, headers).end(body);
   });
   const open = (): void => {
-    server.listen({ host: address, port, ipv6Only: true });
+    server.listen({ host: address, port, ipv6Only: !bothFamilies });
   };
   server.on('listening', onOpen);
   server.on('error', (error) => {
@@ -46,3 +48,7 @@ export function listen({ address, port, answer, onOpen, onError }: Parts): Liste
     },
   };
 }
+
+/** For messages: why an address and port cannot be had. */
+export const reasonOf = ({ code, message }: NodeJS.ErrnoException): string =>
+  code === 'EADDRINUSE' ? 'somebody else listens there, it should be free' : message;

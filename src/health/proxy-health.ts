@@ -6,6 +6,8 @@ export interface ProxyHealth {
   flushed(problems: readonly { readonly code: string }[]): void;
   /** False while something has been waiting too long; an agent that is starting is healthy (proxy_health.go, Health). */
   isHealthy(): boolean;
+  /** Time since the kernel last was as the objects say, ms; undefined before the first time. */
+  sinceFlushMs(): number | undefined;
 }
 
 /** As long as kube-proxy's by default: twice its syncPeriod. */
@@ -16,7 +18,7 @@ const ONES_OWN: readonly string[] = ['full', 'conflict'];
 
 /** `now`: ms of a clock that never goes back. */
 export function createProxyHealth(now: () => number): ProxyHealth {
-  let isStarting = true;
+  let flushedAt: number | undefined;
   let waitingSince: number | undefined;
   return {
     queued() {
@@ -24,9 +26,10 @@ export function createProxyHealth(now: () => number): ProxyHealth {
     },
     flushed(problems) {
       if (problems.some(({ code }) => !ONES_OWN.includes(code))) return;
-      isStarting = false;
+      flushedAt = now();
       waitingSince = undefined;
     },
-    isHealthy: () => isStarting || waitingSince === undefined || now() - waitingSince < TIMEOUT_MS,
+    isHealthy: () => flushedAt === undefined || waitingSince === undefined || now() - waitingSince < TIMEOUT_MS,
+    sinceFlushMs: () => (flushedAt === undefined ? undefined : now() - flushedAt),
   };
 }

@@ -18,6 +18,7 @@ test('a Node lists internal addresses before external ones and leaves names out'
     addresses: ['192.168.0.2', '203.0.113.9'],
     podCIDRs: [{ address: '10.0.1.0', length: 24 }],
     zone: '',
+    isLeaving: false,
   });
   assert.deepEqual(decoded.warnings, ['Node n1: status.addresses[3].address is "n1.example", no IP address, and is left out']);
 });
@@ -28,4 +29,16 @@ test('an address that no machine can have is none of a Node', () => {
   assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
   assert.deepEqual(decoded.object.value.addresses, ['192.168.0.2']);
   assert.equal(decoded.warnings[0], 'Node n1: status.addresses[0].address is "0.0.0.0", no address of a machine, and is left out');
+});
+
+test('a Node that is being deleted, or that its autoscaler takes away, is leaving [proxy-healthz]', () => {
+  const isLeaving = (more: object): unknown => {
+    const decoded = decodeObject(node(more));
+    assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
+    return decoded.object.value.isLeaving;
+  };
+  assert.equal(isLeaving({}), false);
+  assert.equal(isLeaving({ spec: { taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] } }), false);
+  assert.equal(isLeaving({ spec: { taints: [{ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' }] } }), true);
+  assert.equal(isLeaving({ metadata: { name: 'n1', deletionTimestamp: '2026-01-31T12:00:00Z' } }), true);
 });

@@ -13,8 +13,14 @@ export function decodeNode(object: Place): Node {
     addresses: [...addressesOf(addresses, 'InternalIP'), ...addressesOf(addresses, 'ExternalIP')],
     podCIDRs: decodePodCIDRs(child(object, 'spec')),
     zone: text(labels, 'topology.kubernetes.io/zone'),
+    isLeaving: isLeaving(object),
   };
 }
+
+/** As kube-proxy's node manager sees it (pkg/proxy/node.go, NodeEligibleHandler); the taint is cluster-autoscaler's. */
+const isLeaving = (object: Place): boolean =>
+  text(child(object, 'metadata'), 'deletionTimestamp') !== '' ||
+  children(child(object, 'spec'), 'taints').some((taint) => taint.fields.key === 'ToBeDeletedByClusterAutoscaler');
 
 const NOBODYS: readonly AddressScope[] = ['unspecified', 'multicast'];
 

@@ -8,4 +8,6 @@ export interface Node {
   readonly podCIDRs: readonly Prefix[];
   /** Label topology.kubernetes.io/zone, else empty. */
   readonly zone: string;
+  /** It is being deleted, or its autoscaler is about to: load balancers should send nothing new (KEP-3836). */
+  readonly isLeaving: boolean;
 }

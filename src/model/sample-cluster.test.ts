@@ -65,6 +65,7 @@ test('a Node of that cluster is read whole', () => {
           { address: 'fd00:244::', length: 64 },
         ],
         zone: 'zone3',
+        isLeaving: false,
       },
     },
   });

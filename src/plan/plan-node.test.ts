@@ -18,6 +18,7 @@ const NODE: Node = {
   addresses: [address('192.168.0.2'), address('192.168.1.2'), address('fd00:2::2')],
   podCIDRs: [prefix('10.0.1.0/24'), prefix('fd00:10:1::/64')],
   zone: 'zone-a',
+  isLeaving: false,
 };
 const DEVICES = [
   device(1, 'lo', '127.0.0.1', '::1', '192.168.9.9'),

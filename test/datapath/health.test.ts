@@ -43,7 +43,7 @@ function answered(...pods: readonly (PodSpec & { conditions?: object })[]): obje
 }
 
 /** What the port says to somebody outside; the name of an error where nobody listens. */
-const ask = (address: string, port = PORT): Promise<Said | string> =>
+const ask = (address: string, port = PORT, path = 'healthz'): Promise<Said | string> =>
   inside(
     lab,
     'outside',
@@ -57,7 +57,7 @@ const ask = (address: string, port = PORT): Promise<Said | string> =>
         }),
         (error): string => error.cause?.code ?? error.name,
       ),
-    `http://${hostPort({ address, port })}/healthz`,
+    `http://${hostPort({ address, port })}/${path}`,
   );
 
 const statusOf = (said: Said | string): number | string => (typeof said === 'string' ? said : said.status);
@@ -156,4 +156,16 @@ test('a port that somebody else holds is one line with Service, field and port, 
   squatter.kill();
   await until('IPv4 answers', async () => statusOf(await ask(nodeAddress('n1'), taken)) === 200);
   assert.match(lines()[1] ?? '', /Opened spec\.healthCheckNodePort 31052 of Service t\/web/);
+});
+
+test('a node that its autoscaler takes away is not healthy, its agent lives on [proxy-healthz] [proxy-livez]', async () => {
+  const status = async (path: string): Promise<number | string> => statusOf(await ask(nodeAddress('n1'), 10_256, path));
+  const withTaints = (...taints: readonly object[]): void =>
+    lab.writeManifest('objects.json', [{ ...node('n1'), spec: { taints } }, node('n2'), ...parked([P1, P2, AWAY])]);
+  withTaints();
+  await until('the node is eligible', async () => (await status('healthz')) === 200);
+  withTaints({ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' });
+  await until('the node is not eligible', async () => (await status('healthz')) === 503);
+  assert.equal(await status('livez'), 200);
+  assert.equal(await status('metrics'), 404);
 });

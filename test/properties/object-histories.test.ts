@@ -106,6 +106,7 @@ const configOf = (rules: History['rules']): Config => ({
   excludeDevices: [],
   socketScope: 'all',
   localhostNodePorts: true,
+  healthzBindAddress: undefined,
   mapSizes: {},
   packetMark: 1,
   conntrackMark: 2,
