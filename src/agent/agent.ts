@@ -1,7 +1,5 @@
 import type { Config } from '#config/config.ts';
-import type { Listener } from '#health/listener.ts';
 import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
-import { openProxyPort } from '#health/proxy-port.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
 import { walkUdpEntries } from '#kernel/conntrack.ts';
 import { type Datapath, openDatapath } from '#kernel/datapath.ts';
@@ -15,6 +13,8 @@ import { lockStateFolder } from '#kernel/state-folder.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
+import { createMetrics, type Metrics } from '#observe/metrics.ts';
+import { readOutcomes } from '#reconcile/outcomes.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
 import type { Ruleset } from '#reconcile/ruleset.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
@@ -23,6 +23,7 @@ import { createAttachments } from './attachments.ts';
 import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { watchOutcomes } from './outcome-watch.ts';
+import { openPorts } from './ports.ts';
 import { createProgrammer } from './programmer.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 import { createStaleFlows } from './stale-flows.ts';
@@ -58,6 +59,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const reconciler = createReconciler({ tables: datapath.tables, now });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
+  const metrics = createMetrics({ counters, outcomes: () => readOutcomes(datapath.tables) });
   const health = healthOf(now, log);
   const ruleset = createRulesetReconciler({ ruleset: rulesetOf(config), now });
   const programmer = createProgrammer({ config, store, reconciler, ruleset, ...health, netnsCookie: netnsCookie() });
@@ -70,15 +72,16 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
     reconciler,
     walkEntries: (look, signal) => walkUdpEntries(config.conntrackMark, look, signal),
     endSockets: async (isStale, signal) => staleSockets?.end(cgroupRoot, isStale, signal) ?? [],
+    looked: metrics.lookedForStaleFlows,
     log,
     counters,
   });
   const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
-  const loop = createLoop({ config, store, programmer, ...health, ...kernel, log, counters });
+  const loop = createLoop({ config, store, programmer, ...health, ...kernel, metrics, log, counters });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
-  const proxyPort = proxyPortOf(config, store, health.proxyHealth, log);
+  const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, log });
   const outcomes = watchOutcomes(datapath.tables, log);
-  followSource(source, store, loop, log, counters);
+  followSource(source, { store, loop, metrics, log, counters });
   return {
     async stop() {
       await source.stop();
@@ -86,7 +89,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
       staleFlows.stop();
       staleSockets?.close();
       health.serviceHealth.close();
-      proxyPort?.close();
+      for (const port of ports) port.close();
       rulesetGuard.stop();
       links.close();
       outcomes.stop();
@@ -130,25 +133,24 @@ function healthOf(now: () => number, log: Log): { readonly proxyHealth: ProxyHea
   return { proxyHealth, serviceHealth };
 }
 
-/** A Node that nobody knows yet is eligible, as in kube-proxy. */
-const proxyPortOf = ({ healthzBindAddress }: Config, store: Store, proxyHealth: ProxyHealth, log: Log): Listener | undefined =>
-  healthzBindAddress &&
-  openProxyPort({
-    at: healthzBindAddress,
-    proxyHealth,
-    isNodeEligible: () => store.node()?.isLeaving !== true,
-    problem: (message) => log.error(message),
-    note: (message) => log.info(message),
-  });
+interface Listeners {
+  readonly store: Store;
+  readonly loop: Loop;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly counters: Counters;
+}
 
-function followSource(source: Source, store: Store, loop: Loop, log: Log, counters: Counters): void {
+function followSource(source: Source, { store, loop, metrics, log, counters }: Listeners): void {
   source.start({
     set(object) {
       store.set(object);
+      metrics.changed(object.kind);
       loop.wake();
     },
     remove(kind, key) {
       store.remove(kind, key);
+      metrics.changed(kind);
       loop.wake();
     },
     synced: loop.synced,

@@ -5,6 +5,7 @@ import type { Datapath } from '#kernel/datapath.ts';
 import { listAddresses, listLinks } from '#kernel/links.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
+import type { Metrics } from '#observe/metrics.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { Problem, Reconciler, Report } from '#reconcile/reconciler.ts';
 import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
@@ -31,6 +32,7 @@ export interface LoopParts {
   readonly staleFlows: StaleFlows;
   readonly proxyHealth: ProxyHealth;
   readonly serviceHealth: ServiceHealth;
+  readonly metrics: Metrics;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -72,6 +74,8 @@ export function createLoop(parts: LoopParts): Loop {
     clearTimeout(retry);
     if (!isReady && !isComplete && mustWaitForNode(parts)) return;
     memory.busy();
+    const start = performance.now();
+    const isFull = !isReady || (isComplete && !isSwept);
     try {
       const devicesChanged = devices === undefined;
       devices ??= localDevices(listLinks(), listAddresses());
@@ -87,6 +91,7 @@ export function createLoop(parts: LoopParts): Loop {
       const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
       isReady = true;
       parts.serviceHealth.follow();
+      parts.metrics.passed(performance.now() - start, isFull);
       parts.proxyHealth.flushed(problemsOf(parts));
       if (!areServed) devices = undefined;
       const waits = [report.retryInMs, rulesetRetryInMs, areServed ? undefined : REFUSED_DEVICES_MS].filter((wait) => wait !== undefined);
@@ -102,6 +107,7 @@ export function createLoop(parts: LoopParts): Loop {
   const wake = (): void => {
     if (!isSynced || isStopped) return;
     parts.proxyHealth.queued();
+    parts.metrics.queued();
     next ??= setImmediate(pass);
   };
 

@@ -44,6 +44,7 @@ function nodeWith({
       seen.looks.sockets++;
       return sockets.filter(isStale);
     },
+    looked: () => {},
     log: createLog(2, (line) => seen.lines.push(line)),
     counters,
   };

@@ -20,6 +20,8 @@ export interface StaleFlowsParts {
   readonly walkEntries: (look: (flow: UdpFlow, remove: Remove) => void, signal: AbortSignal) => Promise<number>;
   /** Ends connected UDP sockets of which that is said; resolves with what they were connected to. */
   readonly endSockets: (isStale: (flow: UdpFlow) => boolean, signal: AbortSignal) => Promise<readonly UdpFlow[]>;
+  /** Told how long a look at the entries took, ms. */
+  readonly looked: (ms: number) => void;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -32,7 +34,7 @@ const LATE_FLOWS_MS = 500;
 
 /** Looks only when asked to, and once more a little later; several wishes at a time are one look. */
 export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = LATE_FLOWS_MS): StaleFlows {
-  const { reconciler, walkEntries, endSockets, log, counters } = parts;
+  const { reconciler, walkEntries, endSockets, looked, log, counters } = parts;
   const staleReason = (flow: UdpFlow): StaleReason | undefined => {
     const verdict = reconciler.judgeFlow(flow);
     return verdict === 'live' || verdict === 'foreign' ? undefined : verdict;
@@ -49,7 +51,9 @@ export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = L
       counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(flow.dialled.address)}`);
     };
     const entries = await walkEntries(look, signal);
-    log.debug(2, 'Looked for stale conntrack entries', { entries, deleted, ms: Math.round(performance.now() - start) });
+    const ms = performance.now() - start;
+    looked(ms);
+    log.debug(2, 'Looked for stale conntrack entries', { entries, deleted, ms: Math.round(ms) });
   };
 
   const lookAtSockets = async (signal: AbortSignal): Promise<void> => {

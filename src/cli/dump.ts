@@ -10,11 +10,11 @@ import {
   FRONTEND_SOURCE_RANGES,
   type Frontend,
   type FrontendKey,
-  OUTCOMES,
 } from '#abi/generated.ts';
 import { DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readTables } from '#kernel/open-tables.ts';
 import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
+import { readOutcomes } from '#reconcile/outcomes.ts';
 import type { Tables } from '#reconcile/tables.ts';
 import { formatTable, protocolName, socketAddress } from './format.ts';
 
@@ -64,7 +64,7 @@ export function dumpTables(tables: Tables): Dump {
     notes: notesOf(value),
   }));
   frontends.sort((a, b) => compare(a.service, b.service) || compare(a.frontend, b.frontend));
-  return { frontends, losers: losersOf(tables), outcomes: outcomesOf(tables) };
+  return { frontends, losers: losersOf(tables), outcomes: readOutcomes(tables) };
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -95,11 +95,6 @@ function notesOf({ flags, localSource, outsideSource, affinitySeconds }: Fronten
     flags & FRONTEND_SOURCE_RANGES ? `source ranges${flags & FRONTEND_RANGES_ADMIT_NODE ? ' (with this node)' : ''}` : '',
     affinitySeconds > 0 ? `affinity ${affinitySeconds} s` : '',
   ].filter(Boolean);
-}
-
-function outcomesOf(tables: Tables): Record<string, number> {
-  const counts = new Map(tables.dump('counters').map(({ key, value }) => [key.value, Number(value.count)]));
-  return Object.fromEntries(OUTCOMES.map((name, i) => [name, counts.get(i) ?? 0]));
 }
 
 const SHOWN_BACKENDS = 3;

@@ -37,6 +37,8 @@ export interface Config {
   readonly localhostNodePorts: boolean;
   /** Where `/healthz` and `/livez` are served; undefined: nowhere. */
   readonly healthzBindAddress: Endpoint | undefined;
+  /** Where `/metrics` and `/proxyMode` are served; undefined: nowhere. */
+  readonly metricsBindAddress: Endpoint | undefined;
   /** Table name -> max_entries, for tables that differ from their default. */
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Bit of skb->mark, bit of ct->mark. */

@@ -33,6 +33,10 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--masquerade-all [bool]', help: 'give every packet to a ClusterIP the node as its source' },
   { flags: '--iptables-localhost-nodeports [bool]', help: "NodePorts on loopback for the node's own processes (default: true)" },
   { flags: '--healthz-bind-address <ip:port>', help: 'where /healthz and /livez are served, empty for nowhere (default: 0.0.0.0:10256)' },
+  {
+    flags: '--metrics-bind-address <ip:port>',
+    help: 'where /metrics and /proxyMode are served, empty for nowhere (default: 127.0.0.1:10249)',
+  },
   { flags: '-v, --v <level>', help: 'how much to log: 0 what an operator must know, 2 also what was written and attached (default: 0)' },
 ];
 

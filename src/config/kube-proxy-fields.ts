@@ -14,6 +14,7 @@ export const HONOURED: Readonly<Record<string, string>> = {
   'iptables.localhostNodePorts': 'iptables-localhost-nodeports',
   'clientConnection.kubeconfig': 'kubeconfig',
   healthzBindAddress: 'healthz-bind-address',
+  metricsBindAddress: 'metrics-bind-address',
   'logging.verbosity': 'v',
 };
 
@@ -21,7 +22,6 @@ const NO_SYNC = 'changes are written at once, there is no periodic sync';
 const FEW_REQUESTS = 'weir sends a request every few minutes, and reads JSON';
 const NO_MARK = '--packet-mark and --conntrack-mark say which bits weir uses';
 const NO_LISTENER = 'weir listens on no Service address';
-const NO_SERVER = 'not served yet';
 const NO_IPVS = 'weir does not use IPVS';
 const NO_SYSCTL = "conntrack's sysctls are left as the node has them";
 const NOT_WINDOWS = 'this is Linux';
@@ -34,8 +34,7 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   ...group('logging', 'format flushFrequency vmodule options', ONE_FORMAT),
   bindAddress: NO_LISTENER,
   bindAddressHardFail: 'a port that is taken is tried again until it is free',
-  metricsBindAddress: NO_SERVER,
-  showHiddenMetricsForVersion: NO_SERVER,
+  showHiddenMetricsForVersion: 'no metric is hidden',
   enableProfiling: 'there is no profiling endpoint',
   mode: 'weir has its own datapath',
   ...group('iptables', 'syncPeriod minSyncPeriod', NO_SYNC),

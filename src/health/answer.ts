@@ -2,10 +2,13 @@ import type { ProxyHealth } from './proxy-health.ts';
 
 /** What somebody hears who asks for the health of a Service on this node, or of the proxy. */
 export interface Answer {
-  readonly status: 200 | 404 | 503;
+  readonly status: 200 | 404 | 500 | 503;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
+
+/** To a path that nobody serves. */
+export const NOT_FOUND: Answer = { status: 404, headers: { 'Content-Type': 'text/plain' }, body: '404 page not found\n' };
 
 const JSON_HEADERS = { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' };
 
@@ -33,8 +36,7 @@ export function proxyAnswer(
   nodeEligible: boolean,
   now: number,
 ): Answer {
-  if (path !== '/healthz' && path !== '/livez')
-    return { status: 404, headers: { 'Content-Type': 'text/plain' }, body: '404 page not found\n' };
+  if (path !== '/healthz' && path !== '/livez') return NOT_FOUND;
   const isFine = proxyHealth.isHealthy() && (nodeEligible || path === '/livez');
   const lastUpdated = new Date(isFine ? now : now - (proxyHealth.sinceFlushMs() ?? now)).toISOString();
   const said = { lastUpdated, currentTime: new Date(now).toISOString(), ...(path === '/healthz' && { nodeEligible }) };

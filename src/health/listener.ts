@@ -14,7 +14,7 @@ interface Parts {
   /** The zero address of IPv6 takes IPv4 too. */
   readonly bothFamilies?: boolean;
   /** Asked at each request, with its path. */
-  readonly answer: (path: string) => Answer;
+  readonly answer: (path: string) => Answer | Promise<Answer>;
   readonly onOpen: () => void;
   /** Told of each try that fails; it is tried again until it is closed. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
@@ -26,8 +26,8 @@ export const RETRY_MS = 1000;
 /** Listens until it is closed; an address and port that cannot be had is tried again and again. */
 export function listen({ address, port, bothFamilies = false, answer, onOpen, onError }: Parts): Listener {
   let retry: NodeJS.Timeout | undefined;
-  const server: Server = createServer((request, response) => {
-    const { status, headers, body } = answer((request.url ?? '').replace(/[?#].*/, ''));
+  const server: Server = createServer(async (request, response) => {
+    const { status, headers, body } = await answer((request.url ?? '').replace(/[?#].*/, ''));
     response.writeHead(status, headers).end(body);
   });
   const open = (): void => {

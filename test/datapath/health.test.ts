@@ -169,3 +169,19 @@ test('a node that its autoscaler takes away is not healthy, its agent lives on [
   assert.equal(await status('livez'), 200);
   assert.equal(await status('metrics'), 404);
 });
+
+test('the agent tells the node its numbers and its mode, and nobody outside', async () => {
+  const read = (url: string): Promise<string> => fetch(url).then((response) => response.text());
+  const get = (path: string): Promise<string> => inside(lab, 'n1', read, `http://127.0.0.1:10249/${path}`);
+  assert.equal(await get('proxyMode'), 'weir');
+  const text = await get('metrics');
+  for (const line of [
+    /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m,
+    /^kubeproxy_sync_proxy_rules_endpoint_changes_total [1-9]/m,
+    /^kubeproxy_proxy_healthz_total\{code="503"\} [1-9]/m,
+    /^weir_outcomes_total\{outcome="packet_translated"\} [1-9]/m,
+    /^process_resident_memory_bytes [1-9]/m,
+  ])
+    assert.match(text, line);
+  assert.equal(await ask(nodeAddress('n1'), 10_249, 'metrics'), 'ECONNREFUSED');
+});

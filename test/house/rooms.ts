@@ -23,7 +23,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   plan: quietRoom('lib model abi select'),
   reconcile: room('lib model abi select plan'),
   kernel: room('lib model abi reconcile', 'koffi'),
-  observe: room('lib model abi'),
+  observe: room('lib model abi', 'prom-client'),
   health: room('lib model abi select plan'),
   lab: room('lib model abi sources kernel'),
   agent: room('lib model abi sources config select plan reconcile kernel observe health'),
@@ -37,4 +37,12 @@ export const TEST_PACKAGES: readonly string[] = ['fast-check', 'js-yaml'];
 export const LONG_FILES: readonly string[] = ['bpf/abi/types.h', 'src/abi/generated.ts'];
 
 /** What the bundle may consist of. Packages cost memory and time at every start (@kubernetes/client-node: 80 MB, 0.7 s): add with a measurement. */
-export const BUNDLED_PACKAGES: readonly string[] = ['commander', 'ipaddr.js', 'js-yaml'];
+export const BUNDLED_PACKAGES: readonly string[] = [
+  '@opentelemetry/api',
+  'bintrees',
+  'commander',
+  'ipaddr.js',
+  'js-yaml',
+  'prom-client',
+  'tdigest',
+];

@@ -107,6 +107,7 @@ const configOf = (rules: History['rules']): Config => ({
   socketScope: 'all',
   localhostNodePorts: true,
   healthzBindAddress: undefined,
+  metricsBindAddress: undefined,
   mapSizes: {},
   packetMark: 1,
   conntrackMark: 2,

@@ -1,0 +1,51 @@
+import type { Config } from '#config/config.ts';
+import { NOT_FOUND, proxyAnswer } from '#health/answer.ts';
+import type { Listener } from '#health/listener.ts';
+import { openPort } from '#health/open-port.ts';
+import type { ProxyHealth } from '#health/proxy-health.ts';
+import type { Log } from '#observe/log.ts';
+import type { Metrics } from '#observe/metrics.ts';
+import type { Store } from './store.ts';
+
+interface Parts {
+  readonly config: Config;
+  readonly store: Store;
+  readonly proxyHealth: ProxyHealth;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Opens the ports on which the agent speaks of itself, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
+export function openPorts({ config, store, proxyHealth, metrics, log }: Parts): readonly Listener[] {
+  const tell = { problem: (message: string) => log.error(message), note: (message: string) => log.info(message) };
+  const health = config.healthzBindAddress && {
+    flag: '--healthz-bind-address',
+    at: config.healthzBindAddress,
+    answer(path: string) {
+      // A Node that nobody knows yet is eligible, as in kube-proxy
+      const answer = proxyAnswer(path, proxyHealth, store.node()?.isLeaving !== true, Date.now());
+      metrics.asked(path, answer.status);
+      return answer;
+    },
+  };
+  const numbers = config.metricsBindAddress && {
+    flag: '--metrics-bind-address',
+    at: config.metricsBindAddress,
+    answer: (path: string) => metricsAnswer(path, metrics),
+  };
+  return [health, numbers].flatMap((port) => (port === undefined ? [] : openPort({ ...port, ...tell })));
+}
+
+const PLAIN = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' };
+
+async function metricsAnswer(path: string, metrics: Metrics) {
+  const said = (body: string, headers: Readonly<Record<string, string>> = PLAIN) => ({ status: 200 as const, headers, body });
+  if (path === '/proxyMode') return said('weir');
+  if (path === '/healthz') return said('ok');
+  if (path !== '/metrics') return NOT_FOUND;
+  try {
+    return said(await metrics.text(), { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
+  } catch (error) {
+    return { status: 500 as const, headers: PLAIN, body: `Cannot read the metrics: ${(error as Error).message}\n` };
+  }
+}

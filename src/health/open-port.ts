@@ -1,0 +1,34 @@
+import type { Endpoint } from '#lib/address.ts';
+import type { Answer } from './answer.ts';
+import { type Listener, listen, RETRY_MS, reasonOf } from './listener.ts';
+
+interface Parts {
+  /** The flag that says where to listen, for messages. */
+  readonly flag: string;
+  /** `::` takes IPv4 too, as Go does for kube-proxy. */
+  readonly at: Endpoint;
+  /** Asked at each request, with its path. */
+  readonly answer: (path: string) => Answer | Promise<Answer>;
+  /** Told once of a port that cannot be opened, until it could. */
+  readonly problem: (message: string) => void;
+  readonly note: (message: string) => void;
+}
+
+/** Serves a port of the agent itself, until it is closed; one that is taken is tried again and again. */
+export function openPort({ flag, at, answer, problem, note }: Parts): Listener {
+  const name = `${flag} ${at.address.includes(':') ? `[${at.address}]` : at.address}:${at.port}`;
+  let isFailing = false;
+  return listen({
+    ...at,
+    bothFamilies: true,
+    answer,
+    onOpen() {
+      if (isFailing) note(`Opened ${name}`);
+      isFailing = false;
+    },
+    onError(error) {
+      if (!isFailing) problem(`Cannot open ${name}: ${reasonOf(error)}; trying again every ${RETRY_MS} ms`);
+      isFailing = true;
+    },
+  });
+}
