@@ -8,6 +8,7 @@ import {
 } from '#abi/generated.ts';
 import { sysctl } from '#kernel/sysctl.ts';
 import type { Facts, Log } from '#observe/log.ts';
+import { countOutcomes } from '#reconcile/outcomes.ts';
 import type { Tables } from '#reconcile/tables.ts';
 
 type Readable = Pick<Tables, 'dump'>;
@@ -71,11 +72,11 @@ export function watchOutcomes(
   log: Log,
   { lookMs, quietMs }: WatchTimes = { lookMs: 5000, quietMs: 60_000 },
 ): { stop(): void } {
-  const told = new Map([...countsOf(tables)].map(([outcome, count]) => [outcome, { count, until: 0 }]));
+  const told = new Map([...countOutcomes(tables)].map(([outcome, count]) => [outcome, { count, until: 0 }]));
   let failure: string | undefined;
 
   const look = (): void => {
-    const counts = countsOf(tables);
+    const counts = countOutcomes(tables);
     for (const { outcome, message, facts } of TROUBLES) {
       const [count, before] = [counts.get(outcome) ?? 0, told.get(outcome)];
       const now = performance.now();
@@ -95,6 +96,3 @@ export function watchOutcomes(
   }, lookMs);
   return { stop: () => clearInterval(timer) };
 }
-
-const countsOf = (tables: Readable): Map<number, number> =>
-  new Map(tables.dump('counters').map(({ key, value }) => [key.value, Number(value.count)]));

@@ -9,8 +9,8 @@ export interface SettingsReader {
   number(name: string, fallback: number): number;
   /** One bit of 32 that kube-proxy does not use. */
   mark(name: string, fallback: number): number;
-  /** Address and port to listen at, undefined where the setting is empty; an address alone gets the port `usual`. */
-  endpoint(name: string, fallback: string, usual: number): Endpoint | undefined;
+  /** Address and port to listen at, undefined where the setting is empty; an address alone gets the port of `fallback`. */
+  endpoint(name: string, fallback: string): Endpoint | undefined;
   list(name: string): readonly string[];
   prefixes(name: string): readonly Prefix[];
   /** Whether it was given on the command line. */
@@ -39,9 +39,9 @@ export function readSettings(given: GivenSettings): SettingsReader {
     if (value === undefined) reject(name, should);
     return value ?? fallback;
   };
-  const endpoint = (name: string, fallback: string, usual: number): Endpoint | undefined => {
+  const endpoint = (name: string, fallback: string): Endpoint | undefined => {
     const text = given.get(name)?.text ?? fallback;
-    const at = text === '' ? undefined : parseEndpoint(text, usual);
+    const at = text === '' ? undefined : parseEndpoint(text, Number(fallback.split(':').at(-1)));
     if (text !== '' && at === undefined) reject(name, `an address and port such as ${fallback}, or empty`);
     return at;
   };

@@ -29,7 +29,7 @@ const FAMILIES = ['IPv4', 'IPv6'] as const;
 /** Deleted conntrack entries by family stand under kube-proxy's name. */
 const OF_FAMILY = 'deleted_conntrack_entries_of';
 
-/** Everything is 0. Labels come from small fixed sets: what is counted for each Service is in `weir dump`. */
+/** Everything is 0. Labels come from small fixed sets. */
 export function createMetrics({ counters, outcomes }: Sources): Metrics {
   const registry = new Registry();
   const make = makersFor(registry);
@@ -42,9 +42,7 @@ export function createMetrics({ counters, outcomes }: Sources): Metrics {
   const services = make.changes('sync_proxy_rules_service_changes', 'Changes of Services');
   const endpoints = make.changes('sync_proxy_rules_endpoint_changes', 'Changes of EndpointSlices');
   const asked = { '/healthz': make.answers('proxy_healthz_total'), '/livez': make.answers('proxy_livez_total') } as Record<string, Counter>;
-  showCounters(registry, counters);
-  showOutcomes(registry, outcomes);
-  showProcess(registry);
+  const readings = [showCounters(registry, counters), showOutcomes(registry, outcomes), showProcess(registry)];
   return {
     changed(kind) {
       if (kind === 'Service') services.one();
@@ -59,13 +57,19 @@ export function createMetrics({ counters, outcomes }: Sources): Metrics {
     },
     lookedForStaleFlows: looks,
     asked: (path, status) => asked[path]?.inc({ code: String(status) }),
-    text: () => registry.metrics(),
+    async text() {
+      for (const read of readings) read();
+      return registry.metrics();
+    },
   };
 }
 
 function makersFor(registry: Registry) {
   const of = <L extends string>(name: string, help: string, ...labelNames: L[]) => ({
-    ...{ name: `kubeproxy_${name}`, help, labelNames, registers: [registry] },
+    name: `kubeproxy_${name}`,
+    help,
+    labelNames,
+    registers: [registry],
   });
   return {
     durations(name: string, help: string): (ms: number) => void {
@@ -94,8 +98,8 @@ function makersFor(registry: Registry) {
   };
 }
 
-/** Each name of `counters` is a metric, its label the reason. */
-function showCounters(registry: Registry, counters: Counters): void {
+/** Each name of `counters` is a metric, its label the reason. What is returned reads them, as with the next two. */
+function showCounters(registry: Registry, counters: Counters): () => void {
   const shown = new Map<string, Counter>();
   const deleted = new Counter({
     name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
@@ -115,7 +119,7 @@ function showCounters(registry: Registry, counters: Counters): void {
     shown.set(name, made);
     return made;
   };
-  const collect = (): void => {
+  return () => {
     for (const counter of [deleted, ...shown.values()]) counter.reset();
     for (const [key, count] of Object.entries(counters.totals())) {
       const [name = '', label = ''] = key.split('.');
@@ -123,42 +127,32 @@ function showCounters(registry: Registry, counters: Counters): void {
       else counterOf(name).inc({ reason: label }, count);
     }
   };
-  beforeText(registry, collect);
 }
 
-function showOutcomes(registry: Registry, outcomes: Sources['outcomes']): void {
+function showOutcomes(registry: Registry, outcomes: Sources['outcomes']): () => void {
   const counter = new Counter({
     name: 'weir_outcomes_total',
     help: 'Decisions of the programs on first packets and sockets, since the tables were made',
     labelNames: ['outcome'],
     registers: [registry],
   });
-  beforeText(registry, () => {
+  return () => {
     counter.reset();
     for (const [outcome, count] of Object.entries(outcomes())) counter.inc({ outcome }, count);
-  });
+  };
 }
 
 /** The three of a process that dashboards of kube-proxy look at. */
-function showProcess(registry: Registry): void {
+function showProcess(registry: Registry): () => void {
   const registers = [registry];
   const memory = new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the agent', registers });
   const cpu = new Counter({ name: 'process_cpu_seconds_total', help: 'Processor time of the agent', registers });
   const start = new Gauge({ name: 'process_start_time_seconds', help: 'When the agent started, since 1970', registers });
   start.set(performance.timeOrigin / 1000);
-  beforeText(registry, () => {
+  return () => {
     const { user, system } = process.cpuUsage();
     memory.set(process.memoryUsage.rss());
     cpu.reset();
     cpu.inc((user + system) / 1e6);
-  });
-}
-
-/** Collects anew before each text; metrics that come to be meanwhile are in it. */
-function beforeText(registry: Registry, collect: () => void): void {
-  const write = registry.metrics.bind(registry);
-  registry.metrics = () => {
-    collect();
-    return write();
   };
 }
