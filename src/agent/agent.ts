@@ -16,7 +16,6 @@ import type { Log } from '#observe/log.ts';
 import { createMetrics, type Metrics } from '#observe/metrics.ts';
 import { readOutcomes } from '#reconcile/outcomes.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
-import type { Ruleset } from '#reconcile/ruleset.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import type { Source } from '#sources/source.ts';
 import { createAttachments } from './attachments.ts';
@@ -61,7 +60,10 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const store = createStore(config.nodeName);
   const metrics = createMetrics({ counters, outcomes: () => readOutcomes(datapath.tables) });
   const health = healthOf(now, log);
-  const ruleset = createRulesetReconciler({ ruleset: rulesetOf(config), now });
+  const ruleset = createRulesetReconciler({
+    ruleset: createRuleset({ rejectMark: config.packetMark, conntrackMark: config.conntrackMark }),
+    now,
+  });
   const programmer = createProgrammer({ config, store, reconciler, ruleset, ...health, netnsCookie: netnsCookie() });
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, log });
@@ -100,9 +102,6 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
     },
   };
 }
-
-const rulesetOf = ({ packetMark, conntrackMark, serviceCIDRs }: Config): Ruleset =>
-  createRuleset({ rejectMark: packetMark, conntrackMark, serviceCIDRs });
 
 /** Undefined where the kernel cannot end sockets: the rest works without. */
 function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Config } from '#config/config.ts';
+import { formatPrefix } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import { address, endpoint, prefix, service, slice } from '#model/testing.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
+import type { NodeFacts } from '#reconcile/node-tables.ts';
 import { createProgrammer } from './programmer.ts';
 import { createStore } from './store.ts';
 
@@ -12,6 +14,7 @@ const CONFIG = {
   localDetector: { mode: 'NodeCIDR' },
   nodePortAddresses: { mode: 'primary' },
   masqueradeAll: false,
+  serviceCIDRs: [prefix('172.30.0.0/16')],
 } as unknown as Config;
 const KEY = 'ns1/svc1';
 const NO_DEVICES: readonly never[] = [];
@@ -33,16 +36,20 @@ const node = (zone: string, podCIDRs = [prefix('10.180.0.0/24')]): ModelObject =
 function ground() {
   const store = createStore('n1');
   let told: string[] = [];
+  let ranges: readonly string[] = [];
   const want = ({ name, family }: { name: string; family: number }, plan: PortPlan | undefined): void => {
     told.push(plan === undefined ? `-${name}/${family}` : `+${name}/${family}: ${plan.backends.length}`);
   };
   const wantNode = (): void => void told.push('node');
+  const keepRanges = ({ serviceCIDRs }: NodeFacts): void => {
+    ranges = serviceCIDRs.map(formatPrefix);
+  };
   const reconciler = { want, wantNode } as never;
   const programmer = createProgrammer({
     config: CONFIG,
     store,
     reconciler,
-    ruleset: { want() {}, wantNode() {} },
+    ruleset: { want() {}, wantNode: keepRanges },
     serviceHealth: { want() {}, listenAt() {} },
     netnsCookie: 1n,
   });
@@ -51,7 +58,7 @@ function ground() {
     programmer.plan(options[0] ?? NO_DEVICES, options[1] ?? false);
     return told;
   };
-  return { store, plan };
+  return { store, plan, ranges: () => ranges };
 }
 
 test('what was touched is planned once, and the node with the first plan', () => {
@@ -111,4 +118,23 @@ test('a Service that waited for slices is planned without them as soon as everyt
   assert.deepEqual(plan(NO_DEVICES, true), []);
   assert.deepEqual(plan(NO_DEVICES, false), ['+ns1/svc1:p80/4: 0']);
   assert.deepEqual(plan(NO_DEVICES, false), []);
+});
+
+test('the ranges of Service addresses are those of the flag and of all ServiceCIDRs; a change of them plans no Service', () => {
+  const { store, plan, ranges } = ground();
+  store.set(web);
+  plan();
+  assert.deepEqual(ranges(), ['172.30.0.0/16']);
+  const serviceCIDR = (key: string, ...cidrs: string[]): ModelObject => ({
+    kind: 'ServiceCIDR',
+    key,
+    value: { name: key, cidrs: cidrs.map(prefix) },
+  });
+  store.set(serviceCIDR('kubernetes', '10.96.0.0/16', 'fd00:96::/112'));
+  store.set(serviceCIDR('more', '10.112.0.0/16'));
+  assert.deepEqual(plan(), ['node']);
+  assert.deepEqual(ranges(), ['172.30.0.0/16', '10.96.0.0/16', 'fd00:96::/112', '10.112.0.0/16']);
+  store.remove('ServiceCIDR', 'kubernetes');
+  plan();
+  assert.deepEqual(ranges(), ['172.30.0.0/16', '10.112.0.0/16']);
 });

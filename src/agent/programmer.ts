@@ -1,6 +1,6 @@
 import type { Config } from '#config/config.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
-import { familyOf } from '#lib/address.ts';
+import { familyOf, type Prefix } from '#lib/address.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Node } from '#model/node.ts';
 import type { Service } from '#model/service.ts';
@@ -60,13 +60,14 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
     serviceHealth.want(key, service === undefined ? [] : planHealthChecks(service, slices, nodeView));
   };
 
-  let plannedFor: { readonly node: Node | undefined; readonly devices: readonly LocalDevice[] } | undefined;
+  let plannedFor: readonly unknown[] = [];
 
-  const planNodeTables = (node: Node | undefined, devices: readonly LocalDevice[]): void => {
+  const planNodeTables = (node: Node | undefined, devices: readonly LocalDevice[], serviceCIDRs: readonly Prefix[]): void => {
     const plan = planNode({ node, devices, rules: config, netnsCookie });
     const facts = {
       nodeAddresses: plan.nodePortAddresses,
       localNets: plan.localNets,
+      serviceCIDRs: [...config.serviceCIDRs, ...serviceCIDRs],
       devices: plan.devices.map(({ key, value }) => ({ ...key, ...value })),
       settings: plan.settings,
     };
@@ -81,8 +82,9 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
   return {
     plan(devices, mayLackSlices = false) {
       const node = store.node();
-      if (node !== plannedFor?.node || devices !== plannedFor?.devices) planNodeTables(node, devices);
-      plannedFor = { node, devices };
+      const facts = [node, devices, store.serviceCIDRs()] as const;
+      if (facts.some((fact, i) => fact !== plannedFor[i])) planNodeTables(...facts);
+      plannedFor = facts;
       for (const key of new Set([...store.takeTouched(), ...waiting])) planOne(key, view ?? viewNode(node, config), mayLackSlices);
     },
   };

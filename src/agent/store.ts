@@ -1,3 +1,4 @@
+import type { Prefix } from '#lib/address.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Node } from '#model/node.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
@@ -10,6 +11,8 @@ export interface Store {
   /** The Service and the slices that name it. */
   service(key: string): { readonly service: Service | undefined; readonly slices: readonly EndpointSlice[] };
   node(): Node | undefined;
+  /** Of all ServiceCIDRs; another array when one of them changes. */
+  serviceCIDRs(): readonly Prefix[];
   /** Marks every known Service as touched: the node's own facts changed. */
   touchAll(): void;
   /** Keys of the Services touched since the last call. */
@@ -24,6 +27,8 @@ export function createStore(nodeName: string): Store {
   const slicesOfService = new Map<string, Map<string, EndpointSlice>>();
   let touched = new Set<string>();
   let ownNode: Node | undefined;
+  const ranges = new Map<string, readonly Prefix[]>();
+  let allRanges: readonly Prefix[] = [];
 
   const putSlice = (key: string, slice: EndpointSlice | undefined): void => {
     const before = slices.get(key);
@@ -44,19 +49,28 @@ export function createStore(nodeName: string): Store {
     touched.add(key);
   };
 
+  const putRange = (key: string, cidrs: readonly Prefix[] | undefined): void => {
+    if (cidrs === undefined) ranges.delete(key);
+    else ranges.set(key, cidrs);
+    allRanges = [...ranges.values()].flat();
+  };
+
   return {
     set(object) {
       if (object.kind === 'Service') putService(object.key, object.value);
       else if (object.kind === 'EndpointSlice') putSlice(object.key, object.value);
+      else if (object.kind === 'ServiceCIDR') putRange(object.key, object.value.cidrs);
       else if (object.key === nodeName) ownNode = object.value;
     },
     remove(kind, key) {
       if (kind === 'Service') putService(key, undefined);
       else if (kind === 'EndpointSlice') putSlice(key, undefined);
+      else if (kind === 'ServiceCIDR') putRange(key, undefined);
       else if (key === nodeName) ownNode = undefined;
     },
     service: (key) => ({ service: services.get(key), slices: [...(slicesOfService.get(key)?.values() ?? [])] }),
     node: () => ownNode,
+    serviceCIDRs: () => allRanges,
     touchAll() {
       for (const key of services.keys()) touched.add(key);
     },

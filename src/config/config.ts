@@ -25,6 +25,7 @@ export interface Config {
   readonly localDetector: LocalDetector;
   readonly masqueradeAll: boolean;
   readonly nodePortAddresses: NodePortAddresses;
+  /** Beside those of ServiceCIDR objects. */
   readonly serviceCIDRs: readonly Prefix[];
   /** cgroup v2 folder that holds every process of this node. */
   readonly cgroupRoot: string | undefined;

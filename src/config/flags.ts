@@ -45,7 +45,10 @@ const OWN_FLAGS: readonly Flag[] = [
   { flags: '--node-name <name>', help: 'the same as --hostname-override' },
   { flags: '--source <kind>', help: 'where objects come from: api or manifests (default: manifests where --dir is given, else api)' },
   { flags: '--dir <folder>', help: 'folder of YAML and JSON files, for --source manifests' },
-  { flags: '--service-cidr <ranges>', help: 'ClusterIP ranges, comma separated; traffic to addresses there that nobody owns is dropped' },
+  {
+    flags: '--service-cidr <ranges>',
+    help: 'ClusterIP ranges beside those of ServiceCIDR objects, comma separated; traffic to addresses there that nobody owns is dropped',
+  },
   { flags: '--cgroup-root <folder>', help: 'cgroup v2 folder with every process of this node (default: the cgroup v2 mount)' },
   { flags: '--state-dir <folder>', help: `bpffs folder for pins, mounted if need be (default: ${DEFAULT_STATE_DIR})` },
   { flags: '--exclude-devices <globs>', help: 'devices that get no program, comma separated, * and ? allowed', repeatable: true },

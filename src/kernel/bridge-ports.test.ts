@@ -45,7 +45,7 @@ function refuseOn(node: string, { tables, attachDevice }: Datapath): void {
   tables.put('settings', [{ key: { value: 0 }, value: settings }]);
   tables.put('addresses', [{ key: { address: CLUSTER_IP }, value: { flags: ADDRESS_CLUSTER_IP } }]);
   inNetns(node, () => {
-    installRuleset({ rejectMark: REJECT_MARK, conntrackMark: 1, serviceCIDRs: [{ address: CLUSTER_IP, length: 32 }] });
+    installRuleset({ rejectMark: REJECT_MARK, conntrackMark: 1 }, [{ kind: 'element', set: 'service_cidrs4', key: `${CLUSTER_IP}/32` }]);
     for (const { ifindex, name } of listLinks())
       if (name === 'port' || name === 'br0') attachDevice(ifindex, name === 'port' ? 'port' : 'l2');
   });

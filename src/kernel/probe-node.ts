@@ -59,7 +59,7 @@ function probeNft(): Finding {
       remedy: `modprobe -a ${absent.join(' ')}`,
     });
   return probed(name, trouble, () => {
-    inScratchNetns(() => installRuleset({ rejectMark: 1, conntrackMark: 1, serviceCIDRs: [] }));
+    inScratchNetns(() => installRuleset({ rejectMark: 1, conntrackMark: 1 }));
     return fine(name, 'takes table inet weir with its nat chains (tried in a scratch network namespace)');
   });
 }

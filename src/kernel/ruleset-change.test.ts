@@ -14,7 +14,7 @@ import { run, skipIf, whyNoKernel } from './test-ground.ts';
 
 const kernel = skipIf(whyNoKernel());
 
-const OPTIONS = { rejectMark: 0x10000000, conntrackMark: 0x2000, serviceCIDRs: [] };
+const OPTIONS = { rejectMark: 0x10000000, conntrackMark: 0x2000 };
 
 const listing = (): string => runNft('list table inet weir');
 
@@ -132,17 +132,22 @@ test('nft takes each change of the node, also networks that lie in one another',
     const known = (nets: readonly string[], ...ifindexes: number[]): void => {
       const devices = ifindexes.map((ifindex) => ({ ifindex, flags: DEVICE_PODS }));
       const localNets = nets.map((net) => parsePrefix(net) as Prefix);
-      reconciler.wantNode({ nodeAddresses: ['192.0.2.1', 'fd00::1'] as Address[], localNets, devices } as unknown as NodeFacts);
+      reconciler.wantNode({
+        nodeAddresses: ['192.0.2.1', 'fd00::1'] as Address[],
+        localNets,
+        serviceCIDRs: localNets,
+        devices,
+      } as unknown as NodeFacts);
       flush();
     };
     known(['10.1.0.0/16', 'fd00:1::/64'], 1, 77);
-    assert.match(listing(), /elements = \{ 10\.1\.0\.0\/16 \}/);
+    assert.equal(listing().match(/elements = \{ 10\.1\.0\.0\/16 \}/g)?.length, 2, 'local_nets and service_cidrs');
     known(['10.0.0.0/8', '10.1.0.0/16', '11.0.0.0/8'], 77);
     assert.match(listing(), /elements = \{ 10\.0\.0\.0\/8, 11\.0\.0\.0\/8 \}/);
     known(['10.1.0.0/16', '10.2.0.0/16']);
     assert.match(listing(), /elements = \{ 10\.1\.0\.0\/16, 10\.2\.0\.0\/16 \}/);
     known([]);
-    assert.doesNotMatch(listing(), /local_nets4 \{[^}]*elements/);
+    assert.doesNotMatch(listing(), /(local_nets|service_cidrs)4 \{[^}]*elements/);
   });
 });
 

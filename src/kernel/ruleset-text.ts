@@ -1,4 +1,4 @@
-import { type Family, familyOf, formatPrefix, type Prefix } from '#lib/address.ts';
+import { type Family, formatPrefix } from '#lib/address.ts';
 import type { RulesetChain, RulesetChange, RulesetElement, RulesetItem, RulesetRule, Verdict } from '#reconcile/ruleset.ts';
 
 /** What the table holds whatever the Services. */
@@ -7,8 +7,6 @@ export interface RulesetOptions {
   readonly rejectMark: number;
   /** Bit of ct->mark on translated flows. */
   readonly conntrackMark: number;
-  /** Networks of Service addresses: new flows to an address there that nobody translated are dropped. */
-  readonly serviceCIDRs: readonly Prefix[];
   /** Forwarded packets that conntrack calls invalid are dropped. */
   readonly dropInvalid: boolean;
   /** And so are this node's resets that answer such packets. */
@@ -22,6 +20,7 @@ const SETS: readonly (readonly [name: string, type: string, comment: string])[] 
   ['cluster_ips', '#', 'live ClusterIPs: ports that they lack are refused'],
   ['node_addresses', '#', 'NodePorts answer here'],
   ['local_nets', '#; flags interval', 'sources that are pods'],
+  ['service_cidrs', '#; flags interval', 'Service addresses: those that nobody owns are dropped'],
   ['hairpin', '# . #', 'a backend that calls itself'],
   ['sctp_local', '# . inet_service : verdict', 'SCTP Services for pods and this node'],
   ['sctp_outside', '# . inet_service : verdict', 'SCTP Services for everybody else'],
@@ -39,18 +38,6 @@ const setText = ([name, type, comment]: (typeof SETS)[number]): string =>
     (family) => `
   ${type.endsWith(': verdict') ? 'map' : 'set'} ${name}${family} { type ${type.replaceAll('#', `ipv${family}_addr`)}; comment "${comment}"; }`,
   );
-
-const cidrSet = (family: Family, serviceCIDRs: readonly Prefix[]): string => {
-  const prefixes = serviceCIDRs.filter((prefix) => familyOf(prefix.address) === family).map(formatPrefix);
-  return `
-  set service_cidrs${family} {
-    type ipv${family}_addr
-    flags interval
-    auto-merge
-    comment "Service addresses, IPv${family}"
-    ${prefixes.length === 0 ? '' : `elements = { ${prefixes.join(', ')} }`}
-  }`;
-};
 
 const lookUp = (side: 'local' | 'outside'): string =>
   ofBoth(
@@ -168,7 +155,7 @@ const filterText = ({ rejectMark, dropInvalid, dropResets }: RulesetOptions): st
 
 /** The table as it is before any Service is in it. */
 export const rulesetText = (options: RulesetOptions): string => `table inet weir {
-  comment "weir: Services over SCTP, refusals, and what its packet programs need of netfilter"${ofBoth((family) => cidrSet(family, options.serviceCIDRs))}${SETS.map(setText).join('')}
+  comment "weir: Services over SCTP, refusals, and what its packet programs need of netfilter"${SETS.map(setText).join('')}
   set pod_devices { type iface_index; comment "what enters here comes from pods"; }${filterText(options)}${natText(options)}
 }
 `;

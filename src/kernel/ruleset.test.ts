@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { type Prefix, parsePrefix } from '#lib/address.ts';
+import type { RulesetItem } from '#reconcile/ruleset.ts';
 import { runNft } from './libnftables.ts';
 import { inNetns, inScratchNetns } from './netns.ts';
 import { hasRuleset, installRuleset, removeRuleset } from './ruleset.ts';
@@ -10,10 +10,12 @@ const kernel = skipIf(whyNoKernel());
 
 const MARK = 0x10000000;
 
-const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? []);
+const SERVICE_CIDRS: readonly RulesetItem[] = [
+  { kind: 'element', set: 'service_cidrs4', key: '10.96.0.0/16' },
+  { kind: 'element', set: 'service_cidrs6', key: 'fd00:96::/112' },
+];
 
-const install = (...serviceCIDRs: string[]) =>
-  installRuleset({ rejectMark: MARK, conntrackMark: 1, serviceCIDRs: prefixes(...serviceCIDRs) });
+const install = (items: readonly RulesetItem[] = []) => installRuleset({ rejectMark: MARK, conntrackMark: 1 }, items);
 
 const listing = (): string => runNft('list table inet weir');
 
@@ -28,9 +30,9 @@ test('installing is idempotent, removing says whether there was something', kern
   inScratchNetns(() => {
     assert.equal(hasRuleset(), false);
     assert.equal(removeRuleset(), false);
-    install('10.96.0.0/16', 'fd00:96::/112');
+    install(SERVICE_CIDRS);
     const once = listing();
-    install('10.96.0.0/16', 'fd00:96::/112');
+    install(SERVICE_CIDRS);
     assert.equal(listing(), once);
     assert.equal(removeRuleset(), true);
     assert.equal(hasRuleset(), false);
@@ -52,7 +54,7 @@ test("other tables stay, and ours is only in the thread's namespace", kernel, (t
 test('what nft refuses is an error with its words, and nothing is left', kernel, () => {
   inScratchNetns(() => {
     assert.throws(
-      () => installRuleset({ rejectMark: 2 ** 40, conntrackMark: 1, serviceCIDRs: [] }),
+      () => installRuleset({ rejectMark: 2 ** 40, conntrackMark: 1 }),
       /^Error: Cannot run nft commands: .*(out of range|exceeds)/s,
     );
     assert.equal(hasRuleset(), false);
@@ -89,7 +91,7 @@ function clientAndNode(t: TestContext): { client: string; node: string } {
     run('ip', 'neighbour', 'add', '2001:db8::1', 'lladdr', CLIENT_MAC, 'dev', 'n0');
     run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
     run('ip', '-6', 'route', 'add', 'default', 'via', '2001:db8::1');
-    install('10.96.0.0/16', 'fd00:96::/112');
+    install(SERVICE_CIDRS);
   });
   return { client, node };
 }

@@ -53,6 +53,13 @@ const SLICE = {
   ],
 };
 
+const SERVICE_CIDR = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'ServiceCIDR',
+  metadata: { name: 'kubernetes' },
+  spec: { cidrs: ['10.96.0.0/16', 'fd00:96::/112'] },
+};
+
 const NODE = {
   apiVersion: 'v1',
   kind: 'Node',
@@ -194,33 +201,38 @@ function assertWhole(document: object, value: Service | EndpointSlice, warnings:
   if (value.proxied) assert.equal(value.clusterIPs.length, Math.max(1, lengthAt(document, 'spec', 'clusterIPs')));
 }
 
-const MESSAGE = /^(Document|Object: kind|(Service|EndpointSlice|Node).*: \S+) is .+, must be .+$|^\.\.\. and \d+ more errors$/s;
+const MESSAGE = /^(Document|Object: kind|(Service|EndpointSlice|Node|ServiceCIDR).*: \S+) is .+, must be .+$|^\.\.\. and \d+ more errors$/s;
 
 test('a good object that anything happens to decodes whole or names the field that is wrong', () => {
   fc.assert(
-    fc.property(fc.constantFrom(SERVICE, SLICE, NODE), fc.array(mutation, { minLength: 1, maxLength: 2 }), (good, mutations) => {
-      const document = mutate(good, mutations);
-      const decoded = decodeObject(document);
-      if (decoded.type === 'invalid') {
-        assert.ok(decoded.errors.length > 0);
-        for (const error of decoded.errors) {
-          assert.match(error, MESSAGE);
-          assert.ok(error.length < 700, error);
+    fc.property(
+      fc.constantFrom(SERVICE, SLICE, NODE, SERVICE_CIDR),
+      fc.array(mutation, { minLength: 1, maxLength: 2 }),
+      (good, mutations) => {
+        const document = mutate(good, mutations);
+        const decoded = decodeObject(document);
+        if (decoded.type === 'invalid') {
+          assert.ok(decoded.errors.length > 0);
+          for (const error of decoded.errors) {
+            assert.match(error, MESSAGE);
+            assert.ok(error.length < 700, error);
+          }
+        } else if (decoded.type === 'object') {
+          const { object, warnings } = decoded;
+          if (object.kind === 'Service') assertService(object.value);
+          if (object.kind === 'EndpointSlice') assertSlice(object.value);
+          if (object.kind === 'Node') assert.ok(object.value.addresses.every(isCanonical));
+          else if (object.kind === 'ServiceCIDR') assert.ok(object.value.cidrs.every(({ address }) => isCanonical(address)));
+          else assertWhole(document, object.value, warnings);
         }
-      } else if (decoded.type === 'object') {
-        const { object, warnings } = decoded;
-        if (object.kind === 'Service') assertService(object.value);
-        if (object.kind === 'EndpointSlice') assertSlice(object.value);
-        if (object.kind === 'Node') assert.ok(object.value.addresses.every(isCanonical));
-        else assertWhole(document, object.value, warnings);
-      }
-    }),
+      },
+    ),
     { numRuns: 20_000 },
   );
 });
 
 test('the good objects are good', () => {
-  for (const good of [SERVICE, SLICE, NODE]) {
+  for (const good of [SERVICE, SLICE, NODE, SERVICE_CIDR]) {
     const decoded = decodeObject(good);
     assert.ok(decoded.type === 'object' && decoded.warnings.length === 0, JSON.stringify(decoded));
   }

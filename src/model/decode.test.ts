@@ -155,10 +155,10 @@ test('a Service that never got a ClusterIP is not proxied and says so', () => {
 const ignored: readonly (readonly [object, string])[] = [
   [
     { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'shop' } },
-    'Pod shop/p is ignored: weir reads Services, EndpointSlices and Nodes',
+    'Pod shop/p is ignored: weir reads Services, EndpointSlices, Nodes and ServiceCIDRs',
   ],
-  [{ apiVersion: 'apps/v1', kind: 'Deployment' }, 'Deployment is ignored: weir reads Services, EndpointSlices and Nodes'],
-  [{ apiVersion: 'v1', kind: 'constructor' }, 'constructor is ignored: weir reads Services, EndpointSlices and Nodes'],
+  [{ apiVersion: 'apps/v1', kind: 'Deployment' }, 'Deployment is ignored: weir reads Services, EndpointSlices, Nodes and ServiceCIDRs'],
+  [{ apiVersion: 'v1', kind: 'constructor' }, 'constructor is ignored: weir reads Services, EndpointSlices, Nodes and ServiceCIDRs'],
   [
     { ...slice({}), apiVersion: 'discovery.k8s.io/v1beta1' },
     'EndpointSlice shop/cart-x7k2p is ignored: its apiVersion is "discovery.k8s.io/v1beta1", weir reads discovery.k8s.io/v1',

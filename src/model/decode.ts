@@ -1,6 +1,7 @@
 import { decodeEndpointSlice } from './decode-endpoint-slice.ts';
 import { decodeNode } from './decode-node.ts';
 import { decodeService } from './decode-service.ts';
+import { decodeServiceCIDR } from './decode-service-cidr.ts';
 import { clip, type Fields, isAbsent, isFields, type Place, type Report, show } from './fields.ts';
 import { keyOf } from './metadata.ts';
 import type { ModelKind, ModelObject } from './objects.ts';
@@ -13,7 +14,12 @@ export type Decoded =
   /** Each of `errors` names the object, the field, what is and what should be. `kind` and `key` are empty where unknown. */
   | { readonly type: 'invalid'; readonly kind: string; readonly key: string; readonly errors: readonly string[] };
 
-const API_VERSIONS: Readonly<Record<ModelKind, string>> = { Service: 'v1', EndpointSlice: 'discovery.k8s.io/v1', Node: 'v1' };
+const API_VERSIONS: Readonly<Record<ModelKind, string>> = {
+  Service: 'v1',
+  EndpointSlice: 'discovery.k8s.io/v1',
+  Node: 'v1',
+  ServiceCIDR: 'networking.k8s.io/v1',
+};
 
 /** Errors, and warnings, of one object that are told apart; a slice has up to 1000 endpoints. */
 const MAX_TOLD = 8;
@@ -70,7 +76,7 @@ const first = (messages: readonly string[], what: string): readonly string[] =>
   messages.length <= MAX_TOLD ? messages : [...messages.slice(0, MAX_TOLD), `... and ${messages.length - MAX_TOLD} more ${what}`];
 
 function reasonToIgnore(kind: string, apiVersion: unknown, object: Fields): string | undefined {
-  if (!Object.hasOwn(API_VERSIONS, kind)) return 'weir reads Services, EndpointSlices and Nodes';
+  if (!Object.hasOwn(API_VERSIONS, kind)) return 'weir reads Services, EndpointSlices, Nodes and ServiceCIDRs';
   const expected = API_VERSIONS[kind as ModelKind];
   if (apiVersion !== expected) return `its apiVersion is ${show(apiVersion)}, weir reads ${expected}`;
   if (kind === 'EndpointSlice' && object.addressType === 'FQDN') return 'its addressType is FQDN, weir reads IPv4 and IPv6';
@@ -80,5 +86,6 @@ function reasonToIgnore(kind: string, apiVersion: unknown, object: Fields): stri
 function decodeKind(kind: ModelKind, key: string, place: Place): ModelObject {
   if (kind === 'Service') return { kind, key, value: decodeService(place) };
   if (kind === 'EndpointSlice') return { kind, key, value: decodeEndpointSlice(place) };
-  return { kind, key, value: decodeNode(place) };
+  if (kind === 'Node') return { kind, key, value: decodeNode(place) };
+  return { kind, key, value: decodeServiceCIDR(place) };
 }

@@ -1,7 +1,8 @@
 import { child, type Fields, isFields, type Place, text, wrong } from './fields.ts';
+import type { ModelKind } from './objects.ts';
 
 export interface Metadata {
-  /** Empty for a Node. */
+  /** Empty for a Node or ServiceCIDR. */
   readonly namespace: string;
   readonly name: string;
   /** creationTimestamp, RFC 3339; empty where there is none. */
@@ -26,25 +27,28 @@ const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 /** Namespace of an object that names none, as kubectl would apply it. */
 const DEFAULT_NAMESPACE = 'default';
 
-/** `namespace/name`, for a Node its name; empty for an object without a name. Never fails. */
+/** Kinds of objects that are in no namespace. */
+const isClusterWide = (kind: string): boolean => kind === 'Node' || kind === 'ServiceCIDR';
+
+/** `namespace/name`, for a Node or ServiceCIDR its name; empty for an object without a name. Never fails. */
 export function keyOf(kind: string, object: Fields): string {
   const metadata = isFields(object.metadata) ? object.metadata : {};
   const { name, namespace } = metadata;
   if (typeof name !== 'string' || name === '') return '';
-  if (kind === 'Node') return name;
+  if (isClusterWide(kind)) return name;
   return `${typeof namespace === 'string' && namespace !== '' ? namespace : DEFAULT_NAMESPACE}/${name}`;
 }
 
 /** Names are checked as the API does; what is wrong goes into the report of `object`. */
-export function readMetadata(object: Place, kind: 'Service' | 'EndpointSlice' | 'Node'): Metadata {
+export function readMetadata(object: Place, kind: ModelKind): Metadata {
   const place = child(object, 'metadata');
   const name = text(place, 'name');
   const isLabel = kind === 'Service';
   if (!(isLabel ? DNS_LABEL.test(name) : isSubdomain(name))) {
     wrong(place, 'name', name === '' ? undefined : name, isLabel ? 'a DNS label of at most 63 characters' : 'a DNS subdomain');
   }
-  const namespace = kind === 'Node' ? '' : text(place, 'namespace') || DEFAULT_NAMESPACE;
-  if (kind !== 'Node' && !DNS_LABEL.test(namespace)) wrong(place, 'namespace', namespace, 'a DNS label of at most 63 characters');
+  const namespace = isClusterWide(kind) ? '' : text(place, 'namespace') || DEFAULT_NAMESPACE;
+  if (!isClusterWide(kind) && !DNS_LABEL.test(namespace)) wrong(place, 'namespace', namespace, 'a DNS label of at most 63 characters');
   return { namespace, name, createdAt: readTime(place, 'creationTimestamp'), labels: child(place, 'labels') };
 }
 

@@ -1,10 +1,11 @@
 import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from 'prom-client';
+import type { ModelKind } from '#model/objects.ts';
 import type { Counters } from './counters.ts';
 
 /** Numbers for Prometheus: kube-proxy's names and meanings (pkg/proxy/metrics/metrics.go), and ours with the prefix `weir_`. */
 export interface Metrics {
   /** A source said something new of an object. */
-  changed(kind: 'Service' | 'EndpointSlice' | 'Node'): void;
+  changed(kind: ModelKind): void;
   /** The kernel has to learn of something. */
   queued(): void;
   /** It has, in so many ms; `isFull`: everything was compared, not only what had changed. */

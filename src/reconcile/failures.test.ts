@@ -251,6 +251,7 @@ const SNAT = { snat4: '192.168.0.2' as Address, snat6: '::' as Address };
 const FACTS: NodeFacts = {
   nodeAddresses: ['192.168.0.2' as Address],
   localNets: [{ address: '10.0.0.0' as Address, length: 8 }],
+  serviceCIDRs: [],
   devices: [{ ifindex: 2, flags: 0, ...SNAT }],
   settings: { nodeNetnsCookie: 1n, flags: 0, rejectMark: 1, conntrackMark: 2, ...SNAT },
 };

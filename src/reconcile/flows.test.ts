@@ -27,7 +27,7 @@ const plan = (name: string, fields: Partial<PortPlan> = {}): PortPlan =>
   });
 
 const nodeAt = (reconciler: Reconciler, ...addresses: string[]): void =>
-  reconciler.wantNode({ localNets: [], devices: [], settings: SETTINGS, nodeAddresses: addresses as Address[] });
+  reconciler.wantNode({ localNets: [], serviceCIDRs: [], devices: [], settings: SETTINGS, nodeAddresses: addresses as Address[] });
 
 /** Milliseconds. */
 let clock = 0;

@@ -70,6 +70,7 @@ const facts = fc
   .record({
     nodeAddresses: fc.subarray([...CLUSTER_IPS.slice(0, 1), '192.168.0.2' as Address]),
     localNets: fc.uniqueArray(prefix, { maxLength: 2 }),
+    serviceCIDRs: fc.uniqueArray(prefix, { maxLength: 2 }),
     ifindexes: fc.uniqueArray(fc.integer({ min: 1, max: 3 })),
     flags: fc.integer({ min: 0, max: 3 }),
   })

@@ -10,6 +10,8 @@ export interface NodeFacts {
   readonly nodeAddresses: readonly Address[];
   /** Pod ranges of the local detector. */
   readonly localNets: readonly Prefix[];
+  /** Networks of Service addresses. */
+  readonly serviceCIDRs: readonly Prefix[];
   readonly devices: readonly ({ readonly ifindex: number } & Device)[];
   readonly settings: Settings;
 }

@@ -8,7 +8,7 @@ import {
   FRONTEND_SNAT_OUTSIDE,
   FRONTEND_SOURCE_RANGES,
 } from '#abi/generated.ts';
-import { familyOf, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
+import { familyOf, formatPrefix, type Prefix, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
 import type { EndpointList, PlannedBackend, PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import type { NodeFacts } from './node-tables.ts';
 import type { RulesetChain, RulesetItem, RulesetMemory, RulesetRule, Verdict } from './ruleset.ts';
@@ -40,24 +40,24 @@ export function itemsOf(plan: PortPlan, frontends: readonly PlannedFrontend[], m
 }
 
 /** What the ruleset needs to know of the node. */
-export function nodeItems({ nodeAddresses, localNets, devices }: NodeFacts): readonly RulesetItem[] {
-  // An interval set takes no network twice.
-  const widest = localNets.filter(
-    (net, i) =>
-      !localNets.some(
-        (other, k) =>
-          k !== i && prefixContains(other, net.address) && (other.length < net.length || (other.length === net.length && k < i)),
-      ),
-  );
+export function nodeItems({ nodeAddresses, localNets, serviceCIDRs, devices }: NodeFacts): readonly RulesetItem[] {
   return [
     ...nodeAddresses.map((key): RulesetItem => ({ kind: 'element', set: `node_addresses${familyOf(key)}`, key })),
-    ...widest.map(
-      ({ address, length }): RulesetItem => ({ kind: 'element', set: `local_nets${familyOf(address)}`, key: `${address}/${length}` }),
-    ),
+    ...networkItems('local_nets', localNets),
+    ...networkItems('service_cidrs', serviceCIDRs),
     ...devices
       .filter(({ flags }) => (flags & DEVICE_PODS) !== 0)
       .map(({ ifindex }): RulesetItem => ({ kind: 'element', set: 'pod_devices', key: String(ifindex) })),
   ];
+}
+
+/** An interval set takes no address twice: of networks that overlap the widest. */
+function networkItems(set: 'local_nets' | 'service_cidrs', networks: readonly Prefix[]): readonly RulesetItem[] {
+  const isWithin = (net: Prefix, i: number, other: Prefix, k: number): boolean =>
+    prefixContains(other, net.address) && (other.length < net.length || (other.length === net.length && k < i));
+  return networks
+    .filter((net, i) => !networks.some((other, k) => k !== i && isWithin(net, i, other, k)))
+    .map((net): RulesetItem => ({ kind: 'element', set: `${set}${familyOf(net.address)}`, key: formatPrefix(net) }));
 }
 
 const LISTS: readonly EndpointList[] = ['cluster', 'local'];

@@ -151,15 +151,13 @@ test('what is written goes with what changes, whatever else is there', () => {
   assert.deepEqual(ruleset.sizes, [1, 6]);
 });
 
-test('the node tells where NodePorts answer and which sources are pods; no network is said twice', () => {
+test('the node tells where NodePorts answer, which sources are pods and which addresses are of Services; no network is said twice', () => {
   const { ruleset, reconciler } = ground();
   const facts = {
     nodeAddresses: ['192.0.2.1', 'fd00::1'],
     localNets: ['10.1.0.0/16', '10.0.0.0/8', '10.0.0.0/8', 'fd00:1::/64'].map(parsePrefix),
-    devices: [
-      { ifindex: 3, flags: DEVICE_PODS },
-      { ifindex: 4, flags: 0 },
-    ],
+    serviceCIDRs: ['172.30.0.0/24', '172.30.0.0/16'].map(parsePrefix),
+    devices: [DEVICE_PODS, 0].map((flags, i) => ({ ifindex: 3 + i, flags })),
   };
   reconciler.wantNode(facts as unknown as NodeFacts);
   reconciler.flush(true);
@@ -169,6 +167,7 @@ test('the node tells where NodePorts answer and which sources are pods; no netwo
     'node_addresses4 192.0.2.1',
     'node_addresses6 fd00::1',
     'pod_devices 3',
+    'service_cidrs4 172.30.0.0/16',
   ]);
 });
 

@@ -8,6 +8,8 @@ export type SetName =
   | 'node_addresses'
   /** Pod ranges of the local detector. */
   | 'local_nets'
+  /** Networks of Service addresses: new flows to an address there that nobody translated are dropped. */
+  | 'service_cidrs'
   /** Pairs of a backend's address with itself: flows that came back to the pod that started them. */
   | 'hairpin'
   /** Who answers a Service address and port, by source: pods and this node, or everybody else. */

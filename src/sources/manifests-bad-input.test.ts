@@ -58,7 +58,7 @@ test('unknown kinds share a line for each file and kind', async () => {
   const other = (kind: string, name: string): object => ({ apiVersion: 'v1', kind, metadata: { name } });
   const pods = ['p1', 'p2', 'p3'].map((name) => other('Pod', name));
   const w = await watched({ 'a.yaml': [...pods, other('Secret', 's')] });
-  const why = 'is ignored: weir reads Services, EndpointSlices and Nodes';
+  const why = 'is ignored: weir reads Services, EndpointSlices, Nodes and ServiceCIDRs';
   assert.deepEqual(w.problems, [
     `unknown_kind: In D/a.yaml: Pod default/p1 ${why}; so are 2 more of this kind`,
     `unknown_kind: In D/a.yaml: Secret default/s ${why}`,

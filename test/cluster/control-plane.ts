@@ -14,7 +14,7 @@ import { credentialFiles, makeCredentials } from './credentials.ts';
 import { Daemon } from './daemon.ts';
 
 /** Ranges of ClusterIPs that the API server takes. */
-export const SERVICE_RANGES = '10.96.0.0/16,fd00:96::/112';
+const SERVICE_RANGES = '10.96.0.0/16,fd00:96::/112';
 
 const PORT = 6443;
 const ETCD = 'http://127.0.0.1:2379';

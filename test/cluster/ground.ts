@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLab, type LabSpec } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { labExists, removeLab } from '#lab/removal.ts';
-import { type ControlPlane, type ControlPlaneSpec, createControlPlane, SERVICE_RANGES } from './control-plane.ts';
+import { type ControlPlane, type ControlPlaneSpec, createControlPlane } from './control-plane.ts';
 
 const REMOVALS = 20;
 const REMOVAL_PAUSE_MS = 100;
@@ -20,7 +20,8 @@ export async function raiseCluster(
 ): Promise<Cluster> {
   const name = `${letter}${process.pid}`;
   removeOnInterruption(name);
-  const lab = await createLab({ name, objects, agents: false, serviceCidr: SERVICE_RANGES });
+  // The ranges of Service addresses come from the API server, too
+  const lab = await createLab({ name, objects, agents: false, serviceCidr: '' });
   try {
     return { lab, controlPlane: await createControlPlane({ lab, controllerManager }) };
   } catch (error) {

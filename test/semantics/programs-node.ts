@@ -73,7 +73,7 @@ function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   datapath.attachSockets(cgroup);
   // What a socket is shown of its peer would be the Service address again.
   for (const family of [4, 6]) detachLink(`${linksFolder(stateDir)}/weir_getpeername${family}`);
-  inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, conntrackMark: 0x4000, serviceCIDRs: [] }));
+  inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, conntrackMark: 0x4000 }));
   const agent = createAgent(name, world, datapath);
   return {
     world,

@@ -2,13 +2,12 @@
  * The first judge on what table `inet weir` does with the first packet of a flow that the programs leave alone: SCTP, and whatever
  * nobody translated. It reads the items that come and go with the Services.
  */
-import { type Address, type Family, familyOf, type Prefix, parsePrefix, prefixContains } from '#lib/address.ts';
+import { type Address, type Family, familyOf, parsePrefix, prefixContains } from '#lib/address.ts';
 import { itemId, type RulesetChain, type RulesetItem, type SetName } from '#reconcile/ruleset.ts';
 import type { Dialled, Verdict } from './tracer.ts';
 
 /** What the items do not say of a node. */
 export interface RulesetSurroundings {
-  readonly serviceCIDRs: readonly Prefix[];
   /** The node's source on the way to an address; undefined: it is delivered here, and keeps its source. */
   sourceFor(address: Address): Address | undefined;
 }
@@ -39,9 +38,9 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
     chainNamed(name).rules.flatMap((rule) =>
       rule.kind === 'translate' ? rule.backends : rule.kind === 'choose' ? rule.chains.flatMap(targetsOf) : [],
     );
-  const localNets = [...held.values()].flatMap((item) =>
-    item.kind === 'element' && item.set.startsWith('local_nets') ? (parsePrefix(item.key) ?? []) : [],
-  );
+  const networksIn = (set: 'local_nets' | 'service_cidrs') =>
+    [...held.values()].flatMap((item) => (item.kind === 'element' && item.set.startsWith(set) ? (parsePrefix(item.key) ?? []) : []));
+  const [localNets, serviceCIDRs] = [networksIn('local_nets'), networksIn('service_cidrs')];
 
   const sideOf = ({ source, ifindex }: RulesetDial): 'local' | 'outside' => {
     const isPod = ifindex !== undefined && find('pod_devices', ifindex) !== undefined;
@@ -68,7 +67,7 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
   };
   const untranslated = (address: Address): Verdict => {
     if (find(`cluster_ips${familyOf(address)}`, address) !== undefined) return { kind: 'refused' };
-    return { kind: around.serviceCIDRs.some((range) => prefixContains(range, address)) ? 'dropped' : 'passed' };
+    return { kind: serviceCIDRs.some((range) => prefixContains(range, address)) ? 'dropped' : 'passed' };
   };
 
   return (dial) => {

@@ -67,7 +67,7 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
             name: object.key,
             addresses,
             tracer: createTracer(agent.tables, leavesBy),
-            ruleset: createRulesetTracer(agent.ruleset(), { serviceCIDRs: agent.config.serviceCIDRs, sourceFor }),
+            ruleset: createRulesetTracer(agent.ruleset(), { sourceFor }),
           },
         ];
       });

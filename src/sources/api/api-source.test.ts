@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../test-folder.ts';
 import { refuse } from './test-api-server.ts';
-import { followed, node, portOf, served, service, slice } from './test-source.ts';
+import { followed, node, portOf, served, service, serviceCIDR, slice } from './test-source.ts';
 
 const SHOP = [service('a'), service('b'), slice('a'), slice('b'), node('n1'), node('n2')];
 
@@ -110,7 +110,7 @@ test('bookmarks move the place to go on from', async () => {
   await sleep(50);
   server.requests.splice(0);
   server.cut('end');
-  await until('three watches', () => server.watches === 3);
+  await until('all watches', () => server.watches === 4);
   assert.equal(server.requests.filter((request) => request.includes('sendInitialEvents')).length, 0);
 });
 
@@ -133,7 +133,7 @@ test('410 inside a watch leads to a list, and is no problem', async () => {
   server.compact();
   server.say('{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":410,"message":"too old resource version"}}\n');
   server.put(service('c'));
-  await until('c', () => objects.has('Service shop/c') && server.watches === 3);
+  await until('c', () => objects.has('Service shop/c') && server.watches === 4);
   assert.deepEqual(problems, []);
 });
 
@@ -143,7 +143,7 @@ test('another error inside a watch leads to no list', async () => {
   server.requests.splice(0);
   server.say('{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":500,"message":"etcd is slow"}}\n');
   server.put(service('a', 81));
-  await until('a', () => portOf(follows, 'a') === 81 && server.watches === 3);
+  await until('a', () => portOf(follows, 'a') === 81 && server.watches === 4);
   assert.ok(!server.requests.some((request) => request.includes('sendInitialEvents')));
 });
 
@@ -159,7 +159,7 @@ test('a line that is no JSON leads to a list, because the same would come again'
   server.cut('end');
   await until('garbled', () => garbled > 0);
   server.put(service('c'));
-  await until('c', () => objects.has('Service shop/c') && server.watches === 3);
+  await until('c', () => objects.has('Service shop/c') && server.watches === 4);
 });
 
 test('a connection over which nothing comes is given up', async () => {
@@ -249,4 +249,35 @@ test('nothing reaches the sink after it was stopped', async () => {
   await sleep(50);
   assert.deepEqual(calls, []);
   assert.equal(server.watches, 0);
+});
+
+const RANGES_PATH = '/apis/networking.k8s.io/v1/servicecidrs';
+const WITHOUT_RANGES =
+  'Traffic to Service addresses that nobody owns is dropped only where --service-cidr names them (Kubernetes has ServiceCIDRs from 1.33 on); trying again';
+
+test('ServiceCIDRs arrive and change', async () => {
+  const { server, calls, objects } = await followed(await served([...SHOP, serviceCIDR('10.96.0.0/16')]));
+  assert.ok(objects.has('ServiceCIDR kubernetes'));
+  server.put(serviceCIDR('10.96.0.0/16', 'fd00:96::/112'));
+  await until('changed', () => calls.at(-1) === 'set ServiceCIDR kubernetes');
+});
+
+test('a server that has no ServiceCIDRs, or does not give them, is followed all the same', async () => {
+  const server = await served(SHOP);
+  server.fault = (url, response) => url.pathname === RANGES_PATH && refuse(response, 404, '404 page not found');
+  const { calls, problems } = await followed(server, { watches: 3, times: { lackMs: 50 } });
+  assert.ok(calls.includes('complete'));
+  assert.deepEqual(problems, [
+    `api_not_served: Cannot follow ServiceCIDRs: API server URL answered 404 (404 page not found). ${WITHOUT_RANGES}`,
+  ]);
+  const said = 'servicecidrs is forbidden';
+  server.fault = (url, response) => url.pathname === RANGES_PATH && refuse(response, 403, said);
+  await until('told', () => problems.length === 2);
+  assert.equal(
+    problems[1],
+    `api_forbidden: Cannot follow ServiceCIDRs: API server URL answered 403 (${said}). Allow list and watch on servicecidrs to whom it names. ${WITHOUT_RANGES}`,
+  );
+  server.put(serviceCIDR('10.96.0.0/16'));
+  server.fault = () => false;
+  await until('there after all', () => calls.at(-1) === 'set ServiceCIDR kubernetes');
 });

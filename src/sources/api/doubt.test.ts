@@ -32,7 +32,7 @@ test('what comes back before the other list was never gone', async () => {
   await until('doubts', () => problems.length === 3);
   for (const object of SHOP.slice(1)) server.put(object);
   await until('removed', () => !objects.has('Service shop/a'));
-  await until('three watches', () => server.watches === 3);
+  await until('all watches', () => server.watches === 4);
   await sleep(50);
   assert.deepEqual(calls, ['remove Service shop/a']);
 });

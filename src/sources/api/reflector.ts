@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import { doubtFinding, isDoubtful } from './doubt.ts';
 import type { Holdings } from './holdings.ts';
 import type { Resource } from './resources.ts';
-import { findingOf, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
+import { canLack, findingOf, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
 import type { ApiTimes } from './times.ts';
 
 export interface ReflectorParts {
@@ -133,13 +133,13 @@ export class Reflector {
 
   #endList(version: string): void {
     const { holdings, standing, times, note, listed } = this.#parts;
-    const { what, kind } = this.#resource;
+    const { what, mayBeEmpty = false } = this.#resource;
     this.#version = version;
     this.#mayBeRestored = false;
     this.#hasListed = true;
     this.#pageSize = PAGE_SIZE;
     const { missing, before } = holdings.missing;
-    const doubtful = (kind !== 'Node' || before > 0) && isDoubtful({ missing, before }, holdings.size);
+    const doubtful = (!mayBeEmpty || before > 0) && isDoubtful({ missing, before }, holdings.size);
     if (doubtful && !this.#confirms) {
       standing.replace(`doubt ${what}`, [doubtFinding(what, { missing, before }, times.confirmMs)]);
       this.#confirmation ??= setTimeout(() => this.#listAgain(), times.confirmMs);
@@ -175,7 +175,9 @@ export class Reflector {
     // A server that has just started knows no versions but its own: that is no failure, but not all clients shall list at once
     if (!isList && error.reason === 'gone') return this.#sleep(this.#parts.times.firstMs * (1 + Math.random()));
     this.#mayBeRestored = this.#version !== undefined;
-    const wait = Math.max(error.waitMs, this.#backOff.next());
+    const isLacking = this.#resource.lack !== undefined && !this.#hasListed && canLack(error.reason);
+    if (isLacking) this.#parts.listed(true);
+    const wait = Math.max(error.waitMs, isLacking ? this.#parts.times.lackMs : this.#backOff.next());
     this.#failures++;
     this.#tell(error);
     await this.#sleep(wait);

@@ -7,6 +7,10 @@ export interface Resource {
   readonly what: string;
   readonly path: string;
   readonly select: Readonly<Record<string, string>>;
+  /** There need not be any: a first list without objects is believed. */
+  readonly mayBeEmpty?: true;
+  /** What is so without them, and what to do; undefined for those without which nothing works. */
+  readonly lack?: string;
 }
 
 /**
@@ -19,5 +23,19 @@ const labelSelector = '!service.kubernetes.io/headless,!service.kubernetes.io/se
 export const resourcesOf = (nodeName: string): readonly Resource[] => [
   { kind: 'Service', what: 'Services', path: '/api/v1/services', select: { labelSelector, fieldSelector: 'spec.clusterIP!=None' } },
   { kind: 'EndpointSlice', what: 'EndpointSlices', path: '/apis/discovery.k8s.io/v1/endpointslices', select: { labelSelector } },
-  { kind: 'Node', what: `Node ${nodeName}`, path: '/api/v1/nodes', select: { fieldSelector: `metadata.name=${nodeName}` } },
+  {
+    kind: 'Node',
+    what: `Node ${nodeName}`,
+    path: '/api/v1/nodes',
+    select: { fieldSelector: `metadata.name=${nodeName}` },
+    mayBeEmpty: true,
+  },
+  {
+    kind: 'ServiceCIDR',
+    what: 'ServiceCIDRs',
+    path: '/apis/networking.k8s.io/v1/servicecidrs',
+    select: {},
+    mayBeEmpty: true,
+    lack: 'Traffic to Service addresses that nobody owns is dropped only where --service-cidr names them (Kubernetes has ServiceCIDRs from 1.33 on)',
+  },
 ];

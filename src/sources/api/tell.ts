@@ -11,16 +11,20 @@ const OF_SERVER: readonly FailureReason[] = ['credentials', 'unreachable', 'unau
 export const isWorthTelling = ({ reason }: ApiFailure): boolean =>
   ['credentials', 'unauthorized', 'forbidden', 'not_served'].includes(reason);
 
+/** Whether waiting may be in vain: an older server, or rights that nobody is going to give. */
+export const canLack = (reason: FailureReason): boolean => reason === 'not_served' || reason === 'forbidden';
+
 /** What is said of a failure, and what it is about. */
 export function findingOf(
   { reason, message }: ApiFailure,
-  { what, path }: Resource,
+  { what, path, lack }: Resource,
   hasListed: boolean,
 ): { readonly subject: string; readonly finding: Finding } {
-  const effect = hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
+  const isLacking = lack !== undefined && canLack(reason);
+  const effect = isLacking ? lack : hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
   const isOfServer = OF_SERVER.includes(reason);
   const said = isOfServer ? message : `Cannot follow ${what}: ${message}`;
-  const advice = ADVICE[reason]?.(path.split('/').pop() ?? '') ?? '';
+  const advice = isLacking && reason === 'not_served' ? '' : (ADVICE[reason]?.(path.split('/').pop() ?? '') ?? '');
   const text = `${said}. ${advice}${effect}; trying again`;
   return { subject: isOfServer ? SERVER_SUBJECT : `follow ${what}`, finding: { id: text, reason: `api_${reason}`, message: text } };
 }

@@ -27,6 +27,7 @@ const PATHS: Readonly<Record<string, string>> = {
   Service: '/api/v1/services',
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Node: '/api/v1/nodes',
+  ServiceCIDR: '/apis/networking.k8s.io/v1/servicecidrs',
 };
 
 /** Answers a request itself, and says so, or leaves it to the server. */

@@ -36,7 +36,8 @@ export async function followed(
     times = {},
     access = { kubeconfig: undefined, master: server.url },
     sync = true,
-  }: { times?: Partial<ApiTimes>; access?: AccessSettings; sync?: boolean } = {},
+    watches = 4,
+  }: { times?: Partial<ApiTimes>; access?: AccessSettings; sync?: boolean; watches?: number } = {},
 ): Promise<Followed> {
   const notes: string[] = [];
   const said = (message: string): string => message.replaceAll(server.url, 'URL');
@@ -49,7 +50,7 @@ export async function followed(
   });
   cleanups.push(() => source.stop());
   source.start(sink);
-  if (sync) await until('complete and watching', () => calls.includes('complete') && server.watches === 3);
+  if (sync) await until('complete and watching', () => calls.includes('complete') && server.watches === watches);
   return { server, calls, problems, notes, objects, stop: () => source.stop() };
 }
 
@@ -71,6 +72,14 @@ export const slice = (name: string, address = '10.0.0.1'): ApiObject => ({
 
 /** A Node. */
 export const node = (name: string): ApiObject => ({ kind: 'Node', apiVersion: 'v1', metadata: { name } });
+
+/** The ServiceCIDR that an API server makes of its flag. */
+export const serviceCIDR = (...cidrs: string[]): ApiObject => ({
+  kind: 'ServiceCIDR',
+  apiVersion: 'networking.k8s.io/v1',
+  metadata: { name: 'kubernetes' },
+  spec: { cidrs },
+});
 
 /** Port of a Service as it was delivered last. */
 export const portOf = ({ objects }: Followed, name: string): number | undefined => {

@@ -9,6 +9,8 @@ export interface ApiTimes extends RequestTimes, BackOffTimes {
   readonly minWatchMs: number;
   /** Until another list that confirms a doubtful one, ms. */
   readonly confirmMs: number;
+  /** Between two tries of what the server does not have or does not give, and which can be done without, ms. */
+  readonly lackMs: number;
 }
 
 /** As client-go where it has the same (tools/cache/reflector.go). */
@@ -22,4 +24,5 @@ export const API_TIMES: ApiTimes = {
   minWatchSeconds: 300,
   minWatchMs: 1000,
   confirmMs: 30_000,
+  lackMs: 300_000,
 };
