@@ -91,12 +91,17 @@ static always_inline enum outcome start_flow(struct __sk_buff *skb, const struct
 static always_inline enum outcome decide(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct frontend frontend;
+	enum outcome outcome;
 
 	switch (find_frontend(&packet->destination, packet->destination_port, packet->protocol, false, &frontend)) {
 	case DIALLED_UNKNOWN_PORT:
 		return OUTCOME_PACKET_REFUSED_UNKNOWN_PORT;
 	case DIALLED_FRONTEND:
-		return flow_exists(skb, packet) ? NO_OUTCOME : start_flow(skb, packet, &frontend);
+		if (flow_exists(skb, packet))
+			return NO_OUTCOME;
+		outcome = start_flow(skb, packet, &frontend);
+		count_for(frontend.service, outcome);
+		return outcome;
 	default:
 		return NO_OUTCOME;
 	}

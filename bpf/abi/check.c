@@ -88,6 +88,7 @@ static void print_flows(void)
 	PRINT(shortage, .source = ip("192.0.2.3"), .backend = ip("10.244.3.4"), .port = htons(8443), .protocol = 6,
 	      .service = 84);
 	PRINT(counter, .count = 0x8000000000000001ull);
+	PRINT(service_count, .connections = 0x8000000000000002ull, .refusals = 3);
 }
 
 int main(void)

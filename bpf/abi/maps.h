@@ -119,6 +119,14 @@ struct {
 	__type(value, struct counter);
 } counters SEC(".maps");
 
+/** By the key of `services`, and as large: zeros where that has nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 131073);
+	__type(key, __u32);
+	__type(value, struct service_count);
+} service_counts SEC(".maps");
+
 /** What ran out when a packet was last dropped for want of a source port. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

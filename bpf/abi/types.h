@@ -91,7 +91,7 @@ struct frontend {
 	__u32 affinity_seconds;
 };
 
-/** Key of the arrays: `slots`, `backends`, `settings`, `counters`. */
+/** Key of the arrays: `slots`, `backends`, `settings`, `counters`, `service_counts`. */
 struct index {
 	/** Place in the array. */
 	__u32 value;
@@ -357,6 +357,14 @@ struct shortage {
 struct counter {
 	/** How often. */
 	__u64 count;
+};
+
+/** Value of `service_counts`, of one Service port over TCP or UDP; all CPUs add to it. */
+struct service_count {
+	/** Connections and UDP flows that were sent to a backend. */
+	__u64 connections;
+	/** Sockets and packets that were refused or dropped instead. */
+	__u64 refusals;
 };
 
 #endif

@@ -121,6 +121,7 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 {
 	struct settings *settings = get_settings();
 	struct frontend frontend;
+	enum outcome outcome;
 	struct caller caller;
 	bool loopback;
 
@@ -134,7 +135,9 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 	case DIALLED_UNKNOWN_PORT:
 		return OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT;
 	case DIALLED_FRONTEND:
-		return apply_policy(ctx, kind, &frontend, caller, flow);
+		outcome = apply_policy(ctx, kind, &frontend, caller, flow);
+		count_for(frontend.service, outcome);
+		return outcome;
 	default:
 		return NO_OUTCOME;
 	}

@@ -27,6 +27,41 @@ static always_inline void count(enum outcome outcome)
 		counter->count++;
 }
 
+/** A connection or flow of this Service begins. */
+static always_inline bool is_connection(enum outcome outcome)
+{
+	return outcome == OUTCOME_SOCKET_TRANSLATED || outcome == OUTCOME_PACKET_TRANSLATED ||
+	       outcome == OUTCOME_PACKET_TRANSLATED_SNAT;
+}
+
+/** Whoever dialled gets no answer from it. A pod's socket that is left to packets is counted by these. */
+static always_inline bool is_refusal(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_SOCKET_REFUSED_NO_ENDPOINT ... OUTCOME_SOCKET_DROP_SOURCE_RANGE:
+	case OUTCOME_PACKET_REFUSED_NO_ENDPOINT ... OUTCOME_PACKET_DROP_BROKEN_TABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/** Counts what became of somebody who dialled this Service. */
+static always_inline void count_for(__u32 service, enum outcome outcome)
+{
+	struct service_count *counts;
+
+	if (!is_connection(outcome) && !is_refusal(outcome))
+		return;
+	counts = bpf_map_lookup_elem(&service_counts, &service);
+	if (!counts)
+		return;
+	if (is_connection(outcome))
+		__sync_fetch_and_add(&counts->connections, 1);
+	else
+		__sync_fetch_and_add(&counts->refusals, 1);
+}
+
 static always_inline struct settings *get_settings(void)
 {
 	struct index first = {.value = 0};

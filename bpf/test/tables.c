@@ -199,6 +199,7 @@ struct tables open_tables(struct bpf_object *object)
 	return (struct tables){
 		OPEN(addresses), OPEN(frontends), OPEN(slots),	  OPEN(backends), OPEN(source_ranges), OPEN(local_nets),
 		OPEN(devices),	 OPEN(settings),  OPEN(counters), OPEN(affinity), OPEN(shortages),
+		OPEN(service_counts),
 	};
 #undef OPEN
 }

@@ -82,7 +82,7 @@ int program_of(struct bpf_object *object, const char *name);
 /** Tables of one loaded object. */
 struct tables {
 	int addresses, frontends, slots, backends, source_ranges, local_nets, devices, settings, counters, affinity,
-		shortages;
+		shortages, service_counts;
 };
 
 struct tables open_tables(struct bpf_object *object);

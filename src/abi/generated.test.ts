@@ -84,6 +84,7 @@ const SAMPLES = {
   }),
   shortage: bound(abi.shortage, { source: ip('192.0.2.3'), backend: ip('10.244.3.4'), port: 8443, protocol: 6, service: 84 }),
   counter: bound(abi.counter, { count: 0x8000000000000001n }),
+  service_count: bound(abi.serviceCount, { connections: 0x8000000000000002n, refusals: 3n }),
 };
 
 const layout = JSON.parse(readFileSync(join(import.meta.dirname, 'abi.json'), 'utf8'));

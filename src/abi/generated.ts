@@ -128,7 +128,7 @@ export const frontend: Codec<Frontend> = {
   },
 };
 
-/** Key of the arrays: `slots`, `backends`, `settings`, `counters`. */
+/** Key of the arrays: `slots`, `backends`, `settings`, `counters`, `service_counts`. */
 export interface Index {
   /** Place in the array. */
   readonly value: number;
@@ -616,6 +616,29 @@ export const counter: Codec<Counter> = {
   },
 };
 
+/** Value of `service_counts`, of one Service port over TCP or UDP; all CPUs add to it. */
+export interface ServiceCount {
+  /** Connections and UDP flows that were sent to a backend. */
+  readonly connections: bigint;
+  /** Sockets and packets that were refused or dropped instead. */
+  readonly refusals: bigint;
+}
+
+/** Bytes of ServiceCount. */
+export const serviceCount: Codec<ServiceCount> = {
+  size: 16,
+  encode(value, into, at) {
+    putU64(into, at, value.connections);
+    putU64(into, at + 8, value.refusals);
+  },
+  decode(from, at) {
+    return {
+      connections: getU64(from, at),
+      refusals: getU64(from, at + 8),
+    };
+  },
+};
+
 // What an address means to a Service proxy, whatever the port.
 /** A live ClusterIP: ports that it lacks are refused. */
 export const ADDRESS_CLUSTER_IP = 1;
@@ -767,6 +790,8 @@ export interface TableTypes {
   /**  */
   counters: { key: Index; value: Counter };
   /**  */
+  service_counts: { key: Index; value: ServiceCount };
+  /**  */
   shortages: { key: Index; value: Shortage };
 }
 
@@ -806,8 +831,9 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
   affinity: { name: 'affinity', type: 9, flags: 0, maxEntries: 65536, key: affinityKey, value: affinity },
   socket_flows: { name: 'socket_flows', type: 9, flags: 0, maxEntries: 65536, key: socketFlowKey, value: socketFlow },
   counters: { name: 'counters', type: 6, flags: 0, maxEntries: 22, key: index, value: counter },
+  service_counts: { name: 'service_counts', type: 2, flags: 0, maxEntries: 131073, key: index, value: serviceCount },
   shortages: { name: 'shortages', type: 2, flags: 0, maxEntries: 1, key: index, value: shortage },
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '4df3442d4a52d4b4';
+export const LAYOUT_DIGEST: string = 'fc0dd9fd26a841df';

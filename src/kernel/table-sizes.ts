@@ -7,7 +7,7 @@ export type TableSizes = Readonly<Record<TableName, number>>;
 const MOST_ENTRIES = 1 << 26;
 
 /** One element each outcome, one element in all: other sizes would be another layout. */
-const FIXED: readonly string[] = ['settings', 'counters', 'shortages'];
+const FIXED: readonly string[] = ['settings', 'counters', 'shortages', 'service_counts'];
 
 /** max_entries of every table: the defaults of bpf/abi/maps.h with what the operator changed; throws on what cannot be. */
 export function tableSizes(changes: Readonly<Record<string, number>>): TableSizes {
@@ -19,7 +19,8 @@ export function tableSizes(changes: Readonly<Record<string, number>>): TableSize
       throw new Error(`Cannot size map "${name}": size is ${size}; should be a whole number from 1 to ${MOST_ENTRIES}`);
     sizes[name] = size;
   }
-  return sizes;
+  // Service ids go from 1 to as many as there may be
+  return { ...sizes, service_counts: sizes.services + 1 };
 }
 
 const isTable = (name: string): name is TableName => Object.hasOwn(TABLES, name);

@@ -244,7 +244,7 @@ test('an address stops being live before its ports go', () => {
   tables.onWrite = (table) => order.push(table);
   reconciler.want(numberedPlan(0, 1), undefined);
   reconciler.flush();
-  assert.deepEqual(order, ['addresses', 'frontends', 'backends', 'services']);
+  assert.deepEqual(order, ['addresses', 'frontends', 'backends', 'service_counts', 'services']);
 });
 
 const SNAT = { snat4: '192.168.0.2' as Address, snat6: '::' as Address };

@@ -44,6 +44,7 @@ const CLEAR_AWAY: readonly Phase[] = [
   { kind: 'withdraw', table: 'frontends', verb: 'remove' },
   { kind: 'disallow', table: 'source_ranges', verb: 'remove' },
   { kind: 'retire', table: 'backends', verb: 'put' },
+  { kind: 'uncount', table: 'service_counts', verb: 'put' },
   { kind: 'unname', table: 'services', verb: 'remove' },
 ];
 
@@ -145,8 +146,12 @@ function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly 
     verb,
     steps,
     element: (step) => step.element,
-    skip: (step) =>
-      step.kind === 'withdraw' ? state.owners.get(frontendText(step.element)) !== step.port : retries.isFailing(step.port.identity),
+    skip(step) {
+      if (step.kind === 'withdraw') return state.owners.get(frontendText(step.element)) !== step.port;
+      // An id that somebody else wrote may be one that nothing can be counted for
+      const isForeign = step.kind === 'uncount' && step.element.key.value >= tables.limit('service_counts');
+      return isForeign || retries.isFailing(step.port.identity);
+    },
     done(step) {
       countLosses(context.udpLosses, state, step);
       recordStep(state, step, now);

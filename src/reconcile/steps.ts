@@ -34,6 +34,7 @@ export type Step =
   | Remove<'withdraw', 'frontends'>
   | Remove<'disallow', 'source_ranges'>
   | (Put<'retire', 'backends'> & { readonly backend: PlacedBackend })
+  | Put<'uncount', 'service_counts'>
   | Remove<'unname', 'services'>;
 
 export type StepKind = Step['kind'];
@@ -151,7 +152,14 @@ function retirements(port: PortState, wanted: Layout['backends']): Step[] {
   });
 }
 
-const unnaming = (port: PortState): Step[] => (port.named ? [{ kind: 'unname', port, element: { service: port.service } }] : []);
+/** The next one that gets the id begins to count at 0. */
+const unnaming = (port: PortState): Step[] =>
+  port.named
+    ? [
+        { kind: 'uncount', port, element: { key: { value: port.service }, value: { connections: 0n, refusals: 0n } } },
+        { kind: 'unname', port, element: { service: port.service } },
+      ]
+    : [];
 
 const backendEntry = (port: PortState, backend: PlacedBackend, flags: number): TableEntry<'backends'> => ({
   key: { value: backend.id },
