@@ -11,10 +11,10 @@ import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
 import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
 import { lockStateFolder } from '#kernel/state-folder.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
+import type { ModelObject } from '#model/objects.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
-import { createMetrics, type Metrics } from '#observe/metrics.ts';
-import { readOutcomes } from '#reconcile/outcomes.ts';
+import { createMetrics, type Metrics, type Trigger } from '#observe/metrics.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import type { Source } from '#sources/source.ts';
@@ -24,6 +24,7 @@ import { createLoop, type Loop } from './loop.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 import { openPorts } from './ports.ts';
 import { createProgrammer } from './programmer.ts';
+import { readingsOf } from './readings.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 import { createStaleFlows } from './stale-flows.ts';
 import { createStore, type Store } from './store.ts';
@@ -58,13 +59,14 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const reconciler = createReconciler({ tables: datapath.tables, now });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
-  const metrics = createMetrics({ counters, outcomes: () => readOutcomes(datapath.tables) });
   const health = healthOf(now, log);
   const ruleset = createRulesetReconciler({
     ruleset: createRuleset({ rejectMark: config.packetMark, conntrackMark: config.conntrackMark }),
     now,
   });
   const programmer = createProgrammer({ config, store, reconciler, ruleset, ...health, netnsCookie: netnsCookie() });
+  const readings = readingsOf({ tables: datapath.tables, reconciler });
+  const metrics = createMetrics({ counters, ...readings, withoutLocal: programmer.withoutLocal }, config.metricsMaxServices);
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
@@ -140,11 +142,15 @@ interface Listeners {
   readonly counters: Counters;
 }
 
+/** Only slices say what led to their last change. */
+const triggerOf = ({ kind, value }: ModelObject): Trigger | undefined =>
+  kind === 'EndpointSlice' && value.triggeredAt > 0 ? { family: value.family, at: value.triggeredAt } : undefined;
+
 function followSource(source: Source, { store, loop, metrics, log, counters }: Listeners): void {
   source.start({
     set(object) {
       store.set(object);
-      metrics.changed(object.kind);
+      metrics.changed(object.kind, triggerOf(object));
       loop.wake();
     },
     remove(kind, key) {
@@ -152,6 +158,7 @@ function followSource(source: Source, { store, loop, metrics, log, counters }: L
       metrics.changed(kind);
       loop.wake();
     },
+    missed: (kind) => counters.increment('events_lost', kind),
     synced: loop.synced,
     complete: loop.complete,
     problem({ reason, message }) {

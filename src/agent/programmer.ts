@@ -1,6 +1,6 @@
 import type { Config } from '#config/config.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
-import { familyOf, type Prefix } from '#lib/address.ts';
+import { type Family, familyOf, type Prefix } from '#lib/address.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Node } from '#model/node.ts';
 import type { Service } from '#model/service.ts';
@@ -9,6 +9,7 @@ import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { type LocalDevice, planNode } from '#plan/plan-node.ts';
 import { planService } from '#plan/plan-service.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
+import { policiesWithoutLocal, type TrafficPolicy } from '#plan/without-local.ts';
 import type { PortKey, Reconciler } from '#reconcile/reconciler.ts';
 import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
 import type { Store } from './store.ts';
@@ -21,6 +22,8 @@ export interface Programmer {
    * slices of one of its families.
    */
   plan(devices: readonly LocalDevice[], mayLackSlices?: boolean): void;
+  /** Service ports that have an endpoint, but none here, where their policy wants one. */
+  withoutLocal(): readonly { readonly family: Family; readonly policy: TrafficPolicy }[];
 }
 
 interface Parts {
@@ -39,7 +42,17 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
   const waiting = new Set<string>();
   let view: NodeView | undefined;
 
+  const withoutLocal = new Map<string, ReturnType<Programmer['withoutLocal']>>();
+
   const want = (key: PortKey, plan: PortPlan | undefined): void => {
+    const text = `${key.family} ${key.name}`;
+    const policies = plan === undefined ? [] : policiesWithoutLocal(plan);
+    if (policies.length > 0)
+      withoutLocal.set(
+        text,
+        policies.map((policy) => ({ family: key.family, policy })),
+      );
+    else withoutLocal.delete(text);
     reconciler.want(key, plan);
     ruleset.want(key, plan);
   };
@@ -87,6 +100,7 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
       plannedFor = facts;
       for (const key of new Set([...store.takeTouched(), ...waiting])) planOne(key, view ?? viewNode(node, config), mayLackSlices);
     },
+    withoutLocal: () => [...withoutLocal.values()].flat(),
   };
 }
 

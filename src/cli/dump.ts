@@ -14,9 +14,10 @@ import {
 import { DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readTables } from '#kernel/open-tables.ts';
 import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
+import { protocolName } from '#lib/protocol.ts';
 import { readOutcomes } from '#reconcile/outcomes.ts';
 import type { Tables } from '#reconcile/tables.ts';
-import { formatTable, protocolName, socketAddress } from './format.ts';
+import { formatTable, socketAddress } from './format.ts';
 
 /** One frontend as the kernel holds it, names resolved. */
 export interface DumpedFrontend {

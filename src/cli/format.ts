@@ -4,9 +4,6 @@ import { type Address, familyOf } from '#lib/address.ts';
 export const socketAddress = (address: Address, port: number): string =>
   familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 
-/** `TCP`, `UDP`, or the number. */
-export const protocolName = (protocol: number): string => ({ 6: 'TCP', 17: 'UDP', 132: 'SCTP' })[protocol] ?? String(protocol);
-
 /** Columns padded to their widest cell, the last one open; one line per row, heading first, line feeds between. */
 export function formatTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heading, ...rows];

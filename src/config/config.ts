@@ -40,6 +40,8 @@ export interface Config {
   readonly healthzBindAddress: Endpoint | undefined;
   /** Where `/metrics` and `/proxyMode` are served; undefined: nowhere. */
   readonly metricsBindAddress: Endpoint | undefined;
+  /** How many Service ports get metrics of their own. */
+  readonly metricsMaxServices: number;
   /** Table name -> max_entries, for tables that differ from their default. */
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Bit of skb->mark, bit of ct->mark. */

@@ -53,6 +53,7 @@ const OWN_FLAGS: readonly Flag[] = [
   { flags: '--state-dir <folder>', help: `bpffs folder for pins, mounted if need be (default: ${DEFAULT_STATE_DIR})` },
   { flags: '--exclude-devices <globs>', help: 'devices that get no program, comma separated, * and ? allowed', repeatable: true },
   { flags: '--socket-scope <scope>', help: 'whose sockets are translated: all, or host to serve pods by packets (default: all)' },
+  { flags: '--metrics-max-services <n>', help: 'Service ports that get metrics of their own, 0 for none (default: 1000)' },
   { flags: '--map-size <name=n>', help: 'entries that a table takes, such as backends=1000000', repeatable: true },
   { flags: '--packet-mark <bit>', help: 'bit of skb->mark on packets to be refused (default: 0x2000)' },
   { flags: '--conntrack-mark <bit>', help: 'bit of ct->mark on conntrack entries that weir makes (default: 0x2000)' },

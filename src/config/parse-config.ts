@@ -28,6 +28,7 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
     localhostNodePorts: read.flag('iptables-localhost-nodeports', true),
     healthzBindAddress: read.endpoint('healthz-bind-address', '0.0.0.0:10256'),
     metricsBindAddress: read.endpoint('metrics-bind-address', '127.0.0.1:10249'),
+    metricsMaxServices: read.number('metrics-max-services', 1000),
     mapSizes: mapSizes(read),
     packetMark: read.mark('packet-mark', 0x2000),
     conntrackMark: read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK),

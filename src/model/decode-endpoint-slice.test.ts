@@ -4,6 +4,20 @@ import { decodeObject } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
 import { decodedAs, sliceDocument as slice } from './test-documents.ts';
 
+test('what led to the last change is known by its time; a time that is none is not said', () => {
+  const triggeredAt = (time: unknown): number | undefined => {
+    const annotations = { 'endpoints.kubernetes.io/last-change-trigger-time': time };
+    const decoded = decodeObject({
+      ...{ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4', endpoints: [] },
+      metadata: { name: 'web-1', namespace: 'shop', annotations },
+    });
+    return decoded.type === 'object' && decoded.object.kind === 'EndpointSlice' ? decoded.object.value.triggeredAt : undefined;
+  };
+  assert.equal(triggeredAt('2026-11-29T08:00:00.123456789Z'), Date.UTC(2026, 10, 29, 8, 0, 0, 123));
+  assert.equal(triggeredAt('yesterday'), 0);
+  assert.equal(triggeredAt(5), 0);
+});
+
 test('an endpoint without conditions is ready, serving and not terminating', () => {
   assert.deepEqual(decodedAs<EndpointSlice>(slice({})), {
     namespace: 'shop',
@@ -14,6 +28,7 @@ test('an endpoint without conditions is ready, serving and not terminating', () 
       { address: '10.180.0.1', ready: true, serving: true, terminating: false, nodeName: '', hintZones: [], hintNodes: [], pod: '' },
     ],
     ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+    triggeredAt: 0,
   });
 });
 

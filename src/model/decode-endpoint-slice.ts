@@ -19,8 +19,16 @@ export function decodeEndpointSlice(object: Place): EndpointSlice {
     family,
     endpoints: children(object, 'endpoints').flatMap((place) => decodeEndpoint(place, family, metadata.namespace) ?? []),
     ports: decodePorts(object),
+    triggeredAt: triggeredAt(object),
     ...(hasLabel(metadata, 'service.kubernetes.io/headless') ? { headless: true } : {}),
   };
+}
+
+/** Only a measurement depends on it: what cannot be read is not said (kube-proxy: getLastChangeTriggerTime). */
+function triggeredAt(object: Place): number {
+  const annotations = child(child(object, 'metadata'), 'annotations');
+  const time = annotations.fields['endpoints.kubernetes.io/last-change-trigger-time'];
+  return typeof time === 'string' ? Date.parse(time) || 0 : 0;
 }
 
 /** An endpoint without an address is left out with a warning, as kube-proxy does (endpointslicecache.go, addEndpoints). */

@@ -33,6 +33,8 @@ export interface EndpointSlice {
   readonly family: Family;
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly EndpointPort[];
+  /** When what led to its last change happened, ms since 1970 (annotation of the controller, KEP-1685 SLO); 0 = not said. */
+  readonly triggeredAt: number;
   /** True with label service.kubernetes.io/headless: such a slice answers for no Service (kube-proxy does not even watch it). */
   readonly headless?: boolean;
 }

@@ -40,6 +40,7 @@ export const slice = (endpoints: readonly Endpoint[], rest: Partial<EndpointSlic
   family: 4,
   endpoints,
   ports: [{ name: 'p80', protocol: 'TCP', port: 80 }],
+  triggeredAt: 0,
   ...rest,
 });
 

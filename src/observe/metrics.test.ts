@@ -2,11 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCounters } from './counters.ts';
 import { createMetrics } from './metrics.ts';
+import type { ServiceCount } from './own-metrics.ts';
 
-function started() {
+function started(maxServices = 10) {
   const counters = createCounters();
   const outcomes: Record<string, number> = { packet_translated: 3 };
-  const metrics = createMetrics({ counters, outcomes: () => outcomes });
+  const services: ServiceCount[] = [];
+  const sources = {
+    counters,
+    outcomes: () => outcomes,
+    tables: () => ({ frontends: { entries: 5, limit: 100 } }),
+    services: () => services,
+    withoutLocal: () => [{ family: 6, policy: 'external' }] as const,
+  };
+  const metrics = createMetrics(sources, maxServices);
   /** Values of a metric by what stands before them. */
   const valuesOf = async (name: string): Promise<Record<string, number>> =>
     Object.fromEntries(
@@ -15,7 +24,7 @@ function started() {
         .filter((line) => line.startsWith(name))
         .map((line) => [line.slice(name.length, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
     );
-  return { counters, outcomes, metrics, valuesOf };
+  return { counters, outcomes, services, metrics, valuesOf };
 }
 
 test('a pass is told for both families, as full or as partial, and changes wait until then', async () => {
@@ -52,4 +61,52 @@ test('counts keep growing from one reading to the next, whatever the number of r
   assert.deepEqual(await valuesOf('weir_outcomes_total'), { '{outcome="packet_translated"}': 5 });
   assert.deepEqual(await valuesOf('kubeproxy_proxy_healthz_total'), { '{code="503"}': 1 });
   assert.deepEqual(await valuesOf('kubeproxy_proxy_livez_total'), {});
+});
+
+test('the time from what led to a change of endpoints counts once the kernel follows it, unless it is older than the agent', async () => {
+  const { metrics, valuesOf } = started();
+  const counts = async () => valuesOf('kubeproxy_network_programming_duration_seconds_count');
+  metrics.changed('EndpointSlice', { family: 4, at: Date.now() - 3_600_000 });
+  metrics.passed(1, true);
+  assert.deepEqual(await counts(), {});
+  metrics.changed('EndpointSlice', { family: 6, at: Date.now() + 1 });
+  assert.deepEqual(await counts(), {});
+  metrics.passed(1, false);
+  metrics.passed(1, false);
+  assert.deepEqual(await counts(), { '{ip_family="IPv6"}': 1 });
+  assert.deepEqual(await valuesOf('weir_change_programming_duration_seconds_count'), { '': 2 });
+});
+
+test('policies that find no endpoint here are counted by policy and family, and so are the tables', async () => {
+  const { valuesOf } = started();
+  assert.deepEqual(await valuesOf('kubeproxy_sync_proxy_rules_no_local_endpoints_total'), {
+    '{traffic_policy="internal",ip_family="IPv4"}': 0,
+    '{traffic_policy="internal",ip_family="IPv6"}': 0,
+    '{traffic_policy="external",ip_family="IPv4"}': 0,
+    '{traffic_policy="external",ip_family="IPv6"}': 1,
+  });
+  assert.deepEqual(await valuesOf('weir_table_entries'), { '{table="frontends"}': 5 });
+  assert.deepEqual(await valuesOf('weir_table_max_entries'), { '{table="frontends"}': 100 });
+});
+
+const count = (service: string, connections: number): ServiceCount => ({
+  ...{ namespace: 'shop', port: 'http', protocol: 'TCP' },
+  ...{ service, connections, refusals: 1 },
+});
+
+test('so many Service ports have numbers, they keep them, and a place goes on when its Service goes', async () => {
+  const { services, valuesOf } = started(2);
+  const shown = async () =>
+    Object.entries(await valuesOf('weir_service_connections_total')).map(([key, n]) => `${/service="(\w+)"/.exec(key)?.[1]} ${n}`);
+  services.push(count('a', 1), count('b', 2));
+  assert.deepEqual(await shown(), ['a 1', 'b 2']);
+  services.splice(0, 2, count('new', 9), count('b', 5), count('a', 4));
+  assert.deepEqual(await shown(), ['a 4', 'b 5']);
+  assert.deepEqual(await valuesOf('weir_services_without_series'), { '': 1 });
+  assert.deepEqual(await valuesOf('weir_service_refusals_total'), {
+    '{namespace="shop",service="a",port="http",protocol="TCP"}': 1,
+    '{namespace="shop",service="b",port="http",protocol="TCP"}': 1,
+  });
+  services.pop();
+  assert.deepEqual(await shown(), ['b 5', 'new 9']);
 });

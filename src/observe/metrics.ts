@@ -1,11 +1,18 @@
-import { Counter, exponentialBuckets, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, exponentialBuckets, Gauge, Histogram, linearBuckets, Registry } from 'prom-client';
+import type { Family } from '#lib/address.ts';
 import type { ModelKind } from '#model/objects.ts';
-import type { Counters } from './counters.ts';
+import { type Readings, showReadings } from './own-metrics.ts';
+
+/** What led to a change of endpoints, such as a pod that became ready: when, in ms since 1970, and in which family. */
+export interface Trigger {
+  readonly family: Family;
+  readonly at: number;
+}
 
 /** Numbers for Prometheus: kube-proxy's names and meanings (pkg/proxy/metrics/metrics.go), and ours with the prefix `weir_`. */
 export interface Metrics {
   /** A source said something new of an object. */
-  changed(kind: ModelKind): void;
+  changed(kind: ModelKind, trigger?: Trigger): void;
   /** The kernel has to learn of something. */
   queued(): void;
   /** It has, in so many ms; `isFull`: everything was compared, not only what had changed. */
@@ -18,20 +25,24 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-interface Sources {
-  readonly counters: Counters;
-  /** How often each decision was taken on this node, by its name in `weir dump`. */
-  readonly outcomes: () => Readonly<Record<string, number>>;
+interface Sources extends Readings {
+  /** Service ports with an endpoint, but none on this node, where their policy wants one. */
+  withoutLocal(): readonly { readonly family: Family; readonly policy: 'internal' | 'external' }[];
 }
 
 /** Every pass serves both families at once, so both tell the same of it. */
 const FAMILIES = ['IPv4', 'IPv6'] as const;
 
-/** Deleted conntrack entries by family stand under kube-proxy's name. */
-const OF_FAMILY = 'deleted_conntrack_entries_of';
+/** s, of kube-proxy. */
+const NETWORK_PROGRAMMING_BUCKETS = [
+  ...linearBuckets(0.25, 0.25, 2),
+  ...linearBuckets(1, 1, 59),
+  ...linearBuckets(60, 5, 12),
+  ...linearBuckets(120, 30, 7),
+];
 
-/** Everything is 0. Labels come from small fixed sets. */
-export function createMetrics({ counters, outcomes }: Sources): Metrics {
+/** Everything is 0. Labels come from small fixed sets, but for `maxServices` Service ports. */
+export function createMetrics(sources: Sources, maxServices: number): Metrics {
   const registry = new Registry();
   const make = makersFor(registry);
   const passes = make.durations('sync_proxy_rules_duration_seconds', 'Time to bring the kernel to the wanted state');
@@ -43,9 +54,29 @@ export function createMetrics({ counters, outcomes }: Sources): Metrics {
   const services = make.changes('sync_proxy_rules_service_changes', 'Changes of Services');
   const endpoints = make.changes('sync_proxy_rules_endpoint_changes', 'Changes of EndpointSlices');
   const asked = { '/healthz': make.answers('proxy_healthz_total'), '/livez': make.answers('proxy_livez_total') } as Record<string, Counter>;
-  const readings = [showCounters(registry, counters), showOutcomes(registry, outcomes), showProcess(registry)];
+  const programming = new Histogram({
+    ...make.of(
+      'network_programming_duration_seconds',
+      'Time from what led to a change of endpoints until this node follows it',
+      'ip_family',
+    ),
+    buckets: NETWORK_PROGRAMMING_BUCKETS,
+  });
+  const reaction = new Histogram({
+    name: 'weir_change_programming_duration_seconds',
+    help: 'Time from the arrival of a change until the kernel follows it',
+    buckets: exponentialBuckets(0.0001, 2, 18),
+    registers: [registry],
+  });
+  const readings = [...showReadings(registry, sources, maxServices), showWithoutLocal(make, sources)];
+  const startedAt = Date.now();
+  let triggers: Trigger[] = [];
+  let arrivedAt: number | undefined;
   return {
-    changed(kind) {
+    changed(kind, trigger) {
+      arrivedAt ??= performance.now();
+      // What happened before the agent started says nothing about it (kube-proxy: trackerStartTime)
+      if (trigger !== undefined && trigger.at > startedAt) triggers.push(trigger);
       if (kind === 'Service') services.one();
       if (kind === 'EndpointSlice') endpoints.one();
     },
@@ -55,6 +86,10 @@ export function createMetrics({ counters, outcomes }: Sources): Metrics {
       passedAt();
       services.done();
       endpoints.done();
+      for (const { family, at } of triggers) programming.observe({ ip_family: `IPv${family}` }, (Date.now() - at) / 1000);
+      triggers = [];
+      if (arrivedAt !== undefined) reaction.observe((performance.now() - arrivedAt) / 1000);
+      arrivedAt = undefined;
     },
     lookedForStaleFlows: looks,
     asked: (path, status) => asked[path]?.inc({ code: String(status) }),
@@ -73,6 +108,7 @@ function makersFor(registry: Registry) {
     registers: [registry],
   });
   return {
+    of,
     durations(name: string, help: string): (ms: number) => void {
       const histogram = new Histogram({ ...of(name, help, 'ip_family'), buckets: exponentialBuckets(0.001, 2, 15) });
       return (ms) => {
@@ -99,61 +135,11 @@ function makersFor(registry: Registry) {
   };
 }
 
-/** Each name of `counters` is a metric, its label the reason. What is returned reads them, as with the next two. */
-function showCounters(registry: Registry, counters: Counters): () => void {
-  const shown = new Map<string, Counter>();
-  const deleted = new Counter({
-    name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
-    help: 'Stale conntrack entries deleted',
-    labelNames: ['ip_family'],
-    registers: [registry],
-  });
-  const counterOf = (name: string): Counter => {
-    const made =
-      shown.get(name) ??
-      new Counter({
-        name: `weir_${name}_total`,
-        help: `What the log calls ${name.replaceAll('_', ' ')}`,
-        labelNames: ['reason'],
-        registers: [registry],
-      });
-    shown.set(name, made);
-    return made;
-  };
+function showWithoutLocal({ of }: ReturnType<typeof makersFor>, { withoutLocal }: Sources): () => void {
+  const name = 'sync_proxy_rules_no_local_endpoints_total';
+  const gauge = new Gauge(of(name, 'Service ports without an endpoint here, where their policy wants one', 'traffic_policy', 'ip_family'));
   return () => {
-    for (const counter of [deleted, ...shown.values()]) counter.reset();
-    for (const [key, count] of Object.entries(counters.totals())) {
-      const [name = '', label = ''] = key.split('.');
-      if (name === OF_FAMILY) deleted.inc({ ip_family: label }, count);
-      else counterOf(name).inc({ reason: label }, count);
-    }
-  };
-}
-
-function showOutcomes(registry: Registry, outcomes: Sources['outcomes']): () => void {
-  const counter = new Counter({
-    name: 'weir_outcomes_total',
-    help: 'Decisions of the programs on first packets and sockets, since the tables were made',
-    labelNames: ['outcome'],
-    registers: [registry],
-  });
-  return () => {
-    counter.reset();
-    for (const [outcome, count] of Object.entries(outcomes())) counter.inc({ outcome }, count);
-  };
-}
-
-/** The three of a process that dashboards of kube-proxy look at. */
-function showProcess(registry: Registry): () => void {
-  const registers = [registry];
-  const memory = new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the agent', registers });
-  const cpu = new Counter({ name: 'process_cpu_seconds_total', help: 'Processor time of the agent', registers });
-  const start = new Gauge({ name: 'process_start_time_seconds', help: 'When the agent started, since 1970', registers });
-  start.set(performance.timeOrigin / 1000);
-  return () => {
-    const { user, system } = process.cpuUsage();
-    memory.set(process.memoryUsage.rss());
-    cpu.reset();
-    cpu.inc((user + system) / 1e6);
+    for (const traffic_policy of ['internal', 'external']) for (const ip_family of FAMILIES) gauge.set({ traffic_policy, ip_family }, 0);
+    for (const { family, policy } of withoutLocal()) gauge.inc({ traffic_policy: policy, ip_family: `IPv${family}` });
   };
 }

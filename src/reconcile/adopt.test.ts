@@ -127,7 +127,8 @@ test('whatever lies in the tables, the first sweep leaves what is wanted and not
   assert.deepEqual(readerOf(tables).meaning(), expected);
   now += REST_MS;
   reconciler.flush();
-  assert.deepEqual(reconciler.usage(), { services: 6, backends: 2 + 3 + 1 + 3 + 0 + 2, slots: 2 + 2 + 1 + 3 + 0 + 2 });
+  const { services, backends, slots } = reconciler.usage();
+  assert.deepEqual({ services, backends, slots }, { services: 6, backends: 2 + 3 + 1 + 3 + 0 + 2, slots: 2 + 2 + 1 + 3 + 0 + 2 });
 });
 
 test('places that a live frontend uses are not handed out before it is put right', () => {

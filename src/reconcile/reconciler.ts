@@ -13,6 +13,12 @@ export type { PortKey } from './desired.ts';
 export type { FlowVerdict, StaleReason, UdpFlow, UdpLosses, UdpPlace } from './flows.ts';
 export type { NodeFacts } from './node-tables.ts';
 
+/** Connections and refusals of a Service port in one family since it is in the tables. TCP and UDP only. */
+export interface PortCount extends Pick<PortPlan, 'name' | 'family' | 'protocol'> {
+  readonly connections: number;
+  readonly refusals: number;
+}
+
 /** Something that is not in the kernel as it should be. */
 export interface Problem {
   /** `namespace/name:port`; undefined = the node's own tables. */
@@ -52,11 +58,20 @@ export interface Reconciler {
   judgeFlow(flow: UdpFlow): FlowVerdict;
   /** Everything that is not as it should be. */
   problems(): readonly Problem[];
-  /** Entries taken or at rest. */
-  usage(): Readonly<Record<SpaceName, number>>;
+  /** Entries of each table that Services fill, those at rest included. */
+  usage(): Readonly<Partial<Record<TableName, number>>>;
+  /** What the programs counted for each Service port that is in the tables, if it is not nothing. Throws where the kernel cannot be read. */
+  counts(): readonly PortCount[];
 }
 
 const SPACES: readonly SpaceName[] = ['services', 'backends', 'slots'];
+
+function usageOf({ spaces, owners, addresses, ports }: State): Partial<Record<TableName, number>> {
+  let ranges = 0;
+  for (const { sourceRanges } of ports.values()) ranges += sourceRanges.size;
+  const ofSpaces = Object.fromEntries(SPACES.map((space) => [space, spaces[space].used()]));
+  return { ...ofSpaces, frontends: owners.size, addresses: addresses.size, source_ranges: ranges };
+}
 
 /** `now`: ms of a clock that never goes back. */
 export function createReconciler({ tables, now }: { readonly tables: Tables; readonly now: () => number }): Reconciler {
@@ -121,9 +136,15 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
     },
     problems: () =>
       [...new Set([...retries.failures().keys(), ...conflicts.keys()])].flatMap((holder) => problemsOf(holder, retries, conflicts)),
-    usage() {
-      const used = (space: SpaceName): number => held?.spaces[space].used() ?? 0;
-      return { services: used('services'), backends: used('backends'), slots: used('slots') };
+    usage: () => (held === undefined ? {} : usageOf(held)),
+    counts() {
+      const counted = new Map(tables.dump('service_counts').map(({ key, value }) => [key.value, value]));
+      return [...(held?.ports.values() ?? [])].flatMap(({ identity, service }) => {
+        const [plan, count] = [desired.targets.get(identity), counted.get(service)];
+        if (plan === undefined || count === undefined) return [];
+        const { name, family, protocol } = plan;
+        return { name, family, protocol, connections: Number(count.connections), refusals: Number(count.refusals) };
+      });
     },
   };
 }

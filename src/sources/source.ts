@@ -13,6 +13,8 @@ export interface Sink {
   /** A new object, or a changed one. Not called for an object that is as it was. */
   set(object: ModelObject): void;
   remove(kind: ModelKind, key: string): void;
+  /** Changes of this kind may have gone by unseen: everything is looked at again. */
+  missed(kind: ModelKind): void;
   /** Everything that could be read at first has been delivered. Called once. */
   synced(): void;
   /** Nothing is held back by an error any more: what was not delivered does not exist. Called once, not before `synced`. */

@@ -54,7 +54,7 @@ export async function watched(
   for (const [name, objects] of Object.entries(files)) writeFileSync(join(dir, name), textOf(objects));
   const notes: string[] = [];
   const short = (message: string): string => message.replaceAll(dir, 'D');
-  const { sink, calls, problems, objects } = recordingSink(short);
+  const { sink, calls, problems, missed, objects } = recordingSink(short);
   const source = createManifestSource({ dir, rescanMs: options.rescanMs ?? 50, note: (message) => notes.push(short(message)) });
   cleanups.push(() => source.stop());
   source.start(sink);
@@ -64,6 +64,7 @@ export async function watched(
     calls,
     problems,
     notes,
+    missed,
     objects,
     write: (name, ...content) => writeFileSync(join(dir, name), textOf(content)),
     forget: () => {

@@ -1,4 +1,4 @@
-import type { ModelObject } from '#model/objects.ts';
+import type { ModelKind, ModelObject } from '#model/objects.ts';
 import type { Sink } from './source.ts';
 
 /** What reached a sink. */
@@ -7,13 +7,15 @@ export interface Recorded {
   readonly calls: string[];
   /** `reason: message`. */
   readonly problems: string[];
+  /** Kinds of which changes may have gone by unseen. */
+  readonly missed: ModelKind[];
   /** What holds now, by `KIND KEY`. */
   readonly objects: Map<string, ModelObject>;
 }
 
 /** A sink that writes down what it is told; `short` takes out of messages what differs from run to run. */
 export function recordingSink(short: (message: string) => string): Recorded & { readonly sink: Sink } {
-  const [calls, problems, objects] = [[] as string[], [] as string[], new Map<string, ModelObject>()];
+  const [calls, problems, missed, objects] = [[] as string[], [] as string[], [] as ModelKind[], new Map<string, ModelObject>()];
   const sink: Sink = {
     set: (object) => {
       calls.push(`set ${object.kind} ${object.key}`);
@@ -23,9 +25,10 @@ export function recordingSink(short: (message: string) => string): Recorded & { 
       calls.push(`remove ${kind} ${key}`);
       objects.delete(`${kind} ${key}`);
     },
+    missed: (kind) => missed.push(kind),
     synced: () => calls.push('synced'),
     complete: () => calls.push('complete'),
     problem: ({ reason, message }) => problems.push(`${reason}: ${short(message)}`),
   };
-  return { calls, problems, objects, sink };
+  return { calls, problems, missed, objects, sink };
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { Lab } from '#lab/lab.ts';
 import { inside, raise, restartAgent } from './ground.ts';
-import { balanced, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, slices } from './objects.ts';
+import { balanced, clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, slices } from './objects.ts';
 import { answer, assertPaths, hostPort, tcp, until } from './paths.ts';
 
 const [P1, P2, AWAY]: readonly [PodSpec, PodSpec, PodSpec] = [
@@ -180,8 +180,35 @@ test('the agent tells the node its numbers and its mode, and nobody outside', as
     /^kubeproxy_sync_proxy_rules_endpoint_changes_total [1-9]/m,
     /^kubeproxy_proxy_healthz_total\{code="503"\} [1-9]/m,
     /^weir_outcomes_total\{outcome="packet_translated"\} [1-9]/m,
+    /^weir_table_max_entries\{table="frontends"\} [1-9]/m,
     /^process_resident_memory_bytes [1-9]/m,
   ])
     assert.match(text, line);
   assert.equal(await ask(nodeAddress('n1'), 10_249, 'metrics'), 'ECONNREFUSED');
+});
+
+/** A number of Service web as n1 tells it. */
+async function numberOf(metric: string): Promise<number> {
+  const read = (url: string): Promise<string> => fetch(url).then((response) => response.text());
+  const text = await inside(lab, 'n1', read, 'http://127.0.0.1:10249/metrics');
+  const [, value = 'nothing'] =
+    new RegExp(`^${metric}\\{namespace="default",service="web",port="[^"]*",protocol="TCP"\\} (.*)$`, 'm').exec(text) ?? [];
+  return Number(value);
+}
+
+test('a Service counts its connections and who was refused, whether they came by sockets or by packets', async () => {
+  apply(...web({}), ...answered(P1));
+  await untilSaid(200);
+  const dialled = { protocol: 'tcp', address: clusterIP(WEB), port: 80 } as const;
+  const [connections, refusals] = ['weir_service_connections_total', 'weir_service_refusals_total'];
+  const before = { connections: await numberOf(connections), refusals: await numberOf(refusals) };
+  for (let i = 0; i < 3; i++) assert.equal((await lab.dial('n1', dialled)).outcome, 'answered');
+  assert.equal((await lab.dial('outside', { ...dialled, address: nodeAddress('n1'), port: nodePort(WEB) })).outcome, 'answered');
+  assert.equal(await numberOf(connections), before.connections + 4);
+  apply(...web({}));
+  await untilSaid(503);
+  assert.equal((await lab.dial('n1', dialled)).outcome, 'refused');
+  assert.equal((await lab.dial('outside', { ...dialled, address: nodeAddress('n1'), port: nodePort(WEB) })).outcome, 'refused');
+  assert.equal(await numberOf(refusals), before.refusals + 2);
+  assert.equal(await numberOf(connections), before.connections + 4);
 });

@@ -108,6 +108,7 @@ const configOf = (rules: History['rules']): Config => ({
   localhostNodePorts: true,
   healthzBindAddress: undefined,
   metricsBindAddress: undefined,
+  metricsMaxServices: 0,
   mapSizes: {},
   packetMark: 1,
   conntrackMark: 2,

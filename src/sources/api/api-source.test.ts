@@ -115,7 +115,7 @@ test('bookmarks move the place to go on from', async () => {
 });
 
 test('a version that the server has forgotten leads to a list, which tells what is gone [api-forgotten]', async () => {
-  const { server, calls, objects, problems } = await followed(await served([...SHOP, service('c'), service('d')]));
+  const { server, calls, objects, problems, missed } = await followed(await served([...SHOP, service('c'), service('d')]));
   calls.splice(0);
   server.fault = (url, response) => url.searchParams.get('watch') === 'true' && refuse(response, 503, 'starting');
   server.cut('reset');
@@ -126,6 +126,7 @@ test('a version that the server has forgotten leads to a list, which tells what 
   await until('e', () => objects.has('Service shop/e') && !objects.has('Service shop/b'));
   assert.deepEqual([...new Set(calls)].sort(), ['remove Service shop/b', 'set Service shop/e']);
   assert.ok(!problems.some((problem) => problem.startsWith('doubtful')));
+  assert.ok(missed.includes('Service'));
 });
 
 test('410 inside a watch leads to a list, and is no problem', async () => {
@@ -262,7 +263,7 @@ test('ServiceCIDRs arrive and change', async () => {
   await until('changed', () => calls.at(-1) === 'set ServiceCIDR kubernetes');
 });
 
-test('a server that has no ServiceCIDRs, or does not give them, is followed all the same', async () => {
+test('a server that has no ServiceCIDRs, or does not give them, is followed all the same [api-service-cidrs]', async () => {
   const server = await served(SHOP);
   server.fault = (url, response) => url.pathname === RANGES_PATH && refuse(response, 404, '404 page not found');
   const { calls, problems } = await followed(server, { watches: 3, times: { lackMs: 50 } });

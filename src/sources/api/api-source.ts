@@ -29,7 +29,15 @@ export function createApiSource({ readAccess, nodeName, note = () => {}, times =
       const listed = countLists(sink, resources.length);
       const reflectors = resources.map((resource, i) => {
         const holdings = new Holdings(resource.kind, sink, standing);
-        return new Reflector(resource, { connection, holdings, standing, times, note, listed: (sure) => listed(i, sure) });
+        return new Reflector(resource, {
+          connection,
+          holdings,
+          standing,
+          times,
+          note,
+          listed: (sure) => listed(i, sure),
+          missed: () => sink.missed(resource.kind),
+        });
       });
       const finished = Promise.all(reflectors.map((reflector) => reflector.run()));
       stop = async () => {

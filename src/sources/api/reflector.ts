@@ -20,6 +20,8 @@ export interface ReflectorParts {
   readonly note: (message: string) => void;
   /** A list is complete. `sure` false: it lacks so much that another one must confirm it. */
   readonly listed: (sure: boolean) => void;
+  /** What happened since the last list or event may have gone by unseen. */
+  readonly missed: () => void;
 }
 
 /** Objects of a page. */
@@ -128,7 +130,7 @@ export class Reflector {
   async #compare(ours: string): Promise<void> {
     const { version } = await pageOf(await this.#get({ limit: '1' }), `List of ${this.#resource.what}`);
     this.#mayBeRestored = false;
-    if (isOlder(version, ours)) this.#version = undefined;
+    if (isOlder(version, ours)) this.#lose();
   }
 
   #endList(version: string): void {
@@ -153,6 +155,12 @@ export class Reflector {
     listed(this.#confirmation === undefined);
   }
 
+  /** The next thing is a list. */
+  #lose(): void {
+    if (this.#version !== undefined) this.#parts.missed();
+    this.#version = undefined;
+  }
+
   #listAgain(): void {
     this.#confirms = true;
     this.#version = undefined;
@@ -171,7 +179,7 @@ export class Reflector {
     if (isList && wasStream && error.reason === 'unsupported') return;
     // Pages that are too slow for the server's memory of versions come all at once the next time, as in client-go's pager
     if (isList && error.reason === 'gone') this.#pageSize = 0;
-    if (error.reason === 'gone' || error.reason === 'garbled') this.#version = undefined;
+    if (error.reason === 'gone' || error.reason === 'garbled') this.#lose();
     // A server that has just started knows no versions but its own: that is no failure, but not all clients shall list at once
     if (!isList && error.reason === 'gone') return this.#sleep(this.#parts.times.firstMs * (1 + Math.random()));
     this.#mayBeRestored = this.#version !== undefined;

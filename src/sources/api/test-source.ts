@@ -41,7 +41,7 @@ export async function followed(
 ): Promise<Followed> {
   const notes: string[] = [];
   const said = (message: string): string => message.replaceAll(server.url, 'URL');
-  const { sink, calls, problems, objects } = recordingSink(said);
+  const { sink, calls, problems, missed, objects } = recordingSink(said);
   const source = createApiSource({
     readAccess: () => readAccess(access),
     nodeName: 'n1',
@@ -51,7 +51,7 @@ export async function followed(
   cleanups.push(() => source.stop());
   source.start(sink);
   if (sync) await until('complete and watching', () => calls.includes('complete') && server.watches === watches);
-  return { server, calls, problems, notes, objects, stop: () => source.stop() };
+  return { server, calls, problems, missed, notes, objects, stop: () => source.stop() };
 }
 
 /** A Service of namespace shop. */

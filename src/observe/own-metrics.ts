@@ -1,0 +1,141 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Counters } from './counters.ts';
+
+/** What is read when somebody asks for the numbers. Each may throw where the kernel cannot be read. */
+export interface Readings {
+  readonly counters: Counters;
+  /** How often each decision was taken on this node, by its name in `weir dump`. */
+  outcomes(): Readonly<Record<string, number>>;
+  /** By the name of the table, as --map-size takes it. */
+  tables(): Readonly<Record<string, { readonly entries: number; readonly limit: number }>>;
+  services(): readonly ServiceCount[];
+}
+
+/** What became of those who dialled a Service port, both families together. */
+export interface ServiceCount {
+  readonly namespace: string;
+  readonly service: string;
+  /** Its name; empty where it has none. */
+  readonly port: string;
+  readonly protocol: string;
+  readonly connections: number;
+  readonly refusals: number;
+}
+
+/** Deleted conntrack entries by family stand under kube-proxy's name. */
+const OF_FAMILY = 'deleted_conntrack_entries_of';
+
+/**
+ * Registers the metrics that are read when somebody asks: ours, with the prefix `weir_`, and three of the process. What is returned
+ * reads them. `maxServices`: so many Service ports get numbers of their own.
+ */
+export function showReadings(registry: Registry, readings: Readings, maxServices: number): readonly (() => void)[] {
+  return [
+    showCounters(registry, readings.counters),
+    showOutcomes(registry, readings),
+    showTables(registry, readings),
+    showServices(registry, readings, maxServices),
+    showProcess(registry),
+  ];
+}
+
+/** Each name of `counters` is a metric, its label the reason. */
+function showCounters(registry: Registry, counters: Counters): () => void {
+  const shown = new Map<string, Counter>();
+  const deleted = new Counter({
+    name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
+    help: 'Stale conntrack entries deleted',
+    labelNames: ['ip_family'],
+    registers: [registry],
+  });
+  const counterOf = (name: string): Counter => {
+    const made =
+      shown.get(name) ??
+      new Counter({
+        name: `weir_${name}_total`,
+        help: `What the log calls ${name.replaceAll('_', ' ')}`,
+        labelNames: ['reason'],
+        registers: [registry],
+      });
+    shown.set(name, made);
+    return made;
+  };
+  return () => {
+    for (const counter of [deleted, ...shown.values()]) counter.reset();
+    for (const [key, count] of Object.entries(counters.totals())) {
+      const [name = '', label = ''] = key.split('.');
+      if (name === OF_FAMILY) deleted.inc({ ip_family: label }, count);
+      else counterOf(name).inc({ reason: label }, count);
+    }
+  };
+}
+
+function showOutcomes(registry: Registry, { outcomes }: Readings): () => void {
+  const counter = new Counter({
+    name: 'weir_outcomes_total',
+    help: 'Decisions of the programs on first packets and sockets, since the tables were made',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  return () => {
+    counter.reset();
+    for (const [outcome, count] of Object.entries(outcomes())) counter.inc({ outcome }, count);
+  };
+}
+
+function showTables(registry: Registry, { tables }: Readings): () => void {
+  const of = (name: string, help: string): Gauge => new Gauge({ name, help, labelNames: ['table'], registers: [registry] });
+  const entries = of('weir_table_entries', 'Entries of a table in the kernel that Services fill');
+  const limits = of('weir_table_max_entries', 'Entries that it takes, see --map-size');
+  return () => {
+    for (const [table, { entries: held, limit }] of Object.entries(tables())) {
+      entries.set({ table }, held);
+      limits.set({ table }, limit);
+    }
+  };
+}
+
+/** A Service port that has numbers keeps them: which ones are shown does not change from one reading to the next. */
+function showServices(registry: Registry, { services }: Readings, max: number): () => void {
+  const labelNames = ['namespace', 'service', 'port', 'protocol'];
+  const of = (name: string, help: string): Counter => new Counter({ name, help, labelNames, registers: [registry] });
+  const connections = of('weir_service_connections_total', 'Connections and UDP flows that were sent to an endpoint');
+  const refusals = of('weir_service_refusals_total', 'Sockets and first packets that were refused or dropped');
+  const hidden = new Gauge({
+    name: 'weir_services_without_series',
+    help: 'Service ports with connections or refusals beyond --metrics-max-services, which are not shown',
+    registers: [registry],
+  });
+  let shown = new Set<string>();
+  return () => {
+    const counts = new Map(services().map((count) => [JSON.stringify(labelsOf(count)), count]));
+    const kept = [...shown].filter((key) => counts.has(key));
+    const others = [...counts.keys()].filter((key) => !shown.has(key));
+    shown = new Set([...kept, ...others].slice(0, max));
+    connections.reset();
+    refusals.reset();
+    for (const key of shown) {
+      const count = counts.get(key) as ServiceCount;
+      connections.inc(labelsOf(count), count.connections);
+      refusals.inc(labelsOf(count), count.refusals);
+    }
+    hidden.set(counts.size - shown.size);
+  };
+}
+
+const labelsOf = ({ namespace, service, port, protocol }: ServiceCount) => ({ namespace, service, port, protocol });
+
+/** The three of a process that dashboards of kube-proxy look at. */
+function showProcess(registry: Registry): () => void {
+  const registers = [registry];
+  const memory = new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the agent', registers });
+  const cpu = new Counter({ name: 'process_cpu_seconds_total', help: 'Processor time of the agent', registers });
+  const start = new Gauge({ name: 'process_start_time_seconds', help: 'When the agent started, since 1970', registers });
+  start.set(performance.timeOrigin / 1000);
+  return () => {
+    const { user, system } = process.cpuUsage();
+    memory.set(process.memoryUsage.rss());
+    cpu.reset();
+    cpu.inc((user + system) / 1e6);
+  };
+}
