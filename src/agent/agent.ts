@@ -23,6 +23,7 @@ import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 import { openPorts } from './ports.ts';
+import { applyProcessSettings } from './process-settings.ts';
 import { createProgrammer } from './programmer.ts';
 import { readingsOf } from './readings.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
@@ -55,6 +56,7 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const lock = await lockNode();
   const folder = lockStateFolder(config.stateDir);
   const datapath = openDatapath({ objectsDir, stateDir: config.stateDir, mapSizes: config.mapSizes });
+  applyProcessSettings(config, log);
   const now = (): number => performance.now();
   const reconciler = createReconciler({ tables: datapath.tables, now });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });

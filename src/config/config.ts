@@ -1,4 +1,4 @@
-import type { Endpoint, Prefix } from '#lib/address.ts';
+import type { Address, Endpoint, Prefix } from '#lib/address.ts';
 
 /** How a pod's source is told from an outside one (kube-proxy: detectLocalMode). */
 export type LocalDetector =
@@ -18,6 +18,18 @@ export type SourceConfig =
   | { readonly type: 'manifests'; readonly dir: string }
   | { readonly type: 'api'; readonly kubeconfig: string | undefined; readonly master: string | undefined };
 
+/** Connection tracking of the node (kube-proxy: KubeProxyConntrackConfiguration). Times are s; 0 leaves a setting as the node has it. */
+export interface ConntrackSettings {
+  readonly maxPerCore: number;
+  /** At least so many entries, whatever the number of cores. */
+  readonly min: number;
+  readonly tcpEstablishedTimeout: number;
+  readonly tcpCloseWaitTimeout: number;
+  readonly tcpBeLiberal: boolean;
+  readonly udpTimeout: number;
+  readonly udpStreamTimeout: number;
+}
+
 /** Everything that `weir run` was told, checked and frozen. */
 export interface Config {
   readonly nodeName: string;
@@ -25,6 +37,10 @@ export interface Config {
   readonly localDetector: LocalDetector;
   readonly masqueradeAll: boolean;
   readonly nodePortAddresses: NodePortAddresses;
+  /** Counts as the node's primary address of its family, whatever its Node object says. */
+  readonly bindAddress: Address | undefined;
+  /** A port of the agent itself that cannot be opened ends it. */
+  readonly bindAddressHardFail: boolean;
   /** Beside those of ServiceCIDR objects. */
   readonly serviceCIDRs: readonly Prefix[];
   /** cgroup v2 folder that holds every process of this node. */
@@ -40,6 +56,9 @@ export interface Config {
   readonly healthzBindAddress: Endpoint | undefined;
   /** Where `/metrics` and `/proxyMode` are served; undefined: nowhere. */
   readonly metricsBindAddress: Endpoint | undefined;
+  readonly conntrack: ConntrackSettings;
+  /** Of this process, -1000 to 1000; undefined: as it was started. */
+  readonly oomScoreAdj: number | undefined;
   /** How many Service ports get metrics of their own. */
   readonly metricsMaxServices: number;
   /** Table name -> max_entries, for tables that differ from their default. */

@@ -37,6 +37,19 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
     flags: '--metrics-bind-address <ip:port>',
     help: 'where /metrics and /proxyMode are served, empty for nowhere (default: 127.0.0.1:10249)',
   },
+  { flags: '--bind-address <ip>', help: "this node's primary address of its family (default: that of its Node object)" },
+  { flags: '--bind-address-hard-fail [bool]', help: 'end when /healthz or /metrics cannot be served (default: try again)' },
+  { flags: '--oom-score-adj <n>', help: 'oom_score_adj of the agent, -1000 to 1000 (default: as it was started)' },
+  {
+    flags: '--conntrack-max-per-core <n>',
+    help: 'conntrack entries per processor core, 0 leaves nf_conntrack_max as it is (default: 32768)',
+  },
+  { flags: '--conntrack-min <n>', help: 'conntrack entries at least, whatever the number of cores (default: 131072)' },
+  { flags: '--conntrack-tcp-timeout-established <time>', help: 'idle time of established TCP connections, 0 leaves it (default: 24h)' },
+  { flags: '--conntrack-tcp-timeout-close-wait <time>', help: 'time of TCP connections in CLOSE_WAIT, 0 leaves it (default: 1h)' },
+  { flags: '--conntrack-tcp-be-liberal [bool]', help: 'set nf_conntrack_tcp_be_liberal to 1' },
+  { flags: '--conntrack-udp-timeout <time>', help: 'idle time of UDP flows without a reply, 0 leaves it (default: 0)' },
+  { flags: '--conntrack-udp-timeout-stream <time>', help: 'idle time of UDP flows with replies, 0 leaves it (default: 0)' },
   { flags: '-v, --v <level>', help: 'how much to log: 0 what an operator must know, 2 also what was written and attached (default: 0)' },
 ];
 

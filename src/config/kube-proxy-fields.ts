@@ -16,14 +16,22 @@ export const HONOURED: Readonly<Record<string, string>> = {
   healthzBindAddress: 'healthz-bind-address',
   metricsBindAddress: 'metrics-bind-address',
   'logging.verbosity': 'v',
+  bindAddress: 'bind-address',
+  bindAddressHardFail: 'bind-address-hard-fail',
+  oomScoreAdj: 'oom-score-adj',
+  'conntrack.maxPerCore': 'conntrack-max-per-core',
+  'conntrack.min': 'conntrack-min',
+  'conntrack.tcpEstablishedTimeout': 'conntrack-tcp-timeout-established',
+  'conntrack.tcpCloseWaitTimeout': 'conntrack-tcp-timeout-close-wait',
+  'conntrack.tcpBeLiberal': 'conntrack-tcp-be-liberal',
+  'conntrack.udpTimeout': 'conntrack-udp-timeout',
+  'conntrack.udpStreamTimeout': 'conntrack-udp-timeout-stream',
 };
 
 const NO_SYNC = 'changes are written at once, there is no periodic sync';
 const FEW_REQUESTS = 'weir sends a request every few minutes, and reads JSON';
 const NO_MARK = '--packet-mark and --conntrack-mark say which bits weir uses';
-const NO_LISTENER = 'weir listens on no Service address';
 const NO_IPVS = 'weir does not use IPVS';
-const NO_SYSCTL = "conntrack's sysctls are left as the node has them";
 const NOT_WINDOWS = 'this is Linux';
 const ONE_FORMAT = 'lines go to stderr in one format';
 
@@ -32,8 +40,6 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   'featureGates.*': "weir has none of kube-proxy's feature gates",
   ...group('clientConnection', 'acceptContentTypes contentType qps burst', FEW_REQUESTS),
   ...group('logging', 'format flushFrequency vmodule options', ONE_FORMAT),
-  bindAddress: NO_LISTENER,
-  bindAddressHardFail: 'a port that is taken is tried again until it is free',
   showHiddenMetricsForVersion: 'no metric is hidden',
   enableProfiling: 'there is no profiling endpoint',
   mode: 'weir has its own datapath',
@@ -44,8 +50,6 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   ...group('ipvs', 'syncPeriod minSyncPeriod scheduler excludeCIDRs strictARP tcpTimeout tcpFinTimeout udpTimeout', NO_IPVS),
   ...group('winkernel', 'networkName sourceVip enableDSR rootHnsEndpointName forwardHealthCheckVip', NOT_WINDOWS),
   windowsRunAsService: NOT_WINDOWS,
-  oomScoreAdj: 'set it where the process is started',
-  ...group('conntrack', 'maxPerCore min tcpEstablishedTimeout tcpCloseWaitTimeout tcpBeLiberal udpTimeout udpStreamTimeout', NO_SYSCTL),
   configSyncPeriod: NO_SYNC,
   portRange: 'no port is held open for a NodePort',
 };

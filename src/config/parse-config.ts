@@ -1,6 +1,7 @@
 import { TABLES } from '#abi/generated.ts';
+import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
 import { failure, type Result, success } from '#lib/result.ts';
-import type { Config, LocalDetector, NodePortAddresses, SourceConfig } from './config.ts';
+import type { Config, ConntrackSettings, LocalDetector, NodePortAddresses, SourceConfig } from './config.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 
@@ -14,20 +15,27 @@ export interface ParsedConfig {
 export function parseConfig(given: GivenSettings, hostName: string): Result<ParsedConfig> {
   const read = readSettings(given);
   const warnings: string[] = [];
+  const bindAddress = read.address('bind-address');
+  const [all, loopback] = bindAddress !== undefined && familyOf(bindAddress) === 6 ? ['[::]', '[::1]'] : ['0.0.0.0', '127.0.0.1'];
   const config: Config = {
     nodeName: nodeName(read, hostName),
     source: source(read, warnings),
     localDetector: localDetector(read, warnings),
     masqueradeAll: read.flag('masquerade-all', false),
     nodePortAddresses: nodePortAddresses(read),
+    // The zero address is what kube-proxy's file says where nobody chose one
+    bindAddress: bindAddress === undefined || bindAddress === ZERO_ADDRESS[familyOf(bindAddress)] ? undefined : bindAddress,
+    bindAddressHardFail: read.flag('bind-address-hard-fail', false),
     serviceCIDRs: read.prefixes('service-cidr'),
     cgroupRoot: read.text('cgroup-root'),
     stateDir: stateDir(read),
     excludeDevices: read.list('exclude-devices'),
     socketScope: read.choice('socket-scope', ['all', 'host'], 'all'),
     localhostNodePorts: read.flag('iptables-localhost-nodeports', true),
-    healthzBindAddress: read.endpoint('healthz-bind-address', '0.0.0.0:10256'),
-    metricsBindAddress: read.endpoint('metrics-bind-address', '127.0.0.1:10249'),
+    healthzBindAddress: read.endpoint('healthz-bind-address', `${all}:10256`),
+    metricsBindAddress: read.endpoint('metrics-bind-address', `${loopback}:10249`),
+    conntrack: conntrack(read),
+    oomScoreAdj: read.integer('oom-score-adj', -1000, 1000),
     metricsMaxServices: read.number('metrics-max-services', 1000),
     mapSizes: mapSizes(read),
     packetMark: read.mark('packet-mark', 0x2000),
@@ -36,6 +44,17 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
   };
   return read.errors.length > 0 ? failure(...read.errors) : success({ config: Object.freeze(config), warnings });
 }
+
+/** Defaults of kube-proxy (apis/config/v1alpha1/defaults.go). */
+const conntrack = (read: SettingsReader): ConntrackSettings => ({
+  maxPerCore: read.number('conntrack-max-per-core', 32_768),
+  min: read.number('conntrack-min', 131_072),
+  tcpEstablishedTimeout: read.seconds('conntrack-tcp-timeout-established', 86_400),
+  tcpCloseWaitTimeout: read.seconds('conntrack-tcp-timeout-close-wait', 3600),
+  tcpBeLiberal: read.flag('conntrack-tcp-be-liberal', false),
+  udpTimeout: read.seconds('conntrack-udp-timeout', 0),
+  udpStreamTimeout: read.seconds('conntrack-udp-timeout-stream', 0),
+});
 
 function nodeName(read: SettingsReader, hostName: string): string {
   const [own, familiar] = [read.text('node-name'), read.text('hostname-override')];

@@ -1,4 +1,4 @@
-import { type Endpoint, formatPrefix, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import { type Address, type Endpoint, formatPrefix, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
 import type { Given, GivenSettings } from './flags.ts';
 
 /** Reads settings one by one and collects one sentence for each that is wrong. */
@@ -7,6 +7,12 @@ export interface SettingsReader {
   flag(name: string, fallback: boolean): boolean;
   choice<T extends string>(name: string, choices: readonly T[], fallback: T): T;
   number(name: string, fallback: number): number;
+  /** Undefined where nothing is given. */
+  integer(name: string, least: number, most: number): number | undefined;
+  /** A time such as 24h0m0s (Go's time.ParseDuration), in s without its fraction. */
+  seconds(name: string, fallback: number): number;
+  /** Undefined where nothing is given. */
+  address(name: string): Address | undefined;
   /** One bit of 32 that kube-proxy does not use. */
   mark(name: string, fallback: number): number;
   /** Address and port to listen at, undefined where the setting is empty; an address alone gets the port of `fallback`. */
@@ -57,6 +63,10 @@ export function readSettings(given: GivenSettings): SettingsReader {
     flag: (name, fallback) => parsed(name, fallback, parseBoolean, 'true or false'),
     choice: (name, choices, fallback) => parsed(name, fallback, (text) => choices.find((choice) => choice === text), choices.join(' or ')),
     number: (name, fallback) => parsed(name, fallback, parseWhole, 'a whole number'),
+    integer: (name, least, most) =>
+      parsed<number | undefined>(name, undefined, (text) => parseInteger(text, least, most), `a whole number from ${least} to ${most}`),
+    seconds: (name, fallback) => parsed(name, fallback, parseDuration, 'a time such as 30s or 24h0m0s'),
+    address: (name) => parsed<Address | undefined>(name, undefined, parseAddress, 'an address such as 192.0.2.1'),
     mark: (name, fallback) => parsed(name, fallback, parseMark, 'one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)'),
     prefixes: (name) => parsed(name, [], parsePrefixes, 'networks such as 10.244.0.0/16, comma separated'),
   };
@@ -72,6 +82,20 @@ export const splitList = (text: string): string[] =>
 const parseBoolean = (text: string): boolean | undefined => ({ true: true, false: false })[text];
 
 const parseWhole = (text: string): number | undefined => (/^\d{1,9}$/.test(text) ? Number(text) : undefined);
+
+function parseInteger(text: string, least: number, most: number): number | undefined {
+  const value = /^-?\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  return value >= least && value <= most ? value : undefined;
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
+
+function parseDuration(text: string): number | undefined {
+  if (text === '0') return 0;
+  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) return undefined;
+  return Math.floor(parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNIT_SECONDS[unit] ?? 0), 0));
+}
 
 function parseMark(text: string): number | undefined {
   const mark = /^(0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(text) ? Number(text) : 0;

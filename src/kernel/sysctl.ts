@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 /** Value of a sysctl such as `net.ipv4.ip_forward`; undefined where the kernel does not have it. */
 export function sysctl(name: string): string | undefined {
@@ -8,6 +8,9 @@ export function sysctl(name: string): string | undefined {
     return undefined;
   }
 }
+
+/** Sets a sysctl. Throws where the kernel does not have it or does not let this process. */
+export const setSysctl = (name: string, value: string): void => writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value);
 
 /** Whether bridges of this network namespace show their packets to netfilter, as kubeadm asks for; false without br_netfilter. */
 export const bridgesAskNetfilter = (): boolean =>

@@ -11,6 +11,8 @@ export interface NodeRules {
     | { readonly mode: 'BridgeInterface'; readonly name: string }
     | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string }
     | { readonly mode: 'None' };
+  /** Counts as the primary address of its family, whatever the Node says (kube-proxy: detectNodeIPs, server.go). */
+  readonly bindAddress?: Address | undefined;
   /** ClusterIP traffic always gets a new source address. */
   readonly masqueradeAll: boolean;
 }
@@ -37,7 +39,7 @@ export function viewNode(node: Node | undefined, rules: NodeRules): NodeView {
     zone: node?.zone ?? '',
     hasLocalDetector: { 4: detects(4), 6: detects(6) },
     masqueradeAll: rules.masqueradeAll,
-    primaryAddresses: { 4: primaryAddress(node, 4), 6: primaryAddress(node, 6) },
+    primaryAddresses: { 4: primaryAddress(4, node, rules), 6: primaryAddress(6, node, rules) },
   };
 }
 
@@ -47,5 +49,7 @@ export function localNetsOf(node: Node | undefined, { localDetector }: NodeRules
   return localDetector.mode === 'NodeCIDR' ? (node?.podCIDRs ?? []) : [];
 }
 
-const primaryAddress = (node: Node | undefined, family: Family): Address | undefined =>
-  node?.addresses.find((address) => familyOf(address) === family);
+function primaryAddress(family: Family, node: Node | undefined, { bindAddress }: NodeRules): Address | undefined {
+  if (bindAddress !== undefined && familyOf(bindAddress) === family) return bindAddress;
+  return node?.addresses.find((address) => familyOf(address) === family);
+}

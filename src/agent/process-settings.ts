@@ -1,0 +1,65 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { Config, ConntrackSettings } from '#config/config.ts';
+import { setSysctl, sysctl } from '#kernel/sysctl.ts';
+import type { Log } from '#observe/log.ts';
+
+/** More entries are not asked for because of many cores, to bound their memory (kube-proxy: getConntrackMax). */
+const MOST_ENTRIES = 1_048_576;
+const HASH_SIZE = '/sys/module/nf_conntrack/parameters/hashsize';
+
+/**
+ * Sets what kube-proxy sets at its start: connection tracking (pkg/proxy/conntrack/sysctls.go) and oom_score_adj. What cannot be set
+ * stays as it is, and is told: the node works all the same.
+ */
+export function applyProcessSettings({ conntrack, oomScoreAdj }: Pick<Config, 'conntrack' | 'oomScoreAdj'>, log: Log): void {
+  const attempt = (what: string, is: string | undefined, value: string, set: () => void): void => {
+    if (is === value) return;
+    try {
+      set();
+      log.info(`Set ${what}`, { from: is, to: value });
+    } catch (error) {
+      log.warn(`Cannot set ${what} to ${value}, it stays as it is: set it on the node`, { is, reason: (error as Error).message });
+    }
+  };
+  const max = conntrackMax(conntrack, availableParallelism());
+  for (const [name, value] of wantedSysctls(conntrack, max)) {
+    const is = sysctl(name);
+    if (name.endsWith('_max') && Number(is) >= value) continue;
+    attempt(`sysctl ${name}`, is, String(value), () => setSysctl(name, String(value)));
+  }
+  const buckets = readText(HASH_SIZE);
+  if (buckets !== undefined && Number(buckets) < max / 4)
+    attempt(HASH_SIZE, buckets, String(max / 4), () => writeFileSync(HASH_SIZE, String(max / 4)));
+  if (oomScoreAdj === undefined) return;
+  const file = '/proc/self/oom_score_adj';
+  attempt(file, readText(file), String(oomScoreAdj), () => writeFileSync(file, String(oomScoreAdj)));
+}
+
+/** Entries that the conntrack table should take at least; 0 = as many as it does. */
+export function conntrackMax({ maxPerCore, min }: Pick<ConntrackSettings, 'maxPerCore' | 'min'>, cores: number): number {
+  if (maxPerCore === 0) return 0;
+  return Math.min(MOST_ENTRIES, Math.max(min, maxPerCore * cores));
+}
+
+function wantedSysctls(conntrack: ConntrackSettings, max: number): readonly (readonly [name: string, value: number])[] {
+  const wanted = {
+    max,
+    tcp_timeout_established: conntrack.tcpEstablishedTimeout,
+    tcp_timeout_close_wait: conntrack.tcpCloseWaitTimeout,
+    tcp_be_liberal: Number(conntrack.tcpBeLiberal),
+    udp_timeout: conntrack.udpTimeout,
+    udp_timeout_stream: conntrack.udpStreamTimeout,
+  };
+  return Object.entries(wanted)
+    .filter(([, value]) => value > 0)
+    .map(([name, value]) => [`net.netfilter.nf_conntrack_${name}`, value]);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
