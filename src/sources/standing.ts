@@ -6,13 +6,13 @@ export interface Finding extends Problem {
 }
 
 /** The problems that stand now, by what they are about. Each is told once, until it has been solved and comes back. */
-export interface Standing {
+export interface Standing<F extends Finding = Finding> {
   /** All problems of one subject. Returns whether there were some before and are none now. */
-  replace(subject: string, findings: readonly Finding[]): boolean;
+  replace(subject: string, findings: readonly F[]): boolean;
 }
 
 /** `tell` gets each problem once. */
-export function createStanding(tell: (problem: Problem) => void): Standing {
+export function createStanding<F extends Finding = Finding>(tell: (finding: F) => void): Standing<F> {
   const standing = new Map<string, ReadonlySet<string>>();
   return {
     replace(subject, findings) {
@@ -20,7 +20,7 @@ export function createStanding(tell: (problem: Problem) => void): Standing {
       if (findings.length === 0) return standing.delete(subject);
       const now = new Map(findings.map((finding) => [finding.id, finding]));
       standing.set(subject, new Set(now.keys()));
-      for (const [id, { reason, message }] of now) if (!before?.has(id)) tell({ reason, message });
+      for (const [id, finding] of now) if (!before?.has(id)) tell(finding);
       return false;
     },
   };

@@ -1,6 +1,6 @@
 /**
- * Why an API server could not be used; metric label. `gone`: it no longer knows what was since that resource version. `cut`: the
- * answer broke off. `garbled`: the answer is no answer.
+ * Why an API server could not be used; metric label. `gone`: it no longer knows what was since that resource version. `exists`: an object
+ * of that name is there. `cut`: the answer broke off. `garbled`: the answer is no answer.
  */
 export type FailureReason =
   | 'credentials'
@@ -10,6 +10,7 @@ export type FailureReason =
   | 'not_served'
   | 'unsupported'
   | 'gone'
+  | 'exists'
   | 'refused'
   | 'cut'
   | 'garbled';
@@ -32,6 +33,7 @@ const BY_STATUS: Readonly<Record<number, FailureReason>> = {
   401: 'unauthorized',
   403: 'forbidden',
   404: 'not_served',
+  409: 'exists',
   410: 'gone',
   422: 'unsupported',
 };

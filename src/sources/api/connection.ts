@@ -22,6 +22,8 @@ export interface RequestTimes {
 export interface Connection {
   /** The body of a good answer. Throws ApiFailure, also while the body is read. */
   get(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Creates an object in the collection that is there. Throws ApiFailure. */
+  post(path: string, object: object, signal: AbortSignal): Promise<void>;
   /** For messages. */
   readonly address: string;
   close(): void;
@@ -54,22 +56,27 @@ export function createConnection(readAccess: () => Result<Access>, times: Reques
     return agent;
   };
 
+  const ask = async (path: string, signal: AbortSignal, object?: object): Promise<IncomingMessage> => {
+    const read = readAccess();
+    if (!read.ok) throw new ApiFailure('credentials', read.errors.join('; '));
+    const access = read.value;
+    address = `API server ${access.server.href.replace(/\/$/, '')}`;
+    const { plugin } = access.identity;
+    const identity = plugin === undefined ? access.identity : { ...access.identity, ...(await plugins.of(plugin)) };
+    const url = new URL(access.server.pathname.replace(/\/$/, '') + path, access.server);
+    const response = await send({ url, object, agent: agentOf(access, identity), identity, times, signal, address });
+    if (response.statusCode === (object === undefined ? 200 : 201)) return response;
+    if (response.statusCode === 401) plugins.forget();
+    throw await failureOf(response, address, identity);
+  };
+
   return {
     get address() {
       return address;
     },
-    async get(path, signal) {
-      const read = readAccess();
-      if (!read.ok) throw new ApiFailure('credentials', read.errors.join('; '));
-      const access = read.value;
-      address = `API server ${access.server.href.replace(/\/$/, '')}`;
-      const { plugin } = access.identity;
-      const identity = plugin === undefined ? access.identity : { ...access.identity, ...(await plugins.of(plugin)) };
-      const url = new URL(access.server.pathname.replace(/\/$/, '') + path, access.server);
-      const response = await send({ url, agent: agentOf(access, identity), identity, times, signal, address });
-      if (response.statusCode === 200) return response;
-      if (response.statusCode === 401) plugins.forget();
-      throw await failureOf(response, address, identity);
+    get: (path, signal) => ask(path, signal),
+    async post(path, object, signal) {
+      (await ask(path, signal, object)).on('error', () => {}).resume();
     },
     close: () => agent?.destroy(),
   };
@@ -77,6 +84,8 @@ export function createConnection(readAccess: () => Result<Access>, times: Reques
 
 interface Asked {
   readonly url: URL;
+  /** What is posted; undefined = a GET. */
+  readonly object: object | undefined;
   readonly agent: Agent;
   readonly identity: Identity;
   readonly times: RequestTimes;
@@ -85,13 +94,16 @@ interface Asked {
 }
 
 /** Resolves when the answer begins; what goes wrong later destroys it. */
-function send({ url, agent, identity, times, signal, address }: Asked): Promise<IncomingMessage> {
+function send({ url, object, agent, identity, times, signal, address }: Asked): Promise<IncomingMessage> {
   const headers = {
     accept: 'application/json',
     'user-agent': 'weir',
     ...(identity.authorization && { authorization: identity.authorization }),
+    ...(object && { 'content-type': 'application/json' }),
   };
-  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, { agent, headers, signal, timeout: times.idleMs });
+  const method = object === undefined ? 'GET' : 'POST';
+  const options = { method, agent, headers, signal, timeout: times.idleMs };
+  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options);
   let current: { destroy(error: Error): unknown } = request;
   const giveUp = (what: string): void => void current.destroy(new Error(what));
   const within = (ms: number, what: string): NodeJS.Timeout => setTimeout(giveUp, ms, `${what} within ${ms / 1000} s`);
@@ -113,7 +125,7 @@ function send({ url, agent, identity, times, signal, address }: Asked): Promise<
     });
     request.on('error', (error) => reject(new ApiFailure('unreachable', `Cannot reach ${address}: ${describeConnectionError(error)}`)));
     request.once('close', () => clearTimeout(bound));
-    request.end();
+    request.end(object && JSON.stringify(object));
   });
 }
 

@@ -1,12 +1,18 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { TestEvents } from './test-events.ts';
 
 /** An object of a test server. */
 export interface ApiObject {
   readonly kind: string;
   readonly apiVersion: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly uid?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly spec?: object;
 }
 
@@ -39,6 +45,7 @@ export type Fault = (url: URL, response: ServerResponse, request: IncomingMessag
  */
 export class TestApiServer {
   readonly requests: string[] = [];
+  readonly events = new TestEvents();
   readonly #server: Server;
   readonly #secure: boolean;
   readonly #objects = new Map<string, ApiObject>();
@@ -147,7 +154,10 @@ export class TestApiServer {
     const url = new URL(request.url ?? '', this.url);
     this.requests.push(`${url.pathname}${url.search}`);
     if (this.fault(url, response, request)) return;
-    const matches = selected(url.searchParams);
+    if (request.method === 'POST') return void this.events.answer(request, response);
+    const [, group, namespace, resource] = /^(.*)\/namespaces\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? [];
+    if (namespace !== undefined) url.pathname = `${group}/${resource}`;
+    const matches = selected(url.searchParams, namespace);
     if (url.searchParams.get('watch') === 'true') this.#watch(url, matches, response);
     else this.#list(url, matches, response);
   }
@@ -203,11 +213,12 @@ function tellVersion({ matches, response }: Watch, { before, after, revision }: 
   }
 }
 
-function selected(query: URLSearchParams): Watch['matches'] {
+function selected(query: URLSearchParams, namespace: string | undefined): Watch['matches'] {
   const absent = (query.get('labelSelector') ?? '').split(',').map((text) => text.slice(1));
   const name = /^metadata\.name=(.*)$/.exec(query.get('fieldSelector') ?? '')?.[1];
   return (object) =>
     object !== undefined &&
+    (namespace === undefined || object.metadata.namespace === namespace) &&
     absent.every((label) => object.metadata.labels?.[label] === undefined) &&
     (name === undefined || object.metadata.name === name);
 }

@@ -1,0 +1,48 @@
+/** What belongs to a reason, wherever it is said. */
+interface ReasonFacts {
+  readonly type: 'Normal' | 'Warning';
+  /** What weir was about to do. */
+  readonly action: string;
+  /** Every node comes to the same result, so one Event does for all. */
+  readonly everywhere?: true;
+}
+
+/** Every reason of an Event; docs/events.md says what each means. Those that kube-proxy has, too, have its names. */
+export const REASONS = {
+  Starting: { type: 'Normal', action: 'StartWeir' },
+  AddressConflict: { type: 'Warning', action: 'Program', everywhere: true },
+  TableFull: { type: 'Warning', action: 'Program' },
+  FailedToProgram: { type: 'Warning', action: 'Program' },
+  RulesetRemoved: { type: 'Warning', action: 'Program' },
+  DeviceNotServed: { type: 'Warning', action: 'Attach' },
+  ConntrackFull: { type: 'Warning', action: 'Translate' },
+  ConntrackRefused: { type: 'Warning', action: 'Translate' },
+  SourcePortsExhausted: { type: 'Warning', action: 'Translate' },
+  NoSourceAddress: { type: 'Warning', action: 'Translate' },
+  BrokenTable: { type: 'Warning', action: 'Translate' },
+  FailedToStartServiceHealthcheck: { type: 'Warning', action: 'Listen' },
+  FailedToStartProxierHealthcheck: { type: 'Warning', action: 'StartWeir' },
+  FailedToStartMetricServer: { type: 'Warning', action: 'StartWeir' },
+  StaleSocketsKept: { type: 'Warning', action: 'StartWeir' },
+  HiddenProcesses: { type: 'Warning', action: 'StartWeir' },
+} as const satisfies Readonly<Record<string, ReasonFacts>>;
+
+export type Reason = keyof typeof REASONS;
+
+/** Something that should stand beside the object that it is about, and not only in the log of a node. */
+export interface Announcement {
+  readonly reason: Reason;
+  /** One sentence. */
+  readonly note: string;
+  /** `namespace/name` of the Service that it is about; undefined = this node. */
+  readonly service?: string | undefined;
+}
+
+/** Takes what people should see who look at objects. Never throws and never waits; what cannot be said is dropped. */
+export interface Announcer {
+  say(announcement: Announcement): void;
+  stop(): void;
+}
+
+/** Where there is nobody to tell: manifests have no Events. */
+export const SILENT: Announcer = { say() {}, stop() {} };

@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Result } from '#lib/result.ts';
+import { isFields } from '#model/fields.ts';
+import type { Announcement, Announcer } from '../announcer.ts';
+import { createStanding } from '../standing.ts';
+import type { Access } from './access.ts';
+import { pageOf } from './answers.ts';
+import { ApiFailure, type FailureReason } from './api-failure.ts';
+import { createBackOff } from './back-off.ts';
+import { type Connection, createConnection } from './connection.ts';
+import { eventOf, type ObjectReference } from './event-body.ts';
+import { createEventQuota, type EventQuota } from './event-quota.ts';
+import { API_TIMES, type ApiTimes } from './times.ts';
+
+export interface ApiAnnouncerOptions {
+  /** Asked before each request, so that rotated files count. */
+  readonly readAccess: () => Result<Access>;
+  readonly nodeName: string;
+  /** Told once why Events do not arrive, until one does. */
+  readonly problem: (message: string) => void;
+  readonly note: (message: string) => void;
+  readonly times?: ApiTimes;
+  readonly quota?: EventQuota;
+}
+
+/** Announcements that wait for an API server; more are dropped. */
+const MAX_WAITING = 50;
+const MAX_TRIES = 5;
+/** What may be over with the next try. */
+const PASSING: readonly FailureReason[] = ['unreachable', 'refused', 'cut'];
+
+interface Saying extends Announcement {
+  readonly at: Date;
+}
+
+/** Announcements as Events, one after the other, over a connection of their own: they hold up nothing else. */
+export function createApiAnnouncer(options: ApiAnnouncerOptions): Announcer {
+  const { readAccess, nodeName, problem, note, times = API_TIMES, quota = createEventQuota() } = options;
+  const connection = createConnection(readAccess, times);
+  const standing = createStanding(({ message }) => problem(message));
+  const end = new AbortController();
+  const { signal } = end;
+  const waiting: Saying[] = [];
+  let isSending = false;
+
+  const failed = (error: unknown): void => {
+    const { reason, message } = error instanceof ApiFailure ? error : { reason: 'unexpected', message: String(error) };
+    const advice = reason === 'forbidden' ? 'Allow create on events of events.k8s.io, and list on services, to whom it names. ' : '';
+    const text = `Cannot send Events: ${message}. ${advice}What they would say stands in this log`;
+    standing.replace('Events', [{ id: reason, reason, message: text }]);
+  };
+
+  const send = async (saying: Saying): Promise<void> => {
+    const backOff = createBackOff(times);
+    for (let tries = 1; ; tries++) {
+      try {
+        await create(connection, nodeName, saying, signal);
+        if (standing.replace('Events', [])) note('Events arrive at the API server again');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof ApiFailure && PASSING.includes(error.reason)) || tries === MAX_TRIES) return failed(error);
+        await sleep(Math.max(error.waitMs, backOff.next()), undefined, { signal }).catch(() => {});
+      }
+    }
+  };
+
+  const sendAll = async (): Promise<void> => {
+    isSending = true;
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await send(next);
+    isSending = false;
+  };
+
+  return {
+    say(announcement) {
+      const { service = '', reason, note: text } = announcement;
+      if (signal.aborted || waiting.length >= MAX_WAITING || !quota.admits(service, `${reason} ${text}`)) return;
+      waiting.push({ ...announcement, at: new Date() });
+      if (!isSending) void sendAll();
+    },
+    stop() {
+      end.abort();
+      waiting.length = 0;
+      connection.close();
+    },
+  };
+}
+
+async function create(connection: Connection, nodeName: string, saying: Saying, signal: AbortSignal): Promise<void> {
+  const node = { kind: 'Node', name: nodeName, uid: nodeName } as const;
+  const regarding = saying.service === undefined ? node : await serviceReference(connection, saying.service, signal);
+  if (regarding === undefined) return;
+  const { path, event } = eventOf(saying, saying.at, nodeName, regarding);
+  try {
+    await connection.post(path, event, signal);
+  } catch (error) {
+    if (!(error instanceof ApiFailure && error.reason === 'exists')) throw error;
+  }
+}
+
+/** Undefined if it is gone. Listed, because whom kube-proxy's role (system:node-proxier) is given may list Services, but not get one. */
+async function serviceReference(connection: Connection, key: string, signal: AbortSignal): Promise<ObjectReference | undefined> {
+  const [namespace = '', name = ''] = key.split('/');
+  const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}` });
+  const body = await connection.get(`/api/v1/namespaces/${namespace}/services?${query}`, signal);
+  const { items } = await pageOf(body, `List of Service ${key}`);
+  const [service] = items;
+  const uid = isFields(service) && isFields(service.metadata) ? service.metadata.uid : undefined;
+  return typeof uid === 'string' ? { kind: 'Service', namespace, name, uid } : undefined;
+}
