@@ -17,7 +17,9 @@ import type { Log } from '#observe/log.ts';
 import { createMetrics, type Metrics, type Trigger } from '#observe/metrics.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
 import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
+import type { Announcer } from '#sources/announcer.ts';
 import type { Source } from '#sources/source.ts';
+import { type Alarm, createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
 import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
@@ -35,6 +37,7 @@ export interface Surroundings {
   /** Folder with the compiled programs. */
   readonly objectsDir: string;
   readonly source: Source;
+  readonly announcer: Announcer;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -49,7 +52,7 @@ export interface Agent {
  * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
  * holds the first complete state and programs are attached. Throws where it cannot work at all.
  */
-export async function startAgent(config: Config, { objectsDir, source, log, counters }: Surroundings): Promise<Agent> {
+export async function startAgent(config: Config, { objectsDir, source, announcer, log, counters }: Surroundings): Promise<Agent> {
   const cgroupRoot = config.cgroupRoot ?? findCgroupRoot();
   if (cgroupRoot === undefined) throw new Error('Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
   if (!isCgroup2(cgroupRoot)) throw new Error(`Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
@@ -61,7 +64,8 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const reconciler = createReconciler({ tables: datapath.tables, now });
   if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
-  const health = healthOf(now, log);
+  const alarm = createAlarm(log, announcer);
+  const health = healthOf(now, alarm, log);
   const ruleset = createRulesetReconciler({
     ruleset: createRuleset({ rejectMark: config.packetMark, conntrackMark: config.conntrackMark }),
     now,
@@ -70,10 +74,10 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
   const readings = readingsOf({ tables: datapath.tables, reconciler });
   const metrics = createMetrics({ counters, ...readings, withoutLocal: programmer.withoutLocal }, config.metricsMaxServices);
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
-  const attachments = createAttachments({ datapath, listLinks, rules, log });
-  const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, log);
-  const staleSockets = staleSocketsOf(datapath, log);
-  if (staleSockets !== undefined) await warnOfHidden(cgroupRoot, log);
+  const attachments = createAttachments({ datapath, listLinks, rules, alarm, log });
+  const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, alarm);
+  const staleSockets = staleSocketsOf(datapath, alarm);
+  if (staleSockets !== undefined) await warnOfHidden(cgroupRoot, alarm);
   const staleFlows = createStaleFlows({
     reconciler,
     walkEntries: (look, signal) => walkUdpEntries(config.conntrackMark, look, signal),
@@ -83,14 +87,16 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
     counters,
   });
   const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
-  const loop = createLoop({ config, store, programmer, ...health, ...kernel, metrics, log, counters });
+  const loop = createLoop({ config, store, programmer, ...health, ...kernel, metrics, alarm, log, counters });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
-  const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, log });
-  const outcomes = watchOutcomes(datapath.tables, log);
+  const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log });
+  const outcomes = watchOutcomes(datapath.tables, { log, announcer });
+  announcer.say({ reason: 'Starting', note: 'Starting weir' });
   followSource(source, { store, loop, metrics, log, counters });
   return {
     async stop() {
       await source.stop();
+      announcer.stop();
       loop.stop();
       staleFlows.stop();
       staleSockets?.close();
@@ -108,29 +114,33 @@ export async function startAgent(config: Config, { objectsDir, source, log, coun
 }
 
 /** Undefined where the kernel cannot end sockets: the rest works without. */
-function staleSocketsOf(datapath: Datapath, log: Log): StaleSockets | undefined {
+function staleSocketsOf(datapath: Datapath, alarm: Alarm): StaleSockets | undefined {
   try {
     if (canEndSockets()) return datapath.loadStaleSockets();
-    log.warn('Connected UDP sockets keep an endpoint that is gone: ending them needs Linux 6.5');
+    alarm.warn('StaleSocketsKept', 'Connected UDP sockets keep an endpoint that is gone: ending them needs Linux 6.5');
   } catch (error) {
-    log.warn('Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', { error });
+    alarm.warn('StaleSocketsKept', 'Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', {
+      error,
+    });
   }
   return undefined;
 }
 
 /** In a container that has a PID namespace of its own, processes of other containers cannot be seen. */
-async function warnOfHidden(cgroupRoot: string, log: Log): Promise<void> {
+async function warnOfHidden(cgroupRoot: string, alarm: Alarm): Promise<void> {
   const { hidden } = await namespacesBelow(cgroupRoot, new AbortController().signal);
   if (hidden === 0) return;
   const remedy = "run weir in the node's PID namespace and with CAP_SYS_PTRACE";
-  log.warn(`Connected UDP sockets of processes that cannot be seen keep an endpoint that is gone: ${remedy}`, { processes: hidden });
+  alarm.warn('HiddenProcesses', `Connected UDP sockets of processes that cannot be seen keep an endpoint that is gone: ${remedy}`, {
+    processes: hidden,
+  });
 }
 
-function healthOf(now: () => number, log: Log): { readonly proxyHealth: ProxyHealth; readonly serviceHealth: ServiceHealth } {
+function healthOf(now: () => number, alarm: Alarm, log: Log): { readonly proxyHealth: ProxyHealth; readonly serviceHealth: ServiceHealth } {
   const proxyHealth = createProxyHealth(now);
   const serviceHealth = createServiceHealth({
     isProxyHealthy: proxyHealth.isHealthy,
-    problem: (message) => log.error(message),
+    problem: (message, service) => alarm.error('FailedToStartServiceHealthcheck', message, {}, service),
     note: (message) => log.info(message),
   });
   return { proxyHealth, serviceHealth };

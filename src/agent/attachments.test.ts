@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Link } from '#kernel/links.ts';
 import { createLog } from '#observe/log.ts';
+import { SILENT } from '#sources/announcer.ts';
+import { createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
 
 /** Devices of a machine, and what the kernel runs on them; it refuses the devices in `refuses`. */
@@ -34,7 +36,15 @@ function machine() {
   };
   const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1)));
   const rules = () => ({ exclude: [], bridgesAskNetfilter: true });
-  return { devices, masters, running, layers, refuses, lines, attachments: createAttachments({ datapath, listLinks, rules, log }) };
+  return {
+    devices,
+    masters,
+    running,
+    layers,
+    refuses,
+    lines,
+    attachments: createAttachments({ datapath, listLinks, rules, alarm: createAlarm(log, SILENT), log }),
+  };
 }
 
 test('programs come and go with the devices, those of an earlier agent too', () => {

@@ -1,6 +1,7 @@
 import type { Datapath, Layer } from '#kernel/datapath.ts';
 import type { Link } from '#kernel/links.ts';
 import type { Log } from '#observe/log.ts';
+import type { Alarm } from './alarm.ts';
 import { attachableDevices, type DeviceRules } from './devices.ts';
 
 /** Brings packet programs to the devices that should have one, and away from the others. */
@@ -15,11 +16,12 @@ export interface AttachmentsParts {
   readonly listLinks: () => readonly Link[];
   /** Asked at every follow(). */
   readonly rules: () => DeviceRules;
+  readonly alarm: Alarm;
   readonly log: Log;
 }
 
 /** Nothing is attached before the first follow(). */
-export function createAttachments({ datapath, listLinks, rules, log }: AttachmentsParts): Attachments {
+export function createAttachments({ datapath, listLinks, rules, alarm, log }: AttachmentsParts): Attachments {
   /** The devices that this agent gave its program. */
   const ours = new Map<number, { readonly name: string; readonly layer: Layer }>();
   /** Why a device has none: told once. */
@@ -34,7 +36,13 @@ export function createAttachments({ datapath, listLinks, rules, log }: Attachmen
     } catch (error) {
       if (!listLinks().some((link) => link.ifindex === ifindex)) return;
       if (refused.get(ifindex) !== String(error))
-        log.error(`Cannot attach the packet program to device ${name}: Service packets that enter there are not served`, { error });
+        alarm.error(
+          'DeviceNotServed',
+          `Cannot attach the packet program to device ${name}: Service packets that enter there are not served`,
+          {
+            error,
+          },
+        );
       refused.set(ifindex, String(error));
     }
   };

@@ -9,7 +9,9 @@ import type { Metrics } from '#observe/metrics.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { Problem, Reconciler, Report } from '#reconcile/reconciler.ts';
 import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
-import { createStanding } from '#sources/standing.ts';
+import type { Reason } from '#sources/announcer.ts';
+import { createStanding, type Finding } from '#sources/standing.ts';
+import type { Alarm } from './alarm.ts';
 import type { Attachments } from './attachments.ts';
 import { localDevices } from './devices.ts';
 import type { Programmer } from './programmer.ts';
@@ -33,6 +35,7 @@ export interface LoopParts {
   readonly proxyHealth: ProxyHealth;
   readonly serviceHealth: ServiceHealth;
   readonly metrics: Metrics;
+  readonly alarm: Alarm;
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -97,7 +100,7 @@ export function createLoop(parts: LoopParts): Loop {
       const waits = [report.retryInMs, rulesetRetryInMs, areServed ? undefined : REFUSED_DEVICES_MS].filter((wait) => wait !== undefined);
       if (waits.length > 0) retry = setTimeout(wake, Math.min(...waits));
     } catch (error) {
-      parts.log.error(`Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
+      parts.alarm.error('FailedToProgram', `Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
       devices = undefined;
       areLossesKnown = false;
       retry = setTimeout(wake, RETRY_MS);
@@ -158,15 +161,17 @@ function begin(parts: LoopParts, isSwept: boolean): boolean {
 
 const problemsOf = ({ reconciler, ruleset }: LoopParts): readonly Problem[] => [...reconciler.problems(), ...ruleset.problems()];
 
+const REASON_OF: Partial<Record<Problem['code'], Reason>> = { conflict: 'AddressConflict', full: 'TableFull' };
+
 /** Tells what a pass wrote, and each problem once, however often it is tried again. */
 function createSpeaker(parts: LoopParts): (report: Report) => void {
-  const { log, counters } = parts;
-  const standing = createStanding(({ reason, message }) => {
-    counters.increment('table_problems', reason);
-    log.error(message);
+  const { alarm, log, counters } = parts;
+  const standing = createStanding<Problem & Finding>(({ code, port, message }) => {
+    counters.increment('table_problems', code);
+    alarm.error(REASON_OF[code] ?? 'FailedToProgram', message, {}, port?.replace(/:[^:]*$/, ''));
   });
   return ({ writes }) => {
-    const problems = problemsOf(parts).map(({ code, message }) => ({ id: message, reason: code, message }));
+    const problems = problemsOf(parts).map((problem) => ({ ...problem, id: problem.message, reason: problem.code }));
     const areSolved = standing.replace('tables', problems);
     if (Object.keys(writes).length > 0) log.debug(2, 'Wrote tables', { ...writes });
     if (areSolved) log.info('What did not fit or failed before is in the tables now');

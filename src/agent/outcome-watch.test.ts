@@ -9,12 +9,14 @@ import {
 } from '#abi/generated.ts';
 import { createLog } from '#observe/log.ts';
 import { createFakeTables } from '#reconcile/fake-tables.ts';
+import { type Announcement, SILENT } from '#sources/announcer.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 
 /** A watch that looks all the time, over tables in memory; `looks` counts what it reads of a table. */
 function watched(quietMs: number) {
   const tables = createFakeTables({ faultRate: 0 });
   const lines: string[] = [];
+  const said: Announcement[] = [];
   const looks = new Map<TableName, number>();
   const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
   const counted: Pick<typeof tables, 'dump'> = {
@@ -28,9 +30,10 @@ function watched(quietMs: number) {
   return {
     tables,
     lines,
+    said,
     count,
     looks: () => looks.get('counters') ?? 0,
-    start: () => watchOutcomes(counted, log, { lookMs: 1, quietMs }),
+    start: () => watchOutcomes(counted, { log, announcer: { ...SILENT, say: (one) => said.push(one) } }, { lookMs: 1, quietMs }),
   };
 }
 
@@ -39,7 +42,7 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 test('a source port that is wanting is told with the Service, the address and the backend', async () => {
-  const { tables, lines, count, start } = watched(0);
+  const { tables, lines, said, count, start } = watched(0);
   tables.put('services', [{ key: { service: 7 }, value: { text: 't/web:http', family: 4, protocol: 6, lostFrontends: 0 } }]);
   tables.put('shortages', [
     { key: { value: 0 }, value: { source: '192.168.0.2', backend: '10.0.2.10', port: 8080, protocol: 6, service: 7 } as never },
@@ -51,6 +54,11 @@ test('a source port that is wanting is told with the Service, the address and th
   assert.match(
     lines.join('\n'),
     /^WARN {2}Dropped first packets .*source ports.* times=3 service=t\/web:http source=192\.168\.0\.2 backend=10\.0\.2\.10 port=8080$/,
+  );
+  assert.deepEqual(
+    said.map(({ reason, note, service }) => [reason, note.slice(note.indexOf(' service=')), service]),
+    [['SourcePortsExhausted', ' service=t/web:http source=192.168.0.2 backend=10.0.2.10 port=8080', undefined]],
+    'how often is not said: the same again is the same',
   );
 });
 

@@ -7,15 +7,17 @@ import {
   OUTCOME_SOCKET_REFUSED_BROKEN_TABLE,
 } from '#abi/generated.ts';
 import { sysctl } from '#kernel/sysctl.ts';
-import type { Facts, Log } from '#observe/log.ts';
+import { type Facts, type Log, withFacts } from '#observe/log.ts';
 import { countOutcomes } from '#reconcile/outcomes.ts';
 import type { Tables } from '#reconcile/tables.ts';
+import type { Announcer, Reason } from '#sources/announcer.ts';
 
 type Readable = Pick<Tables, 'dump'>;
 
 /** What an operator should know of an outcome: what ran out, what to do, and what it is like at the moment. */
 interface Trouble {
   readonly outcome: number;
+  readonly reason: Reason;
   readonly message: string;
   readonly facts?: (tables: Readable) => Facts;
 }
@@ -25,11 +27,13 @@ const BROKEN = 'which no change of objects explains: restart weir, and report it
 const TROUBLES: readonly Trouble[] = [
   {
     outcome: OUTCOME_PACKET_DROP_CONNTRACK_FULL,
+    reason: 'ConntrackFull',
     message: 'Dropped first packets of flows: the connection tracking table is full. Raise sysctl net.netfilter.nf_conntrack_max',
     facts: () => ({ nf_conntrack_max: sysctl('net.netfilter.nf_conntrack_max') }),
   },
   {
     outcome: OUTCOME_PACKET_DROP_NO_SOURCE_PORT,
+    reason: 'SourcePortsExhausted',
     message:
       "Dropped first packets of flows: all source ports that this node's address has towards one backend are in use. " +
       'Add endpoints, let clients come in by more nodes, or set externalTrafficPolicy Local, which needs no source ports',
@@ -37,15 +41,25 @@ const TROUBLES: readonly Trouble[] = [
   },
   {
     outcome: OUTCOME_PACKET_DROP_CONNTRACK,
+    reason: 'ConntrackRefused',
     message: 'Dropped first packets of flows: the kernel refused their connection tracking entries. "conntrack -S" shows what it counts',
   },
   {
     outcome: OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS,
+    reason: 'NoSourceAddress',
     message:
       'Dropped first packets of flows: they need a source address of this node, and neither the device that they leave by nor its Node has one of their family',
   },
-  { outcome: OUTCOME_PACKET_DROP_BROKEN_TABLE, message: `Dropped packets: their Service leads to no backend, ${BROKEN}` },
-  { outcome: OUTCOME_SOCKET_REFUSED_BROKEN_TABLE, message: `Refused sockets: their Service leads to no backend, ${BROKEN}` },
+  {
+    outcome: OUTCOME_PACKET_DROP_BROKEN_TABLE,
+    reason: 'BrokenTable',
+    message: `Dropped packets: their Service leads to no backend, ${BROKEN}`,
+  },
+  {
+    outcome: OUTCOME_SOCKET_REFUSED_BROKEN_TABLE,
+    reason: 'BrokenTable',
+    message: `Refused sockets: their Service leads to no backend, ${BROKEN}`,
+  },
 ];
 
 /** What ran out last: ports of which address, towards which backend of which Service. */
@@ -69,7 +83,7 @@ export interface WatchTimes {
  */
 export function watchOutcomes(
   tables: Readable,
-  log: Log,
+  { log, announcer }: { readonly log: Log; readonly announcer: Announcer },
   { lookMs, quietMs }: WatchTimes = { lookMs: 5000, quietMs: 60_000 },
 ): { stop(): void } {
   const told = new Map([...countOutcomes(tables)].map(([outcome, count]) => [outcome, { count, until: 0 }]));
@@ -77,11 +91,13 @@ export function watchOutcomes(
 
   const look = (): void => {
     const counts = countOutcomes(tables);
-    for (const { outcome, message, facts } of TROUBLES) {
+    for (const { outcome, reason, message, facts } of TROUBLES) {
       const [count, before] = [counts.get(outcome) ?? 0, told.get(outcome)];
       const now = performance.now();
       if (count <= (before?.count ?? 0) || now < (before?.until ?? 0)) continue;
-      log.warn(message, { times: count - (before?.count ?? 0), ...facts?.(tables) });
+      const known = facts?.(tables);
+      log.warn(message, { times: count - (before?.count ?? 0), ...known });
+      announcer.say({ reason, note: withFacts(message, known) });
       told.set(outcome, { count, until: now + quietMs });
     }
   };

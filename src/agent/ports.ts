@@ -5,6 +5,7 @@ import { openPort } from '#health/open-port.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
 import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
+import type { Alarm } from './alarm.ts';
 import type { Store } from './store.ts';
 
 interface Parts {
@@ -12,15 +13,17 @@ interface Parts {
   readonly store: Store;
   readonly proxyHealth: ProxyHealth;
   readonly metrics: Metrics;
+  readonly alarm: Alarm;
   readonly log: Log;
 }
 
 /** Opens the ports on which the agent speaks of itself, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
-export function openPorts({ config, store, proxyHealth, metrics, log }: Parts): readonly Listener[] {
-  const tell = { problem: (message: string) => log.error(message), note: (message: string) => log.info(message) };
+export function openPorts({ config, store, proxyHealth, metrics, alarm, log }: Parts): readonly Listener[] {
+  const note = (message: string): void => log.info(message);
   const health = config.healthzBindAddress && {
     flag: '--healthz-bind-address',
     at: config.healthzBindAddress,
+    problem: (message: string) => alarm.error('FailedToStartProxierHealthcheck', message),
     answer(path: string) {
       // A Node that nobody knows yet is eligible, as in kube-proxy
       const answer = proxyAnswer(path, proxyHealth, store.node()?.isLeaving !== true, Date.now());
@@ -31,9 +34,10 @@ export function openPorts({ config, store, proxyHealth, metrics, log }: Parts): 
   const numbers = config.metricsBindAddress && {
     flag: '--metrics-bind-address',
     at: config.metricsBindAddress,
+    problem: (message: string) => alarm.error('FailedToStartMetricServer', message),
     answer: (path: string) => metricsAnswer(path, metrics),
   };
-  return [health, numbers].flatMap((port) => (port === undefined ? [] : openPort({ ...port, ...tell })));
+  return [health, numbers].flatMap((port) => (port === undefined ? [] : openPort({ ...port, note })));
 }
 
 const PLAIN = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' };

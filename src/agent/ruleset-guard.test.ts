@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog } from '#observe/log.ts';
+import { SILENT } from '#sources/announcer.ts';
+import { createAlarm } from './alarm.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 
 /** A ruleset that installs fail on while `broken` says why. */
@@ -15,7 +17,7 @@ function guarded() {
     },
   };
   const log = createLog(0, (line) => state.lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
-  return { state, guard: createRulesetGuard(ruleset, log, 1) };
+  return { state, guard: createRulesetGuard(ruleset, createAlarm(log, SILENT), 1) };
 }
 
 async function until(holds: () => boolean): Promise<void> {

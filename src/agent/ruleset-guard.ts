@@ -1,4 +1,4 @@
-import type { Log } from '#observe/log.ts';
+import type { Alarm } from './alarm.ts';
 
 /** Table inet weir of this network namespace. */
 export interface NodeRuleset {
@@ -20,7 +20,7 @@ const LOOK_MS = 1000;
  * Without the table nothing is translated, and others do remove it: `nft flush ruleset` is the first line of Debian's /etc/nftables.conf,
  * so a restart of nftables.service is enough.
  */
-export function createRulesetGuard(ruleset: NodeRuleset, log: Log, lookMs = LOOK_MS): RulesetGuard {
+export function createRulesetGuard(ruleset: NodeRuleset, alarm: Alarm, lookMs = LOOK_MS): RulesetGuard {
   let timer: NodeJS.Timeout | undefined;
   let told: string | undefined;
 
@@ -29,9 +29,12 @@ export function createRulesetGuard(ruleset: NodeRuleset, log: Log, lookMs = LOOK
       if (ruleset.isThere()) return;
       ruleset.install();
       told = undefined;
-      log.warn('Table inet weir was gone, as after "nft flush ruleset", and is back: meanwhile no packet was translated');
+      alarm.warn(
+        'RulesetRemoved',
+        'Table inet weir was gone, as after "nft flush ruleset", and is back: meanwhile no packet was translated',
+      );
     } catch (error) {
-      if (told !== String(error)) log.error('Cannot look after table inet weir, trying again', { error });
+      if (told !== String(error)) alarm.error('FailedToProgram', 'Cannot look after table inet weir, trying again', { error });
       told = String(error);
     }
   };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import { startAgent } from '#agent/agent.ts';
-import { createSource } from '#agent/source.ts';
+import { createOrigin } from '#agent/source.ts';
 import { FLAGS, type Flag, type Given, type GivenSettings } from '#config/flags.ts';
 import { type FileSettings, readConfigFile } from '#config/kube-proxy-file.ts';
 import { parseConfig } from '#config/parse-config.ts';
@@ -38,13 +38,13 @@ async function run(_: unknown, command: Command): Promise<void> {
   const { config, warnings } = parsed.value;
   const log = createLog(config.verbosity);
   for (const warning of [...(fromFile?.value.warnings ?? []), ...warnings]) log.warn(warning);
-  const source = createSource(config, log);
-  if (!source.ok) return refuse(command, source.errors);
+  const origin = createOrigin(config, log);
+  if (!origin.ok) return refuse(command, origin.errors);
   process.on('uncaughtException', ({ stack }) => {
     log.error('Ended by an error that nobody expected; the kernel goes on serving', { stack });
     process.exit(1);
   });
-  const agent = await startAgent(config, { objectsDir: objectsDir(), source: source.value, log, counters: createCounters() });
+  const agent = await startAgent(config, { objectsDir: objectsDir(), ...origin.value, log, counters: createCounters() });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
 }
 

@@ -11,8 +11,8 @@ export interface HealthPort {
 
 export interface PortEvents {
   readonly isProxyHealthy: () => boolean;
-  /** Told once of a port that cannot be opened, until it could. */
-  readonly problem: (message: string) => void;
+  /** Told once of a port that cannot be opened, until it could, and whose it is. */
+  readonly problem: (message: string, service: string) => void;
   readonly note: (message: string) => void;
 }
 
@@ -40,7 +40,7 @@ export function createHealthPort(service: string, { isProxyHealthy, problem, not
         const isFirst = failing.size === 0;
         failing.add(key);
         if (isFirst)
-          problem(`Cannot open ${fieldName(service, port)} at ${address}: ${reasonOf(error)}; trying again every ${RETRY_MS} ms`);
+          problem(`Cannot open ${fieldName(service, port)} at ${address}: ${reasonOf(error)}; trying again every ${RETRY_MS} ms`, service);
       },
     });
 

@@ -12,10 +12,8 @@ export interface Log {
 
 /** `write` takes whole lines, line feed included. */
 export function createLog(verbosity: number, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
-  const say = (level: string, message: string, facts: Facts = {}): void => {
-    const pairs = Object.entries(facts).map(([key, value]) => ` ${key}=${factText(value)}`);
-    write(`${new Date().toISOString()} ${level.padEnd(5)} ${oneLine(message)}${pairs.join('')}\n`);
-  };
+  const say = (level: string, message: string, facts?: Facts): void =>
+    write(`${new Date().toISOString()} ${level.padEnd(5)} ${withFacts(message, facts)}\n`);
   return {
     info: (message, facts) => say('INFO', message, facts),
     warn: (message, facts) => say('WARN', message, facts),
@@ -25,6 +23,10 @@ export function createLog(verbosity: number, write: (line: string) => void = (li
     },
   };
 }
+
+/** One line: a message, and what is known beside it. */
+export const withFacts = (message: string, facts: Facts = {}): string =>
+  [oneLine(message), ...Object.entries(facts).map(([key, value]) => `${key}=${factText(value)}`)].join(' ');
 
 function factText(value: unknown): string {
   const text = value instanceof Error ? errorText(value) : String(value);
