@@ -43,6 +43,13 @@ export class ApiClient {
     return JSON.parse(await this.#expect(`read ${nameOf(object)}`, 'GET', pathOf(object)));
   }
 
+  /** Objects of a collection that fields select. */
+  async list<T>(path: string, fields: Readonly<Record<string, string>>): Promise<T[]> {
+    const fieldSelector = Object.entries(fields).map((field) => field.join('='));
+    const query = new URLSearchParams({ fieldSelector: fieldSelector.join() });
+    return JSON.parse(await this.#expect(`list ${path}`, 'GET', `${path}?${query}`)).items;
+  }
+
   /** Whether the API server says that it is ready; false as well if it does not answer. */
   async isReady(): Promise<boolean> {
     return this.#send('GET', '/readyz').then(

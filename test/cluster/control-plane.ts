@@ -42,12 +42,20 @@ interface Daemons {
 export class ControlPlane {
   /** File of a user who may do everything. */
   readonly kubeconfig: string;
+  /** File of a user who has the rights of kube-proxy (system:node-proxier) and no others. */
+  readonly proxyKubeconfig: string;
   readonly #daemons: Daemons;
   readonly #client: ApiClient;
   readonly #remove: () => void;
 
-  constructor(kubeconfig: string, daemons: Daemons, client: ApiClient, remove: () => void) {
+  constructor(
+    { kubeconfig, proxyKubeconfig }: ReturnType<typeof credentialFiles>,
+    daemons: Daemons,
+    client: ApiClient,
+    remove: () => void,
+  ) {
     this.kubeconfig = kubeconfig;
+    this.proxyKubeconfig = proxyKubeconfig;
     this.#daemons = daemons;
     this.#client = client;
     this.#remove = remove;
@@ -65,6 +73,11 @@ export class ControlPlane {
   /** What the API server has of an object. */
   async read<T extends ApiObject>(object: T): Promise<T> {
     return this.#client.read(object);
+  }
+
+  /** Objects of a collection that fields select. */
+  async list<T>(path: string, fields: Readonly<Record<string, string>>): Promise<T[]> {
+    return this.#client.list(path, fields);
   }
 
   /** Ends the API server, without a chance to say goodbye unless another signal is given. */
@@ -104,7 +117,7 @@ export async function createControlPlane({ lab, controllerManager = false }: Con
   const addresses = addressesOf(lab.topology);
   const client = new ApiClient(gatePath(dir), makeCredentials(dir, addresses, PORT));
   const daemons = daemonsOf(place, dir, addresses[0]);
-  const controlPlane = new ControlPlane(credentialFiles(dir).kubeconfig, daemons, client, () => {
+  const controlPlane = new ControlPlane(credentialFiles(dir), daemons, client, () => {
     rmdirSync(place.cgroup);
     rmSync(dir, { recursive: true });
   });

@@ -24,20 +24,26 @@ export const credentialFiles = (dir: string) => ({
   accountKey: join(dir, 'service-account.key'),
   accountPublicKey: join(dir, 'service-account.pub'),
   kubeconfig: join(dir, 'kubeconfig'),
+  proxyKubeconfig: join(dir, 'proxy-kubeconfig'),
 });
 
-/** Makes the files; the kubeconfig dials the first address. */
+/** Makes the files; the kubeconfigs dial the first address. */
 export function makeCredentials(dir: string, addresses: readonly [Address, ...Address[]], port: number): Credentials {
   const files = credentialFiles(dir);
-  const token = randomBytes(16).toString('hex');
-  writeFileSync(files.tokens, `${token},admin,admin,"system:masters"\n`, { mode: 0o600 });
+  const [token, proxyToken] = [randomToken(), randomToken()];
+  const users = `${token},admin,admin,"system:masters"\n${proxyToken},system:kube-proxy,kube-proxy\n`;
+  writeFileSync(files.tokens, users, { mode: 0o600 });
   makeCertificate(files, addresses);
   makeAccountKeys(files);
   const credentials = { token, certificate: readFileSync(files.certificate, 'utf8') };
   const [host] = addresses;
-  writeFileSync(files.kubeconfig, kubeconfig(`https://${host.includes(':') ? `[${host}]` : host}:${port}`, credentials), { mode: 0o600 });
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  writeFileSync(files.kubeconfig, kubeconfig(server, credentials), { mode: 0o600 });
+  writeFileSync(files.proxyKubeconfig, kubeconfig(server, { ...credentials, token: proxyToken }), { mode: 0o600 });
   return credentials;
 }
+
+const randomToken = (): string => randomBytes(16).toString('hex');
 
 function makeCertificate(
   { certificate, key }: { readonly certificate: string; readonly key: string },

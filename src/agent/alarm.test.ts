@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLog } from '#observe/log.ts';
+import { type Announcement, SILENT } from '#sources/announcer.ts';
+import { createAlarm } from './alarm.ts';
+
+test('trouble is logged and said as an Event, each with what is known beside it', () => {
+  const lines: string[] = [];
+  const said: Announcement[] = [];
+  const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
+  const alarm = createAlarm(log, { ...SILENT, say: (one) => said.push(one) });
+  alarm.warn('HiddenProcesses', 'Cannot see processes', { processes: 3 });
+  alarm.error('TableFull', 'Cannot program it', { error: new Error('full') }, 't/web');
+  assert.deepEqual(lines, ['WARN  Cannot see processes processes=3', 'ERROR Cannot program it error=full']);
+  assert.deepEqual(said, [
+    { reason: 'HiddenProcesses', note: 'Cannot see processes processes=3', service: undefined },
+    { reason: 'TableFull', note: 'Cannot program it error=full', service: 't/web' },
+  ]);
+});
