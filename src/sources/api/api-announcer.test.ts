@@ -72,7 +72,10 @@ test('what every node finds is one Event, what each finds for itself is one of e
 test('the same again is no other Event, and nobody is told about a Service that is gone', async () => {
   const server = await served();
   const { announcer, lines } = announcing(server);
-  for (let i = 0; i < 3; i++) announcer.say(FULL);
+  for (let i = 0; i < 3; i++) {
+    announcer.say(FULL);
+    await sleep(2);
+  }
   announcer.say(CONFLICT);
   announcer.say({ ...FULL, note: 'last' });
   await untilCreated(server, 2);
