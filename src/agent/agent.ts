@@ -2,14 +2,12 @@ import type { Config } from '#config/config.ts';
 import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
 import { walkUdpEntries } from '#kernel/conntrack.ts';
-import { type Datapath, openDatapath } from '#kernel/datapath.ts';
+import type { Datapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
-import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { namespacesBelow } from '#kernel/namespaces.ts';
 import { netnsCookie } from '#kernel/netns.ts';
 import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
 import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
-import { lockStateFolder } from '#kernel/state-folder.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { Counters } from '#observe/counters.ts';
@@ -21,7 +19,6 @@ import type { Announcer } from '#sources/announcer.ts';
 import type { Source } from '#sources/source.ts';
 import { type Alarm, createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
-import { lockNode } from './lock.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 import { openPorts } from './ports.ts';
@@ -31,6 +28,8 @@ import { readingsOf } from './readings.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 import { createStaleFlows } from './stale-flows.ts';
 import { createStore, type Store } from './store.ts';
+import { takeNode } from './take-node.ts';
+import type { Unable } from './unable.ts';
 
 /** What the agent is given besides its configuration. */
 export interface Surroundings {
@@ -40,6 +39,8 @@ export interface Surroundings {
   readonly announcer: Announcer;
   readonly log: Log;
   readonly counters: Counters;
+  /** Ends the process, after the start too. */
+  readonly fail: (reason: Unable) => void;
 }
 
 /** A running agent. */
@@ -50,15 +51,10 @@ export interface Agent {
 
 /**
  * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
- * holds the first complete state and programs are attached. Throws where it cannot work at all.
+ * holds the first complete state and programs are attached. Throws where it cannot work at all, an Unable where somebody can help that.
  */
-export async function startAgent(config: Config, { objectsDir, source, announcer, log, counters }: Surroundings): Promise<Agent> {
-  const cgroupRoot = config.cgroupRoot ?? findCgroupRoot();
-  if (cgroupRoot === undefined) throw new Error('Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
-  if (!isCgroup2(cgroupRoot)) throw new Error(`Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
-  const lock = await lockNode();
-  const folder = lockStateFolder(config.stateDir);
-  const datapath = openDatapath({ objectsDir, stateDir: config.stateDir, mapSizes: config.mapSizes });
+export async function startAgent(config: Config, { objectsDir, source, announcer, log, counters, fail }: Surroundings): Promise<Agent> {
+  const { cgroupRoot, datapath, release } = await takeNode(config, objectsDir);
   applyProcessSettings(config, log);
   const now = (): number => performance.now();
   const reconciler = createReconciler({ tables: datapath.tables, now });
@@ -89,7 +85,7 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
   const loop = createLoop({ config, store, programmer, ...health, ...kernel, metrics, alarm, log, counters });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
-  const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log });
+  const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log, fail });
   const outcomes = watchOutcomes(datapath.tables, { log, announcer });
   announcer.say({ reason: 'Starting', note: 'Starting weir' });
   followSource(source, { store, loop, metrics, log, counters });
@@ -106,8 +102,7 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
       links.close();
       outcomes.stop();
       datapath.close();
-      folder.close();
-      lock.close();
+      release();
       log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());
     },
   };

@@ -1,4 +1,6 @@
 import { createServer, type Server } from 'node:net';
+import { lockStateFolder } from '#kernel/state-folder.ts';
+import { Unable } from './unable.ts';
 
 /**
  * Makes this the one agent of a network namespace: two would undo each other's work. The lock is an abstract Unix socket, which
@@ -8,12 +10,20 @@ export function lockNode(): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
-      const reason = code === 'EADDRINUSE' ? 'another weir agent runs in this network namespace: stop it first' : message;
-      reject(new Error(`Cannot take this node: ${reason}`));
+      const isTaken = code === 'EADDRINUSE';
+      const reason = isTaken ? 'another weir agent runs in this network namespace: stop it first' : message;
+      reject(new Unable(isTaken ? 'taken' : 'node', `Cannot take this node: ${reason}`));
     });
     server.listen({ path: '\0weir-agent' }, () => {
       server.unref();
       resolve(server);
     });
   });
+}
+
+/** Makes this the one process that works on a state folder; throws an Unable where another does. */
+export function lockState(stateDir: string): { close(): void } {
+  const folder = lockStateFolder(stateDir);
+  if (folder !== undefined) return folder;
+  throw new Unable('taken', `Cannot use state folder ${stateDir}: another weir agent works there, stop it first`);
 }

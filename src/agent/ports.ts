@@ -5,8 +5,10 @@ import { openPort } from '#health/open-port.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
 import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
+import type { Reason } from '#sources/announcer.ts';
 import type { Alarm } from './alarm.ts';
 import type { Store } from './store.ts';
+import { Unable } from './unable.ts';
 
 interface Parts {
   readonly config: Config;
@@ -15,15 +17,24 @@ interface Parts {
   readonly metrics: Metrics;
   readonly alarm: Alarm;
   readonly log: Log;
+  /** Told of a port that cannot be opened where that must not be. */
+  readonly fail: (reason: Unable) => void;
 }
 
 /** Opens the ports on which the agent speaks of itself, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
-export function openPorts({ config, store, proxyHealth, metrics, alarm, log }: Parts): readonly Listener[] {
+export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly Listener[] {
   const note = (message: string): void => log.info(message);
+  const problem =
+    (reason: Reason) =>
+    (message: string): void => {
+      alarm.error(reason, message);
+      if (config.bindAddressHardFail)
+        fail(new Unable('port', 'Ended, because --bind-address-hard-fail says so; the kernel goes on serving'));
+    };
   const health = config.healthzBindAddress && {
     flag: '--healthz-bind-address',
     at: config.healthzBindAddress,
-    problem: (message: string) => alarm.error('FailedToStartProxierHealthcheck', message),
+    problem: problem('FailedToStartProxierHealthcheck'),
     answer(path: string) {
       // A Node that nobody knows yet is eligible, as in kube-proxy
       const answer = proxyAnswer(path, proxyHealth, store.node()?.isLeaving !== true, Date.now());
@@ -34,7 +45,7 @@ export function openPorts({ config, store, proxyHealth, metrics, alarm, log }: P
   const numbers = config.metricsBindAddress && {
     flag: '--metrics-bind-address',
     at: config.metricsBindAddress,
-    problem: (message: string) => alarm.error('FailedToStartMetricServer', message),
+    problem: problem('FailedToStartMetricServer'),
     answer: (path: string) => metricsAnswer(path, metrics),
   };
   return [health, numbers].flatMap((port) => (port === undefined ? [] : openPort({ ...port, note })));

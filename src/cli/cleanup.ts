@@ -1,12 +1,11 @@
 import { Command } from 'commander';
-import { lockNode } from '#agent/lock.ts';
+import { lockNode, lockState } from '#agent/lock.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
 import { removeState } from '#kernel/cleanup.ts';
 import { countConntrackEntries } from '#kernel/conntrack.ts';
 import { isBpffs } from '#kernel/mounts.ts';
 import { hasRuleset, keepTranslation, removeRuleset } from '#kernel/ruleset.ts';
-import { lockStateFolder } from '#kernel/state-folder.ts';
 
 /** `weir cleanup`: this network namespace and one state folder are as if weir had never run, but for what open connections need. */
 export function cleanupCommand(): Command {
@@ -25,7 +24,7 @@ it is said; run it again later. Conntrack entries and sockets are not touched. A
       const mark = read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK);
       for (const error of read.errors) command.error(`weir cleanup: ${error}`);
       await lockNode();
-      if (isBpffs(stateDir)) lockStateFolder(stateDir).close();
+      if (isBpffs(stateDir)) lockState(stateDir).close();
       const lines = [...removeState(stateDir), ...removeOrKeepRuleset(mark)];
       process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
     });

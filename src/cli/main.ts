@@ -1,8 +1,6 @@
 import { Command } from 'commander';
+import { EXIT_CODES, Unable } from '#agent/unable.ts';
 import { errorText } from '#observe/log.ts';
-
-/** Wrong usage or configuration. */
-const WRONG_USAGE = 2;
 
 /** Each command loads what it needs when it is asked for: the agent's memory has no room for the lab. */
 const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
@@ -13,13 +11,16 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['lab', async () => (await import('./lab.ts')).labCommand()],
 ]);
 
+const CODES =
+  '0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port of the agent is taken (--bind-address-hard-fail)';
+
 const program = new Command('weir')
   .description("A Kubernetes Service proxy for Linux nodes: eBPF and the kernel's own connection tracking, without iptables")
   .version('0.1.0')
   .enablePositionalOptions()
   .showHelpAfterError('(weir COMMAND --help lists the options)')
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : WRONG_USAGE))
-  .addHelpText('after', '\nExit codes: 0 done, 1 failed (the last line on stderr says why), 2 wrong usage or configuration.');
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_CODES.usage))
+  .addHelpText('after', `\nExit codes (the last line on stderr says why): ${CODES}.`);
 
 try {
   const asked = COMMANDS.get(process.argv[2]);
@@ -27,7 +28,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`weir: ${error instanceof Error ? errorText(error) : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof Unable ? error.exitCode : EXIT_CODES.failed;
 }
 
 /** What commander does for subcommands that it makes itself. */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import { startAgent } from '#agent/agent.ts';
 import { createOrigin } from '#agent/source.ts';
+import { EXIT_CODES, type Unable } from '#agent/unable.ts';
 import { FLAGS, type Flag, type Given, type GivenSettings } from '#config/flags.ts';
 import { type FileSettings, readConfigFile } from '#config/kube-proxy-file.ts';
 import { parseConfig } from '#config/parse-config.ts';
@@ -42,9 +43,13 @@ async function run(_: unknown, command: Command): Promise<void> {
   if (!origin.ok) return refuse(command, origin.errors);
   process.on('uncaughtException', ({ stack }) => {
     log.error('Ended by an error that nobody expected; the kernel goes on serving', { stack });
-    process.exit(1);
+    process.exit(EXIT_CODES.failed);
   });
-  const agent = await startAgent(config, { objectsDir: objectsDir(), ...origin.value, log, counters: createCounters() });
+  const fail = ({ message, exitCode }: Unable): void => {
+    log.error(message);
+    process.exit(exitCode);
+  };
+  const agent = await startAgent(config, { objectsDir: objectsDir(), ...origin.value, log, counters: createCounters(), fail });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
 }
 

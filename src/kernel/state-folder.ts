@@ -29,14 +29,14 @@ export function namesIn(dir: string): string[] {
 
 /**
  * Makes this the one process that works on a state folder, mounted if need be; two would undo each other's work, also from two network
- * namespaces. The lock goes with the process, however that ends (flock(2)). Throws where another has it.
+ * namespaces. The lock goes with the process, however that ends (flock(2)). Undefined where another has it.
  */
-export function lockStateFolder(stateDir: string): { close(): void } {
+export function lockStateFolder(stateDir: string): { close(): void } | undefined {
   mountBpffs(stateDir);
   const fd = openSync(stateDir, 'r');
   if (libc.flock(fd, LOCK_AT_ONCE) === 0) return { close: () => closeSync(fd) };
   const errno = koffi.errno();
   closeSync(fd);
-  if (errno !== EWOULDBLOCK) throw new KernelError(`lock ${stateDir}`, errno);
-  throw new Error(`Cannot use state folder ${stateDir}: another weir agent works there, stop it first`);
+  if (errno === EWOULDBLOCK) return undefined;
+  throw new KernelError(`lock ${stateDir}`, errno);
 }

@@ -1,0 +1,48 @@
+import type { Config } from '#config/config.ts';
+import { type Datapath, openDatapath } from '#kernel/datapath.ts';
+import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
+import { tableSizes } from '#kernel/table-sizes.ts';
+import { lockNode, lockState } from './lock.ts';
+import { Unable } from './unable.ts';
+
+/** What an agent needs of its node, for itself alone. */
+export interface TakenNode {
+  /** cgroup v2 folder that holds every process of this node. */
+  readonly cgroupRoot: string;
+  readonly datapath: Datapath;
+  /** Others may take it; the datapath has been closed before. */
+  release(): void;
+}
+
+/** Throws an Unable that says what is missing, or who has it. */
+export async function takeNode({ cgroupRoot: named, stateDir, mapSizes }: Config, objectsDir: string): Promise<TakenNode> {
+  const cgroupRoot = named ?? findCgroupRoot();
+  if (cgroupRoot === undefined)
+    throw new Unable('node', 'Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
+  if (!isCgroup2(cgroupRoot)) throw new Unable('usage', `Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
+  try {
+    tableSizes(mapSizes);
+  } catch (error) {
+    throw new Unable('usage', `--map-size: ${(error as Error).message}`);
+  }
+  const lock = await lockNode();
+  const folder = ofNode(() => lockState(stateDir));
+  const datapath = ofNode(() => openDatapath({ objectsDir, stateDir, mapSizes }));
+  return {
+    cgroupRoot,
+    datapath,
+    release() {
+      folder.close();
+      lock.close();
+    },
+  };
+}
+
+function ofNode<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    if (cause instanceof Unable) throw cause;
+    throw new Unable('node', 'This node cannot run weir as it is, "weir doctor" says what it lacks', { cause });
+  }
+}

@@ -1,0 +1,68 @@
+/** What the agent cannot work with: one line that says why, and an exit code that says who can help. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
+import { createLab } from '#lab/create-lab.ts';
+import type { Lab } from '#lab/lab.ts';
+import { manifestsDir, WEIR } from '#lab/paths.ts';
+import { stateDir } from './ground.ts';
+import { node } from './objects.ts';
+
+const ground = skipIf(whyNoDatapath());
+
+let lab: Lab;
+
+before(async () => {
+  if (!ground.skip) lab = await createLab({ name: `e${process.pid}`, objects: [node('n1')], agents: false });
+});
+
+after(() => lab?.down());
+
+/** How `weir run` ends on n1, with flags after the usual ones. */
+async function ending(...flags: string[]): Promise<{ readonly code: number | null; readonly last: string }> {
+  const usual = ['--source', 'manifests', '--dir', manifestsDir(lab.topology.name), '--node-name', 'n1', ...stateDir(lab, 'n1')];
+  const { code, stderr } = await lab.exec('n1', [
+    'timeout',
+    '30',
+    WEIR,
+    'run',
+    ...usual,
+    '--cgroup-root',
+    lab.place('n1').cgroup,
+    ...flags,
+  ]);
+  return { code, last: stderr.trim().split('\n').at(-1) ?? '' };
+}
+
+test('a cgroup root or a table size that cannot be ends it with 2', ground, async () => {
+  assert.deepEqual(await ending('--cgroup-root', '/tmp'), {
+    code: 2,
+    last: 'weir: Cannot use --cgroup-root /tmp: it should be a folder of cgroup v2',
+  });
+  const { code, last } = await ending('--map-size', 'counters=5');
+  assert.deepEqual([code, /^weir: --map-size: Cannot size map "counters": its size is fixed/.test(last)], [2, true], last);
+});
+
+test('a node that lacks something ends it with 3', ground, async () => {
+  const { code, last } = await ending('--state-dir', '/sys/weir');
+  assert.deepEqual(
+    [code, /^weir: This node cannot run weir as it is, "weir doctor" says what it lacks: .*\/sys\/weir/.test(last)],
+    [3, true],
+    last,
+  );
+});
+
+test('a port that is taken ends it with 5 where that was asked for', ground, async () => {
+  const squat = `require('node:net').createServer().listen(10249, '127.0.0.1', () => console.log('listens'))`;
+  const squatter = lab.spawn('n1', [process.execPath, '-e', squat], { stdio: ['ignore', 'pipe', 'inherit'] });
+  assert.ok(squatter.stdout);
+  await once(squatter.stdout, 'data');
+  const { code, last } = await ending('--bind-address-hard-fail');
+  squatter.kill();
+  assert.deepEqual(
+    [code, /ERROR Ended, because --bind-address-hard-fail says so; the kernel goes on serving$/.test(last)],
+    [5, true],
+    last,
+  );
+});
