@@ -10,6 +10,8 @@ export const EXIT_CODES = {
   taken: 4,
   /** A port is in use that must not be (--bind-address-hard-fail). */
   port: 5,
+  /** Nobody, if it is started again: the configuration file has changed (kube-proxy ends then, too; options.go, eventHandler). */
+  changed: 6,
 } as const;
 
 /** The agent cannot work, and waiting would not help. The message is a whole sentence. */

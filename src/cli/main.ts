@@ -12,7 +12,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
 ]);
 
 const CODES =
-  '0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port of the agent is taken (--bind-address-hard-fail)';
+  '0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port of the agent is taken (--bind-address-hard-fail), 6 the configuration file has changed';
 
 const program = new Command('weir')
   .description("A Kubernetes Service proxy for Linux nodes: eBPF and the kernel's own connection tracking, without iptables")

@@ -1,15 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import { startAgent } from '#agent/agent.ts';
 import { createOrigin } from '#agent/source.ts';
-import { EXIT_CODES, type Unable } from '#agent/unable.ts';
+import { EXIT_CODES, Unable } from '#agent/unable.ts';
 import { FLAGS, type Flag, type Given, type GivenSettings } from '#config/flags.ts';
-import { type FileSettings, readConfigFile } from '#config/kube-proxy-file.ts';
 import { parseConfig } from '#config/parse-config.ts';
-import { failure, type Result } from '#lib/result.ts';
 import { createCounters } from '#observe/counters.ts';
 import { createLog } from '#observe/log.ts';
+import { readConfig } from './config-file.ts';
 import { objectsDir } from './paths.ts';
 
 /** `weir run`: the agent, until SIGTERM or SIGINT. What the kernel does goes on afterwards. */
@@ -32,7 +30,8 @@ function option({ flags, help, repeatable }: Flag): Option {
 async function run(_: unknown, command: Command): Promise<void> {
   const given = givenFlags(command);
   const file = given.get('config');
-  const fromFile = file === undefined ? undefined : readFile(file.text);
+  const configFile = file === undefined ? undefined : readConfig(file.text);
+  const fromFile = configFile?.settings;
   if (fromFile?.ok === false) return refuse(command, fromFile.errors);
   const parsed = parseConfig(new Map([...(fromFile?.value.settings ?? []), ...given]), hostname());
   if (!parsed.ok) return refuse(command, parsed.errors);
@@ -51,16 +50,10 @@ async function run(_: unknown, command: Command): Promise<void> {
   };
   const agent = await startAgent(config, { objectsDir: objectsDir(), ...origin.value, log, counters: createCounters(), fail });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
-}
-
-function readFile(path: string): Result<FileSettings> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    return failure(`Cannot read the file that --config names: ${(error as Error).message}`);
-  }
-  return readConfigFile(path, text);
+  configFile?.watch(async () => {
+    await agent.stop();
+    fail(new Unable('changed', `Ended, because ${file?.text} has changed: whoever started weir should start it again`));
+  });
 }
 
 function givenFlags(command: Command): GivenSettings {

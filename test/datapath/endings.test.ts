@@ -1,6 +1,8 @@
 /** What the agent cannot work with: one line that says why, and an exit code that says who can help. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
 import { createLab } from '#lab/create-lab.ts';
@@ -8,6 +10,7 @@ import type { Lab } from '#lab/lab.ts';
 import { manifestsDir, WEIR } from '#lab/paths.ts';
 import { stateDir } from './ground.ts';
 import { node } from './objects.ts';
+import { until } from './paths.ts';
 
 const ground = skipIf(whyNoDatapath());
 
@@ -63,6 +66,25 @@ test('a port that is taken ends it with 5 where that was asked for', ground, asy
   assert.deepEqual(
     [code, /ERROR Ended, because --bind-address-hard-fail says so; the kernel goes on serving$/.test(last)],
     [5, true],
+    last,
+  );
+});
+
+test('a configuration file that says something else ends it with 6, so that it is started again', ground, async () => {
+  const file = join(manifestsDir(lab.topology.name), '..', 'kube-proxy.conf');
+  const write = (verbosity: number): void =>
+    writeFileSync(
+      file,
+      `apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nlogging: { verbosity: ${verbosity} }\n`,
+    );
+  write(1);
+  const ended = ending('--config', file);
+  await until('it is ready', async () => (await lab.exec('n1', ['ss', '-Hltn', 'sport = :10249'])).stdout !== '');
+  write(2);
+  const { code, last } = await ended;
+  assert.deepEqual(
+    [code, /ERROR Ended, because .*kube-proxy\.conf has changed: whoever started weir should start it again$/.test(last)],
+    [6, true],
     last,
   );
 });
