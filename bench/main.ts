@@ -1,8 +1,8 @@
 /** Compares Services with direct connections on one machine. Argument: a Markdown file whose measured part is replaced. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import type { Lab } from '#lab/lab.ts';
 import { decisions, GROUPS, type Group, measure, raiseCluster, type Sample } from './cluster.ts';
-import { type Comparison, machine, report } from './report.ts';
+import { machine, updatePage } from './page.ts';
+import { type Comparison, report } from './report.ts';
 
 const ROUNDS = 25;
 const CLIENTS = { threads: 4, ms: 100 };
@@ -12,9 +12,6 @@ const WORKLOADS: Readonly<Record<string, string>> = {
   flow: 'new UDP socket, request',
   dgram: 'on open UDP sockets, not connected',
 };
-
-const START = '<!-- measured -->';
-const END = '<!-- /measured -->';
 
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort(new Error('Interrupted')));
@@ -54,17 +51,11 @@ async function run(): Promise<string> {
   }
 }
 
-/** Puts the text between the two marks of a page. */
-function updatePage(file: string, text: string): void {
-  const page = readFileSync(file, 'utf8');
-  writeFileSync(file, `${page.slice(0, page.indexOf(START) + START.length)}\n${text}${page.slice(page.indexOf(END))}`);
-}
-
 try {
   const text = await run();
   process.stdout.write(text);
   const [file] = process.argv.slice(2);
-  if (file !== undefined) updatePage(file, text);
+  if (file !== undefined) updatePage(file, 'measured', text);
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n`);
   process.exitCode = 1;

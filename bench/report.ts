@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
 import type { Group, Path, Sample } from './cluster.ts';
+import { row } from './page.ts';
 
 /** Samples of one path under one workload, one per round. */
 export interface Series {
@@ -36,20 +35,18 @@ export function report(comparisons: readonly Comparison[]): string {
 function table(group: Group, comparisons: readonly Comparison[]): string {
   const rows = comparisons.flatMap(({ workload, series: [base, ...others] }) => {
     if (base === undefined) return [];
-    return [baseRow(workload, base), ...others.map((series) => row(series, base))];
+    return [baseRow(workload, base), ...others.map((series) => comparedRow(series, base))];
   });
   const head = ['Requests', 'Path', 'per second', 'ratio', 'lowest to highest', 'µs of CPU', 'ratio', 'errors'];
-  return [`### ${capital(group.name)}`, '', line(head), line(head.map((_, i) => (i < 2 ? '---' : '--:'))), ...rows].join('\n');
+  return [`### ${capital(group.name)}`, '', row(head), row(head.map((_, i) => (i < 2 ? '---' : '--:'))), ...rows].join('\n');
 }
-
-const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 const baseRow = (workload: string, { path, samples }: Series): string =>
-  line([workload, path.name, perSecond(samples), '1', '', microseconds(samples), '1', errorsOf(samples)]);
+  row([workload, path.name, perSecond(samples), '1', '', microseconds(samples), '1', errorsOf(samples)]);
 
-function row({ path, samples }: Series, base: Series): string {
+function comparedRow({ path, samples }: Series, base: Series): string {
   const ratios = (measure: (sample: Sample) => number): number[] =>
     samples.flatMap((sample, i) => {
       const other = base.samples[i];
@@ -58,7 +55,7 @@ function row({ path, samples }: Series, base: Series): string {
   const { min, median, max } = spread(ratios(rate));
   const range = `${min.toFixed(2)} to ${max.toFixed(2)}`;
   const costs = spread(ratios(cost)).median.toFixed(2);
-  return line(['', path.name, perSecond(samples), `**${median.toFixed(2)}**`, range, microseconds(samples), costs, errorsOf(samples)]);
+  return row(['', path.name, perSecond(samples), `**${median.toFixed(2)}**`, range, microseconds(samples), costs, errorsOf(samples)]);
 }
 
 const perSecond = (samples: readonly Sample[]): string => Math.round(spread(samples.map(rate)).median).toLocaleString('en');
@@ -66,11 +63,3 @@ const perSecond = (samples: readonly Sample[]): string => Math.round(spread(samp
 const microseconds = (samples: readonly Sample[]): string => (spread(samples.map(cost)).median * 1e6).toFixed(1);
 
 const errorsOf = (samples: readonly Sample[]): string => `${samples.reduce((sum, { errors }) => sum + errors, 0)}`;
-
-/** Processor, memory, kernel and Node. */
-export function machine(): string {
-  const [cpu] = cpus();
-  const load = readFileSync('/proc/loadavg', 'utf8').split(' ')[0];
-  const gigabytes = Math.round(totalmem() / 2 ** 30);
-  return `${cpus().length} x ${cpu?.model.trim()}, ${gigabytes} GB, Linux ${release()}, Node ${process.version}; load before the start ${load}`;
-}

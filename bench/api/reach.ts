@@ -1,0 +1,58 @@
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Lab } from '#lab/lab.ts';
+import { CHECKOUT } from '#lab/paths.ts';
+import { clusterIP, ENDPOINT_PORT, ENDPOINT_RANGE, NODE_NAME, SERVICE_PORT } from './objects.ts';
+
+const PROGRAM = join(CHECKOUT, 'dist/bench/reach');
+const INTERVAL_US = 500;
+const GIVE_UP_MS = 120_000;
+const ANY = '0.0.0.0';
+
+/** Milliseconds of the clock that all processes share. */
+export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** Dials Services from the node, in a process of its own there, which is also every endpoint. */
+export class Reach {
+  readonly #child: ChildProcess;
+  readonly #waiting: PromiseWithResolvers<number>[] = [];
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => this.#waiting.shift()?.resolve(Number(line) / 1e6));
+    child.on('exit', (code, signal) => {
+      for (const { reject } of this.#waiting) reject(new Error(`Cannot dial Services: the program that does it ended (${signal ?? code})`));
+    });
+  }
+
+  /** Dials a Service until a connection reaches that endpoint; tells when that was. */
+  untilAt(n: number, endpoint: string): Promise<number> {
+    return this.#until(endpoint, [n]);
+  }
+
+  /** Dials Services, one after the other, until each has answered; tells when the last did. */
+  untilAnswered(services: readonly number[]): Promise<number> {
+    return this.#until(ANY, services);
+  }
+
+  async #until(endpoint: string, services: readonly number[]): Promise<number> {
+    const waiting = Promise.withResolvers<number>();
+    const timer = setTimeout(() => waiting.reject(new Error(`Services do not answer after ${GIVE_UP_MS / 1000} s`)), GIVE_UP_MS);
+    this.#waiting.push(waiting);
+    this.#child.stdin?.write(`${[endpoint, ...services.map(clusterIP)].join(' ')}\n`);
+    return waiting.promise.finally(() => clearTimeout(timer));
+  }
+}
+
+/** Gives the node the addresses of all endpoints and starts the process; it ends with the lab. */
+export async function startReach(lab: Lab): Promise<Reach> {
+  mkdirSync(dirname(PROGRAM), { recursive: true });
+  const built = spawnSync('clang', ['-O2', '-Wall', '-o', PROGRAM, join(import.meta.dirname, 'reach.c')], { encoding: 'utf8' });
+  if (built.status !== 0) throw new Error(`Cannot build the program that dials Services: ${built.stderr}`);
+  const { code, stderr } = await lab.exec(NODE_NAME, ['ip', 'route', 'add', 'local', ENDPOINT_RANGE, 'dev', 'lo']);
+  if (code !== 0) throw new Error(`Cannot give ${NODE_NAME} the addresses of the endpoints: ${stderr}`);
+  const argv = [PROGRAM, `${SERVICE_PORT}`, `${ENDPOINT_PORT}`, `${INTERVAL_US}`];
+  return new Reach(lab.spawn(NODE_NAME, argv, { stdio: ['pipe', 'pipe', 'inherit'] }));
+}
