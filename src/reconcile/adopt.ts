@@ -24,7 +24,7 @@ export function adopt(tables: Tables, now: number): State {
   const dangling = [...listed].filter((id) => !known.has(id)).map(single);
   const spaces = createSpaces(tables, {
     services: [...ports.values()].map((port) => single(port.service)),
-    backends: [...known, ...listed].map(single),
+    backends: [...[...known].map(single), ...dangling],
     slots: [...rangesOf(ports.values()), ...tangled],
   });
   for (const { key, value } of backends) if (value.flags === 0 && !listed.has(key.value)) spaces.backends.release(single(key.value), now);
