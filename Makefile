@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo test kernels bench generate clean help
+.PHONY: all build setup bpf demo test kernels bench bench-api generate clean help
 
 all: build
 
@@ -34,6 +34,9 @@ kernels: build ## the datapath's system tests on Debian's 6.1 and 6.12 under qem
 bench: build ## compare with direct connections
 	@node bench/main.ts
 
+bench-api: build ## start, restart, changes and memory with a real API server and 10,000 Services (test/cluster/build first)
+	@node bench/api/main.ts
+
 generate: setup ## src/abi/generated.ts and abi.json from bpf/abi
 	@node src/abi/generate.ts
 
@@ -42,4 +45,4 @@ clean: ## remove what was built
 	@if [ -f bpf/Makefile ]; then $(MAKE) --no-print-directory -C bpf clean; fi
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18

@@ -10,12 +10,14 @@ const CHANGES = 400;
 const PAUSE_MS = 25;
 /** Between two of the other changes, ms. */
 const OTHERS_MS = 50;
-const ROUNDS = 3;
-const LISTS = 5;
+/** How often lists, starts and restarts are measured. */
+const ROUNDS = 5;
 /** Services that are dialled to see whether a start is over. */
 const SAMPLE = 100;
 /** Longer than the agent waits before it gives back memory that it does not need, ms. */
 const REST_MS = 15_000;
+/** For what the kernel and the API server still do for an agent that is gone, ms. */
+const GONE_MS = 3000;
 
 /** Milliseconds from when a change was sent and from when the API server had answered. */
 export interface Change {
@@ -44,7 +46,7 @@ export async function measureAll(on: BenchCluster, small: Size, size: Size, say:
   await on.controlPlane.apply(cluster({ services: CHANGED, endpoints: 1 }, size.services));
   await sleep(REST_MS);
   say('lists');
-  const lists = await inTurn(LISTS, () => on.receiveLists());
+  const lists = await inTurn(ROUNDS, () => on.receiveLists());
   say('starts');
   const starts = await inTurn(ROUNDS, () => start(on, size));
   let { peak } = on.memory();
@@ -83,6 +85,7 @@ async function memoryWithFew(on: BenchCluster): Promise<number> {
 async function start(on: BenchCluster, { services }: Size): Promise<number> {
   await on.killAgent();
   await on.cleanUp();
+  await sleep(GONE_MS);
   const all = Array.from({ length: services }, (_, n) => n);
   const step = Math.ceil(services / SAMPLE);
   const answered = on.reach.untilAnswered(all.filter((n) => n % step === 0 || n === services - 1));
@@ -111,6 +114,7 @@ async function restart(on: BenchCluster, next: Changes): Promise<number> {
   const { send, reached } = next();
   await on.killAgent();
   await send();
+  await sleep(GONE_MS);
   const seen = reached();
   const began = now();
   await on.startAgent();
