@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchCluster } from './cluster.ts';
 import { cluster, endpoint, endpointsOf, MAX_ENDPOINTS, type Size, slice } from './objects.ts';
-import { now } from './reach.ts';
+import { now, OFTEN_US } from './reach.ts';
 
 /** Services beside the others whose only endpoint is changed, one after the other. */
 const CHANGED = 20;
@@ -97,7 +97,7 @@ async function start(on: BenchCluster, { services }: Size): Promise<number> {
 }
 
 /** The next change of one endpoint: what it makes of the cluster, and where it can be seen. */
-type Changes = () => { readonly send: () => Promise<void>; readonly reached: () => Promise<number> };
+type Changes = () => { readonly send: () => Promise<void>; readonly reached: (intervalUs?: number) => Promise<number> };
 
 /** The Services that are changed take turns. */
 function createChanges({ controlPlane, reach }: BenchCluster, { services }: Size): Changes {
@@ -105,7 +105,7 @@ function createChanges({ controlPlane, reach }: BenchCluster, { services }: Size
   return () => {
     const n = services + (count % CHANGED);
     const address = endpoint(n, 1 + (Math.floor(count++ / CHANGED) % (MAX_ENDPOINTS - 1)));
-    return { send: () => controlPlane.apply([slice(n, [address])]), reached: () => reach.untilAt(n, address) };
+    return { send: () => controlPlane.apply([slice(n, [address])]), reached: (intervalUs) => reach.untilAt(n, address, intervalUs) };
   };
 }
 
@@ -125,7 +125,7 @@ const changes = (next: Changes): Promise<Change[]> =>
   inTurn(CHANGES, async () => {
     await sleep(PAUSE_MS * (1 + Math.random()));
     const { send, reached } = next();
-    const seen = reached();
+    const seen = reached(OFTEN_US);
     const sent = now();
     await send();
     const accepted = now();

@@ -7,7 +7,9 @@ import { CHECKOUT } from '#lab/paths.ts';
 import { clusterIP, ENDPOINT_PORT, ENDPOINT_RANGE, NODE_NAME, SERVICE_PORT } from './objects.ts';
 
 const PROGRAM = join(CHECKOUT, 'dist/bench/reach');
-const INTERVAL_US = 500;
+/** Between two dials of a Service. Each takes processor time that the agent does not get then. */
+export const OFTEN_US = 500;
+const SELDOM_US = 10_000;
 const GIVE_UP_MS = 120_000;
 const ANY = '0.0.0.0';
 
@@ -28,20 +30,20 @@ export class Reach {
   }
 
   /** Dials a Service until a connection reaches that endpoint; tells when that was. */
-  untilAt(n: number, endpoint: string): Promise<number> {
-    return this.#until(endpoint, [n]);
+  untilAt(n: number, endpoint: string, intervalUs = SELDOM_US): Promise<number> {
+    return this.#until(endpoint, [n], intervalUs);
   }
 
   /** Dials Services, one after the other, until each has answered; tells when the last did. */
   untilAnswered(services: readonly number[]): Promise<number> {
-    return this.#until(ANY, services);
+    return this.#until(ANY, services, SELDOM_US);
   }
 
-  async #until(endpoint: string, services: readonly number[]): Promise<number> {
+  async #until(endpoint: string, services: readonly number[], intervalUs: number): Promise<number> {
     const waiting = Promise.withResolvers<number>();
     const timer = setTimeout(() => waiting.reject(new Error(`Services do not answer after ${GIVE_UP_MS / 1000} s`)), GIVE_UP_MS);
     this.#waiting.push(waiting);
-    this.#child.stdin?.write(`${[endpoint, ...services.map(clusterIP)].join(' ')}\n`);
+    this.#child.stdin?.write(`${[intervalUs, endpoint, ...services.map(clusterIP)].join(' ')}\n`);
     return waiting.promise.finally(() => clearTimeout(timer));
   }
 }
@@ -53,6 +55,6 @@ export async function startReach(lab: Lab): Promise<Reach> {
   if (built.status !== 0) throw new Error(`Cannot build the program that dials Services: ${built.stderr}`);
   const { code, stderr } = await lab.exec(NODE_NAME, ['ip', 'route', 'add', 'local', ENDPOINT_RANGE, 'dev', 'lo']);
   if (code !== 0) throw new Error(`Cannot give ${NODE_NAME} the addresses of the endpoints: ${stderr}`);
-  const argv = [PROGRAM, `${SERVICE_PORT}`, `${ENDPOINT_PORT}`, `${INTERVAL_US}`];
+  const argv = [PROGRAM, `${SERVICE_PORT}`, `${ENDPOINT_PORT}`];
   return new Reach(lab.spawn(NODE_NAME, argv, { stdio: ['pipe', 'pipe', 'inherit'] }));
 }

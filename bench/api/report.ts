@@ -20,7 +20,7 @@ export function report(measured: Measured, small: Size): string {
     [
       `Memory at rest with ${small.services} Services and ${small.services * small.endpoints} endpoints`,
       megabytes(memory.small),
-      '80 MB',
+      'less than 80 MB',
       '',
     ],
   ];
