@@ -139,7 +139,10 @@ async function amongOthers<T>({ controlPlane }: BenchCluster, { services, endpoi
   const changeOther = (): void => {
     const n = (sent.length * 7) % services;
     const spare = endpoint(n, endpoints + (Math.floor((sent.length * 7) / services) % (MAX_ENDPOINTS - endpoints)));
-    sent.push(controlPlane.apply([slice(n, [...endpointsOf(n, endpoints - 1), spare])]));
+    const change = controlPlane.apply([slice(n, [...endpointsOf(n, endpoints - 1), spare])]);
+    // Looked at when all is over
+    change.catch(() => {});
+    sent.push(change);
   };
   const timer = setInterval(changeOther, OTHERS_MS);
   try {

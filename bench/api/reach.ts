@@ -20,12 +20,15 @@ export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 export class Reach {
   readonly #child: ChildProcess;
   readonly #waiting: PromiseWithResolvers<number>[] = [];
+  #end: Error | undefined;
 
   constructor(child: ChildProcess) {
     this.#child = child;
     if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => this.#waiting.shift()?.resolve(Number(line) / 1e6));
+    child.stdin?.on('error', () => {});
     child.on('exit', (code, signal) => {
-      for (const { reject } of this.#waiting) reject(new Error(`Cannot dial Services: the program that does it ended (${signal ?? code})`));
+      this.#end = new Error(`Cannot dial Services: the program that does it ended (${signal ?? code})`);
+      for (const { reject } of this.#waiting) reject(this.#end);
     });
   }
 
@@ -39,12 +42,16 @@ export class Reach {
     return this.#until(ANY, services, SELDOM_US);
   }
 
-  async #until(endpoint: string, services: readonly number[], intervalUs: number): Promise<number> {
+  #until(endpoint: string, services: readonly number[], intervalUs: number): Promise<number> {
     const waiting = Promise.withResolvers<number>();
     const timer = setTimeout(() => waiting.reject(new Error(`Services do not answer after ${GIVE_UP_MS / 1000} s`)), GIVE_UP_MS);
+    if (this.#end) waiting.reject(this.#end);
     this.#waiting.push(waiting);
     this.#child.stdin?.write(`${[intervalUs, endpoint, ...services.map(clusterIP)].join(' ')}\n`);
-    return waiting.promise.finally(() => clearTimeout(timer));
+    const reached = waiting.promise.finally(() => clearTimeout(timer));
+    // Whoever started this may not be looking yet when it fails
+    reached.catch(() => {});
+    return reached;
   }
 }
 
