@@ -197,9 +197,9 @@ struct tables open_tables(struct bpf_object *object)
 {
 #define OPEN(name) .name = bpf_object__find_map_fd_by_name(object, #name)
 	return (struct tables){
-		OPEN(addresses), OPEN(frontends), OPEN(slots),	  OPEN(backends), OPEN(source_ranges), OPEN(local_nets),
-		OPEN(devices),	 OPEN(settings),  OPEN(counters), OPEN(affinity), OPEN(shortages),
-		OPEN(service_counts),
+		OPEN(addresses),     OPEN(frontends),  OPEN(slots),	OPEN(backends),
+		OPEN(source_ranges), OPEN(local_nets), OPEN(devices),	OPEN(settings),
+		OPEN(counters),	     OPEN(affinity),   OPEN(shortages), OPEN(service_counts),
 	};
 #undef OPEN
 }

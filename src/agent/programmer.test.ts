@@ -120,7 +120,7 @@ test('a Service that waited for slices is planned without them as soon as everyt
   assert.deepEqual(plan(NO_DEVICES, false), []);
 });
 
-test('the ranges of Service addresses are those of the flag and of all ServiceCIDRs; a change of them plans no Service', () => {
+test('the ranges of Service addresses are those of the flag and of all ServiceCIDRs; a change plans no Service (TestProxier_OnServiceCIDRsChanged)', () => {
   const { store, plan, ranges } = ground();
   store.set(web);
   plan();
