@@ -13,21 +13,25 @@ export function adopt(tables: Tables, now: number): State {
   const { ports, portOf } = adoptPorts(tables);
   const owners = adoptFrontends(tables, portOf);
   for (const { key } of tables.dump('source_ranges')) portOf(key.service).sourceRanges.set(rangeText(key), key);
-  const slots = new Map(tables.dump('slots').map(({ key, value }) => [key.value, value.backend]));
-  const tangled = adoptRanges(ports.values(), slots, tables.limit('slots'));
-  const listed = listedBackends([...rangesOf(ports.values()), ...tangled], slots);
-  const backends = tables.dump('backends');
-  for (const entry of backends)
-    if (entry.value.flags !== 0 || listed.has(entry.key.value)) adoptBackend(portOf(entry.value.service), entry);
-
-  const known = new Set(backends.map((entry) => entry.key.value));
-  const dangling = [...listed].filter((id) => !known.has(id)).map(single);
+  const slots = readSlots(tables);
+  const tangled = adoptRanges(ports.values(), slots);
+  const ranges = [...rangesOf(ports.values()), ...tangled];
+  const listed = listedBackends(ranges, slots, tables.limit('backends'));
+  const known = new Uint8Array(listed.length);
+  const idle: Run[] = [];
+  for (const entry of tables.dump('backends')) {
+    const id = entry.key.value;
+    known[id] = 1;
+    if (entry.value.flags !== 0 || listed[id] === 1) adoptBackend(portOf(entry.value.service), entry);
+    else idle.push(single(id));
+  }
+  const dangling = runsWhere(listed.length, (id) => listed[id] === 1 && known[id] === 0);
   const spaces = createSpaces(tables, {
     services: [...ports.values()].map((port) => single(port.service)),
-    backends: [...[...known].map(single), ...dangling],
-    slots: [...rangesOf(ports.values()), ...tangled],
+    backends: runsWhere(listed.length, (id) => listed[id] === 1 || known[id] === 1),
+    slots: ranges,
   });
-  for (const { key, value } of backends) if (value.flags === 0 && !listed.has(key.value)) spaces.backends.release(single(key.value), now);
+  for (const run of idle) spaces.backends.release(run, now);
   return {
     ports: new Map([...ports.values()].map((port) => [port.identity, port])),
     owners,
@@ -40,6 +44,24 @@ export function adopt(tables: Tables, now: number): State {
 }
 
 const single = (first: number): Run => ({ first, count: 1 });
+
+/** Backend id by slot; 0 = none. */
+function readSlots(tables: Tables): Uint32Array {
+  const slots = new Uint32Array(tables.limit('slots'));
+  for (const { key, value } of tables.dump('slots')) slots[key.value] = value.backend;
+  return slots;
+}
+
+/** Runs of the numbers below `end` that satisfy a condition. */
+function runsWhere(end: number, holds: (n: number) => boolean): Run[] {
+  const runs: Run[] = [];
+  for (let n = 0; n < end; n++) {
+    const first = n;
+    while (n < end && holds(n)) n++;
+    if (n > first) runs.push({ first, count: n - first });
+  }
+  return runs;
+}
 
 function adoptPorts(tables: Tables): { readonly ports: ReadonlyMap<number, PortState>; portOf(service: number): PortState } {
   const ports = new Map<number, PortState>();
@@ -75,8 +97,8 @@ function adoptBackend(port: PortState, { key, value }: TableEntry<'backends'>): 
 }
 
 /** Gives every port the ranges that its frontends point into; returns the runs that several ports point into, which stay nobody's. */
-function adoptRanges(ports: Iterable<PortState>, slots: ReadonlyMap<number, number>, limit: number): Run[] {
-  const claims = [...ports].flatMap((port) => pointedRuns(port, limit).map((run) => ({ port, run })));
+function adoptRanges(ports: Iterable<PortState>, slots: Uint32Array): Run[] {
+  const claims = [...ports].flatMap((port) => pointedRuns(port, slots.length).map((run) => ({ port, run })));
   claims.sort((a, b) => byFirst(a.run, b.run));
   const tangled: Run[] = [];
   for (let i = 0; i < claims.length; ) {
@@ -100,9 +122,9 @@ function overlapping<C extends { readonly run: Run }>(claims: readonly C[], at: 
   return claims.slice(at, end);
 }
 
-const readRange = (run: Run, slots: ReadonlyMap<number, number>): SlotRange => ({
+const readRange = (run: Run, slots: Uint32Array): SlotRange => ({
   first: run.first,
-  backends: Array.from({ length: run.count }, (_, i) => slots.get(run.first + i) ?? 0),
+  backends: [...slots.subarray(run.first, endOf(run))],
 });
 
 function pointedRuns(port: PortState, limit: number): readonly Run[] {
@@ -116,9 +138,10 @@ function* rangesOf(ports: Iterable<PortState>): Generator<Run> {
   for (const port of ports) for (const range of port.ranges) yield { first: range.first, count: range.backends.length };
 }
 
-function listedBackends(runs: readonly Run[], slots: ReadonlyMap<number, number>): Set<number> {
-  const listed = new Set<number>();
-  for (const run of runs) for (let slot = run.first; slot < endOf(run); slot++) listed.add(slots.get(slot) ?? 0);
-  listed.delete(0);
+/** By backend id whether a slot of these runs names it: 1 or 0. Ids that no table can have stay out. */
+function listedBackends(runs: readonly Run[], slots: Uint32Array, limit: number): Uint8Array {
+  const listed = new Uint8Array(limit);
+  for (const run of runs) for (const id of slots.subarray(run.first, endOf(run))) listed[id] = 1;
+  listed[0] = 0;
   return listed;
 }
