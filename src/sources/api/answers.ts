@@ -22,10 +22,10 @@ export interface Page {
   readonly next: string;
 }
 
-/** Events as they arrive, until the server ends the stream. `what` is for messages. */
-export async function* eventsOf(body: IncomingMessage, what: string): AsyncGenerator<WatchEvent> {
+/** Events as they arrive, several at a time, until the server ends the stream. `what` is for messages. */
+export async function* eventsOf(body: IncomingMessage, what: string): AsyncGenerator<Iterable<WatchEvent>> {
   try {
-    for await (const line of linesOf(body)) yield readEvent(line, what);
+    for await (const lines of linesOf(body)) yield told(eventsIn(lines, what), what);
   } catch (error) {
     throw asFailure(error, what);
   }
@@ -42,7 +42,11 @@ export async function pageOf(body: IncomingMessage, what: string): Promise<Page>
   }
 }
 
-function* told(items: Iterable<unknown>, what: string): Generator<unknown> {
+function* eventsIn(lines: readonly string[], what: string): Generator<WatchEvent> {
+  for (const line of lines) yield readEvent(line, what);
+}
+
+function* told<T>(items: Iterable<T>, what: string): Generator<T> {
   try {
     yield* items;
   } catch (error) {

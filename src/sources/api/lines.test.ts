@@ -14,7 +14,7 @@ async function* inChunks(bytes: Buffer, sizes: readonly number[]): AsyncGenerato
 
 async function linesIn(text: string, sizes: readonly number[]): Promise<string[]> {
   const lines: string[] = [];
-  for await (const line of linesOf(inChunks(Buffer.from(text), sizes))) lines.push(line);
+  for await (const some of linesOf(inChunks(Buffer.from(text), sizes))) lines.push(...some);
   return lines;
 }
 

@@ -83,9 +83,9 @@ export class Reflector {
     const began = performance.now();
     const body = await this.#get({ watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...start });
     if (from === undefined) holdings.startList();
-    for await (const event of eventsOf(body, `Watch of ${this.#resource.what}`)) {
+    for await (const events of eventsOf(body, `Watch of ${this.#resource.what}`)) {
+      for (const event of events) this.#take(event);
       this.#answered();
-      this.#take(event);
     }
     const lived = performance.now() - began;
     if (this.#version === undefined || lived < times.minWatchMs) {
