@@ -58,7 +58,6 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   applyProcessSettings(config, log);
   const now = (): number => performance.now();
   const reconciler = createReconciler({ tables: datapath.tables, now });
-  if (datapath.adopted) log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   const store = createStore(config.nodeName);
   const alarm = createAlarm(log, announcer);
   const health = healthOf(now, alarm, log);
@@ -88,7 +87,8 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log, fail });
   const outcomes = watchOutcomes(datapath.tables, { log, announcer });
   announcer.say({ reason: 'Starting', note: 'Starting weir' });
-  followSource(source, { store, loop, metrics, log, counters });
+  const adopt = (): void => log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
+  followSource(source, { begin: datapath.adopted ? adopt : () => {}, store, loop, metrics, log, counters });
   return {
     async stop() {
       await source.stop();
@@ -142,6 +142,8 @@ function healthOf(now: () => number, alarm: Alarm, log: Log): { readonly proxyHe
 }
 
 interface Listeners {
+  /** Called before the first object: what it does costs no time while the source goes on sending. */
+  readonly begin: () => void;
   readonly store: Store;
   readonly loop: Loop;
   readonly metrics: Metrics;
@@ -153,9 +155,12 @@ interface Listeners {
 const triggerOf = ({ kind, value }: ModelObject): Trigger | undefined =>
   kind === 'EndpointSlice' && value.triggeredAt > 0 ? { family: value.family, at: value.triggeredAt } : undefined;
 
-function followSource(source: Source, { store, loop, metrics, log, counters }: Listeners): void {
+function followSource(source: Source, { begin, store, loop, metrics, log, counters }: Listeners): void {
+  let hasBegun = false;
   source.start({
     set(object) {
+      if (!hasBegun) begin();
+      hasBegun = true;
       store.set(object);
       metrics.changed(object.kind, triggerOf(object));
       loop.wake();
