@@ -45,7 +45,7 @@ export interface Surroundings {
 
 /** A running agent. */
 export interface Agent {
-  /** Lets go; what the kernel does goes on. */
+  /** Lets go, once however often it is called; what the kernel does goes on. */
   stop(): Promise<void>;
 }
 
@@ -89,21 +89,26 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   announcer.say({ reason: 'Starting', note: 'Starting weir' });
   const adopt = (): void => log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
   followSource(source, { begin: datapath.adopted ? adopt : () => {}, store, loop, metrics, log, counters });
+  const stop = async (): Promise<void> => {
+    await source.stop();
+    announcer.stop();
+    loop.stop();
+    staleFlows.stop();
+    staleSockets?.close();
+    health.serviceHealth.close();
+    for (const port of ports) port.close();
+    rulesetGuard.stop();
+    links.close();
+    outcomes.stop();
+    datapath.close();
+    release();
+    log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());
+  };
+  let stopped: Promise<void> | undefined;
   return {
-    async stop() {
-      await source.stop();
-      announcer.stop();
-      loop.stop();
-      staleFlows.stop();
-      staleSockets?.close();
-      health.serviceHealth.close();
-      for (const port of ports) port.close();
-      rulesetGuard.stop();
-      links.close();
-      outcomes.stop();
-      datapath.close();
-      release();
-      log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
@@ -162,12 +167,12 @@ function followSource(source: Source, { begin, store, loop, metrics, log, counte
       if (!hasBegun) begin();
       hasBegun = true;
       store.set(object);
-      metrics.changed(object.kind, triggerOf(object));
+      metrics.changed(object.kind, object.key, triggerOf(object));
       loop.wake();
     },
     remove(kind, key) {
       store.remove(kind, key);
-      metrics.changed(kind);
+      metrics.changed(kind, key);
       loop.wake();
     },
     missed: (kind) => counters.increment('events_lost', kind),

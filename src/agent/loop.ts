@@ -168,7 +168,9 @@ function createSpeaker(parts: LoopParts): (report: Report) => void {
   const { alarm, log, counters } = parts;
   const standing = createStanding<Problem & Finding>(({ code, port, message }) => {
     counters.increment('table_problems', code);
-    alarm.error(REASON_OF[code] ?? 'FailedToProgram', message, {}, port?.replace(/:[^:]*$/, ''));
+    // Of an id without a name nobody knows the Service
+    const service = port?.includes('/') ? port.replace(/:[^:]*$/, '') : undefined;
+    alarm.error(REASON_OF[code] ?? 'FailedToProgram', message, {}, service);
   });
   return ({ writes }) => {
     const problems = problemsOf(parts).map((problem) => ({ ...problem, id: problem.message, reason: problem.code }));

@@ -5,7 +5,6 @@ import { openPort } from '#health/open-port.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
 import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
-import type { Reason } from '#sources/announcer.ts';
 import type { Alarm } from './alarm.ts';
 import type { Store } from './store.ts';
 import { Unable } from './unable.ts';
@@ -24,17 +23,11 @@ interface Parts {
 /** Opens the ports on which the agent speaks of itself, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
 export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly Listener[] {
   const note = (message: string): void => log.info(message);
-  const problem =
-    (reason: Reason) =>
-    (message: string): void => {
-      alarm.error(reason, message);
-      if (config.bindAddressHardFail)
-        fail(new Unable('port', 'Ended, because --bind-address-hard-fail says so; the kernel goes on serving'));
-    };
+  const fatal = (message: string): void => fail(new Unable('port', `${message}; ended, because bindAddressHardFail is set`));
   const health = config.healthzBindAddress && {
     flag: '--healthz-bind-address',
     at: config.healthzBindAddress,
-    problem: problem('FailedToStartProxierHealthcheck'),
+    problem: (message: string) => alarm.error('FailedToStartProxierHealthcheck', message),
     answer(path: string) {
       // A Node that nobody knows yet is eligible, as in kube-proxy
       const answer = proxyAnswer(path, proxyHealth, store.node()?.isLeaving !== true, Date.now());
@@ -45,10 +38,12 @@ export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fai
   const numbers = config.metricsBindAddress && {
     flag: '--metrics-bind-address',
     at: config.metricsBindAddress,
-    problem: problem('FailedToStartMetricServer'),
+    problem: (message: string) => alarm.error('FailedToStartMetricServer', message),
     answer: (path: string) => metricsAnswer(path, metrics),
   };
-  return [health, numbers].flatMap((port) => (port === undefined ? [] : openPort({ ...port, note })));
+  return [health, numbers].flatMap((port) =>
+    port === undefined ? [] : openPort({ ...port, note, fatal: config.bindAddressHardFail ? fatal : undefined }),
+  );
 }
 
 const PLAIN = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' };

@@ -16,6 +16,7 @@ test('the conntrack table takes so many entries per core, within the bounds of k
   assert.equal(conntrackMax({ maxPerCore: 32_768, min: 131_072 }, 2), 131_072);
   assert.equal(conntrackMax({ maxPerCore: 32_768, min: 131_072 }, 16), 524_288);
   assert.equal(conntrackMax({ maxPerCore: 32_768, min: 131_072 }, 128), 1_048_576);
+  assert.equal(conntrackMax({ maxPerCore: 32_768, min: 2_097_152 }, 4), 2_097_152);
   assert.equal(conntrackMax({ maxPerCore: 0, min: 131_072 }, 16), 0);
 });
 

@@ -6,6 +6,7 @@ import type { Log } from '#observe/log.ts';
 
 /** More entries are not asked for because of many cores, to bound their memory (kube-proxy: getConntrackMax). */
 const MOST_ENTRIES = 1_048_576;
+const ON_NODE = 'set it on the node';
 const HASH_SIZE = '/sys/module/nf_conntrack/parameters/hashsize';
 
 /**
@@ -13,33 +14,42 @@ const HASH_SIZE = '/sys/module/nf_conntrack/parameters/hashsize';
  * stays as it is, and is told: the node works all the same.
  */
 export function applyProcessSettings({ conntrack, oomScoreAdj }: Pick<Config, 'conntrack' | 'oomScoreAdj'>, log: Log): void {
-  const attempt = (what: string, is: string | undefined, value: string, set: () => void): void => {
+  const attempt = (what: string, is: string | undefined, value: string, remedy: string, set: () => void): void => {
     if (is === value) return;
     try {
       set();
       log.info(`Set ${what}`, { from: is, to: value });
     } catch (error) {
-      log.warn(`Cannot set ${what} to ${value}, it stays as it is: set it on the node`, { is, reason: (error as Error).message });
+      log.warn(`Cannot set ${what} to ${value}, it stays as it is: ${remedy}`, { is: is ?? 'missing', reason: (error as Error).message });
     }
   };
-  const max = conntrackMax(conntrack, availableParallelism());
+  const max = conntrackMax(conntrack, coresOfNode());
   for (const [name, value] of wantedSysctls(conntrack, max)) {
     const is = sysctl(name);
     if (name.endsWith('_max') && Number(is) >= value) continue;
-    attempt(`sysctl ${name}`, is, String(value), () => setSysctl(name, String(value)));
+    attempt(`sysctl ${name}`, is, String(value), ON_NODE, () => setSysctl(name, String(value)));
   }
-  const buckets = readText(HASH_SIZE);
-  if (buckets !== undefined && Number(buckets) < max / 4)
-    attempt(HASH_SIZE, buckets, String(max / 4), () => writeFileSync(HASH_SIZE, String(max / 4)));
+  const [buckets, wanted] = [readText(HASH_SIZE), Math.floor(max / 4)];
+  if (buckets !== undefined && Number(buckets) < wanted)
+    attempt(HASH_SIZE, buckets, String(wanted), ON_NODE, () => writeFileSync(HASH_SIZE, String(wanted)));
   if (oomScoreAdj === undefined) return;
   const file = '/proc/self/oom_score_adj';
-  attempt(file, readText(file), String(oomScoreAdj), () => writeFileSync(file, String(oomScoreAdj)));
+  attempt(file, readText(file), String(oomScoreAdj), 'start weir with CAP_SYS_RESOURCE', () => writeFileSync(file, String(oomScoreAdj)));
 }
 
 /** Entries that the conntrack table should take at least; 0 = as many as it does. */
 export function conntrackMax({ maxPerCore, min }: Pick<ConntrackSettings, 'maxPerCore' | 'min'>, cores: number): number {
   if (maxPerCore === 0) return 0;
-  return Math.min(MOST_ENTRIES, Math.max(min, maxPerCore * cores));
+  const scaled = maxPerCore * cores;
+  return scaled > MOST_ENTRIES ? MOST_ENTRIES : Math.max(min, scaled);
+}
+
+/** Those of the node that are online, however few this process may use (kube-proxy: DetectNumCPU); the file says `0-3,8-11`. */
+function coresOfNode(): number {
+  const ranges = readText('/sys/devices/system/cpu/online')?.split(',') ?? [];
+  const counts = ranges.map((range) => range.split('-').map(Number)).map(([first = 0, last = first]) => last - first + 1);
+  const cores = counts.reduce((sum, count) => sum + count, 0);
+  return cores > 0 ? cores : availableParallelism();
 }
 
 function wantedSysctls(conntrack: ConntrackSettings, max: number): readonly (readonly [name: string, value: number])[] {

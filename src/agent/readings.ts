@@ -17,15 +17,10 @@ export const readingsOf = ({ tables, reconciler }: Parts): Omit<Readings, 'count
     Object.fromEntries(
       Object.entries(reconciler.usage()).map(([table, entries]) => [table, { entries, limit: tables.limit(table as TableName) }]),
     ),
-  services: () => bothFamilies(reconciler.counts()),
+  services: () => reconciler.counts().map(serviceCount),
 });
 
-function bothFamilies(counts: readonly PortCount[]): readonly ServiceCount[] {
-  const groups = Map.groupBy(counts, ({ name, protocol }) => `${name} ${protocol}`);
-  return Array.from(groups.values(), (group): ServiceCount => {
-    const [{ name, protocol }] = group as [PortCount, ...PortCount[]];
-    const [, namespace = '', service = '', port = ''] = /^([^/]*)\/([^:]*)(?::(.*))?$/.exec(name) ?? [];
-    const sum = (what: 'connections' | 'refusals'): number => group.reduce((total, count) => total + count[what], 0);
-    return { namespace, service, port, protocol: protocolName(protocol), connections: sum('connections'), refusals: sum('refusals') };
-  });
+function serviceCount({ name, family, protocol, connections, refusals }: PortCount): ServiceCount {
+  const [, namespace = '', service = '', port = ''] = /^([^/]*)\/([^:]*)(?::(.*))?$/.exec(name) ?? [];
+  return { namespace, service, port, protocol: protocolName(protocol), family, connections, refusals };
 }

@@ -42,7 +42,7 @@ function ofNode<T>(act: () => T): T {
   try {
     return act();
   } catch (cause) {
-    if (cause instanceof Unable) throw cause;
+    if (cause instanceof Unable || cause instanceof TypeError || cause instanceof RangeError) throw cause;
     throw new Unable('node', 'This node cannot run weir as it is, "weir doctor" says what it lacks', { cause });
   }
 }

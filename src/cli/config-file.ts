@@ -8,7 +8,7 @@ const LOOK_MS = 2000;
 /** A configuration file as it was read. */
 export interface ConfigFile {
   readonly settings: Result<FileSettings>;
-  /** Calls back once when the file says something else; not when it is gone for a while, or cannot be read. */
+  /** Calls back once when the file says something else than when it was read; not when it is gone for a while, or cannot be read. */
   watch(changed: () => void): void;
 }
 
@@ -24,11 +24,13 @@ export function readConfig(path: string): ConfigFile {
     settings: readConfigFile(path, text),
     watch(changed) {
       let isOver = false;
-      watchFile(path, { interval: LOOK_MS, persistent: false }, () => {
+      const look = (): void => {
         if (isOver || !saysOther(path, text)) return;
         isOver = true;
         changed();
-      });
+      };
+      watchFile(path, { interval: LOOK_MS, persistent: false }, look);
+      look();
     },
   };
 }

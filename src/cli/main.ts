@@ -28,7 +28,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`weir: ${error instanceof Error ? errorText(error) : String(error)}\n`);
-  process.exitCode = error instanceof Unable ? error.exitCode : EXIT_CODES.failed;
+  // Whatever was begun before must not keep the process
+  process.exit(error instanceof Unable ? error.exitCode : EXIT_CODES.failed);
 }
 
 /** What commander does for subcommands that it makes itself. */

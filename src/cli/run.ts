@@ -51,7 +51,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   const agent = await startAgent(config, { objectsDir: objectsDir(), ...origin.value, log, counters: createCounters(), fail });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
   configFile?.watch(async () => {
-    await agent.stop();
+    await agent.stop().catch((error) => log.error('Cannot stop as it should be', { error }));
     fail(new Unable('changed', `Ended, because ${file?.text} has changed: whoever started weir should start it again`));
   });
 }

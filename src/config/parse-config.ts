@@ -16,7 +16,9 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
   const read = readSettings(given);
   const warnings: string[] = [];
   const bindAddress = read.address('bind-address');
-  const [all, loopback] = bindAddress !== undefined && familyOf(bindAddress) === 6 ? ['[::]', '[::1]'] : ['0.0.0.0', '127.0.0.1'];
+  // As in kube-proxy the file's address moves its default ports, the flag's does not (options.go)
+  const isOfFile = bindAddress !== undefined && !read.isFlag('bind-address');
+  const [all, loopback] = isOfFile && familyOf(bindAddress) === 6 ? ['[::]', '[::1]'] : ['0.0.0.0', '127.0.0.1'];
   const config: Config = {
     nodeName: nodeName(read, hostName),
     source: source(read, warnings),

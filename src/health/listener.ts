@@ -16,8 +16,8 @@ interface Parts {
   /** Asked at each request, with its path. */
   readonly answer: (path: string) => Answer | Promise<Answer>;
   readonly onOpen: () => void;
-  /** Told of each try that fails; it is tried again until it is closed. */
-  readonly onError: (error: NodeJS.ErrnoException) => void;
+  /** Told of each try that fails, and of connections that cannot be had while it is open; it is tried again until it is closed. */
+  readonly onError: (error: NodeJS.ErrnoException, isOpen: boolean) => void;
 }
 
 /** Time between tries to open, ms. */
@@ -35,7 +35,7 @@ export function listen({ address, port, bothFamilies = false, answer, onOpen, on
   };
   server.on('listening', onOpen);
   server.on('error', (error) => {
-    onError(error);
+    onError(error, server.listening);
     if (!server.listening) retry = setTimeout(open, RETRY_MS);
   });
   open();

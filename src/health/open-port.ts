@@ -12,10 +12,12 @@ interface Parts {
   /** Told once of a port that cannot be opened, until it could. */
   readonly problem: (message: string) => void;
   readonly note: (message: string) => void;
+  /** Told instead where a port that cannot be opened must not be. */
+  readonly fatal?: ((message: string) => void) | undefined;
 }
 
 /** Serves a port of the agent itself, until it is closed; one that is taken is tried again and again. */
-export function openPort({ flag, at, answer, problem, note }: Parts): Listener {
+export function openPort({ flag, at, answer, problem, note, fatal }: Parts): Listener {
   const name = `${flag} ${at.address.includes(':') ? `[${at.address}]` : at.address}:${at.port}`;
   let isFailing = false;
   return listen({
@@ -26,8 +28,10 @@ export function openPort({ flag, at, answer, problem, note }: Parts): Listener {
       if (isFailing) note(`Opened ${name}`);
       isFailing = false;
     },
-    onError(error) {
-      if (!isFailing) problem(`Cannot open ${name}: ${reasonOf(error)}; trying again every ${RETRY_MS} ms`);
+    onError(error, isOpen) {
+      const message = `Cannot open ${name}: ${reasonOf(error)}`;
+      if (!isOpen && fatal !== undefined) return fatal(message);
+      if (!isFailing) problem(`${message}; trying again every ${RETRY_MS} ms`);
       isFailing = true;
     },
   });

@@ -29,7 +29,7 @@ function started(maxServices = 10) {
 
 test('a pass is told for both families, as full or as partial, and changes wait until then', async () => {
   const { metrics, valuesOf } = started();
-  for (const kind of ['Service', 'EndpointSlice', 'EndpointSlice', 'Node'] as const) metrics.changed(kind);
+  for (const kind of ['Service', 'EndpointSlice', 'EndpointSlice', 'Node'] as const) metrics.changed(kind, 'shop/a');
   metrics.queued();
   const [services, endpoints] = ['kubeproxy_sync_proxy_rules_service_changes', 'kubeproxy_sync_proxy_rules_endpoint_changes'];
   assert.deepEqual(await valuesOf(services), { _total: 1, _pending: 1 });
@@ -66,15 +66,19 @@ test('counts keep growing from one reading to the next, whatever the number of r
 test('the time from what led to a change of endpoints counts once the kernel follows it, unless it is older than the agent', async () => {
   const { metrics, valuesOf } = started();
   const counts = async () => valuesOf('kubeproxy_network_programming_duration_seconds_count');
-  metrics.changed('EndpointSlice', { family: 4, at: Date.now() - 3_600_000 });
+  metrics.changed('EndpointSlice', 'shop/a', { family: 4, at: Date.now() - 3_600_000 });
   metrics.passed(1, true);
   assert.deepEqual(await counts(), {});
-  metrics.changed('EndpointSlice', { family: 6, at: Date.now() + 1 });
+  metrics.changed('EndpointSlice', 'shop/a', { family: 6, at: Date.now() + 1 });
   assert.deepEqual(await counts(), {});
   metrics.passed(1, false);
   metrics.passed(1, false);
   assert.deepEqual(await counts(), { '{ip_family="IPv6"}': 1 });
-  assert.deepEqual(await valuesOf('weir_change_programming_duration_seconds_count'), { '': 2 });
+  metrics.changed('EndpointSlice', 'shop/b', { family: 6, at: Date.now() + 1 });
+  metrics.changed('EndpointSlice', 'shop/b');
+  metrics.passed(1, false);
+  assert.deepEqual(await counts(), { '{ip_family="IPv6"}': 1 }, 'a slice that is gone has nothing to wait for');
+  assert.deepEqual(await valuesOf('weir_change_programming_duration_seconds_count'), { '': 3 });
 });
 
 test('policies that find no endpoint here are counted by policy and family, and so are the tables', async () => {
@@ -90,7 +94,7 @@ test('policies that find no endpoint here are counted by policy and family, and 
 });
 
 const count = (service: string, connections: number): ServiceCount => ({
-  ...{ namespace: 'shop', port: 'http', protocol: 'TCP' },
+  ...{ namespace: 'shop', port: 'http', protocol: 'TCP', family: 4 as const },
   ...{ service, connections, refusals: 1 },
 });
 
@@ -104,9 +108,19 @@ test('so many Service ports have numbers, they keep them, and a place goes on wh
   assert.deepEqual(await shown(), ['a 4', 'b 5']);
   assert.deepEqual(await valuesOf('weir_services_without_series'), { '': 1 });
   assert.deepEqual(await valuesOf('weir_service_refusals_total'), {
-    '{namespace="shop",service="a",port="http",protocol="TCP"}': 1,
-    '{namespace="shop",service="b",port="http",protocol="TCP"}': 1,
+    '{namespace="shop",service="a",port="http",protocol="TCP",ip_family="IPv4"}': 1,
+    '{namespace="shop",service="b",port="http",protocol="TCP",ip_family="IPv4"}': 1,
   });
   services.pop();
   assert.deepEqual(await shown(), ['b 5', 'new 9']);
+});
+
+test('numbers that cannot be read take no others away', async () => {
+  const broken = (): never => {
+    throw new Error('gone');
+  };
+  const sources = { counters: createCounters(), outcomes: broken, tables: broken, services: broken, withoutLocal: () => [] };
+  const text = await createMetrics(sources, 1).text();
+  assert.match(text, /^weir_unreadable_total 3$/m);
+  assert.match(text, /^process_resident_memory_bytes [1-9]/m);
 });

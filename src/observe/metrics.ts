@@ -11,8 +11,8 @@ export interface Trigger {
 
 /** Numbers for Prometheus: kube-proxy's names and meanings (pkg/proxy/metrics/metrics.go), and ours with the prefix `weir_`. */
 export interface Metrics {
-  /** A source said something new of an object. */
-  changed(kind: ModelKind, trigger?: Trigger): void;
+  /** A source said something new of an object, or that it is gone, which has no trigger. */
+  changed(kind: ModelKind, key: string, trigger?: Trigger): void;
   /** The kernel has to learn of something. */
   queued(): void;
   /** It has, in so many ms; `isFull`: everything was compared, not only what had changed. */
@@ -70,13 +70,20 @@ export function createMetrics(sources: Sources, maxServices: number): Metrics {
   });
   const readings = [...showReadings(registry, sources, maxServices), showWithoutLocal(make, sources)];
   const startedAt = Date.now();
-  let triggers: Trigger[] = [];
+  /** What the kernel does not follow yet, by slice: of several changes the first counts. */
+  const triggers = new Map<string, Trigger>();
+  const unreadable = new Counter({
+    name: 'weir_unreadable_total',
+    help: 'Numbers that could not be read from the kernel when somebody asked',
+    registers: [registry],
+  });
   let arrivedAt: number | undefined;
   return {
-    changed(kind, trigger) {
+    changed(kind, key, trigger) {
       arrivedAt ??= performance.now();
       // What happened before the agent started says nothing about it (kube-proxy: trackerStartTime)
-      if (trigger !== undefined && trigger.at > startedAt) triggers.push(trigger);
+      if (trigger !== undefined && trigger.at > startedAt && !triggers.has(key)) triggers.set(key, trigger);
+      if (kind === 'EndpointSlice' && trigger === undefined) triggers.delete(key);
       if (kind === 'Service') services.one();
       if (kind === 'EndpointSlice') endpoints.one();
     },
@@ -86,15 +93,21 @@ export function createMetrics(sources: Sources, maxServices: number): Metrics {
       passedAt();
       services.done();
       endpoints.done();
-      for (const { family, at } of triggers) programming.observe({ ip_family: `IPv${family}` }, (Date.now() - at) / 1000);
-      triggers = [];
+      for (const { family, at } of triggers.values()) programming.observe({ ip_family: `IPv${family}` }, (Date.now() - at) / 1000);
+      triggers.clear();
       if (arrivedAt !== undefined) reaction.observe((performance.now() - arrivedAt) / 1000);
       arrivedAt = undefined;
     },
     lookedForStaleFlows: looks,
     asked: (path, status) => asked[path]?.inc({ code: String(status) }),
     async text() {
-      for (const read of readings) read();
+      for (const read of readings) {
+        try {
+          read();
+        } catch {
+          unreadable.inc();
+        }
+      }
       return registry.metrics();
     },
   };

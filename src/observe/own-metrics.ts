@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Family } from '#lib/address.ts';
 import type { Counters } from './counters.ts';
 
 /** What is read when somebody asks for the numbers. Each may throw where the kernel cannot be read. */
@@ -11,13 +12,14 @@ export interface Readings {
   services(): readonly ServiceCount[];
 }
 
-/** What became of those who dialled a Service port, both families together. */
+/** What became of those who dialled a Service port in one family. */
 export interface ServiceCount {
   readonly namespace: string;
   readonly service: string;
   /** Its name; empty where it has none. */
   readonly port: string;
   readonly protocol: string;
+  readonly family: Family;
   readonly connections: number;
   readonly refusals: number;
 }
@@ -97,7 +99,7 @@ function showTables(registry: Registry, { tables }: Readings): () => void {
 
 /** A Service port that has numbers keeps them: which ones are shown does not change from one reading to the next. */
 function showServices(registry: Registry, { services }: Readings, max: number): () => void {
-  const labelNames = ['namespace', 'service', 'port', 'protocol'];
+  const labelNames = ['namespace', 'service', 'port', 'protocol', 'ip_family'];
   const of = (name: string, help: string): Counter => new Counter({ name, help, labelNames, registers: [registry] });
   const connections = of('weir_service_connections_total', 'Connections and UDP flows that were sent to an endpoint');
   const refusals = of('weir_service_refusals_total', 'Sockets and first packets that were refused or dropped');
@@ -123,7 +125,10 @@ function showServices(registry: Registry, { services }: Readings, max: number): 
   };
 }
 
-const labelsOf = ({ namespace, service, port, protocol }: ServiceCount) => ({ namespace, service, port, protocol });
+const labelsOf = ({ namespace, service, port, protocol, family }: ServiceCount) => ({
+  ...{ namespace, service, port, protocol },
+  ip_family: `IPv${family}`,
+});
 
 /** The three of a process that dashboards of kube-proxy look at. */
 function showProcess(registry: Registry): () => void {

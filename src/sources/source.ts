@@ -22,7 +22,7 @@ export interface Sink {
   problem(problem: Problem): void;
 }
 
-/** A place that objects come from: a folder, later the Kubernetes API and KPNG. */
+/** A place that objects come from: a folder, or the Kubernetes API. */
 export interface Source {
   start(sink: Sink): void;
   /** No call reaches the sink after this resolves. */

@@ -64,7 +64,12 @@ test('a port that is taken ends it with 5 where that was asked for', ground, asy
   const { code, last } = await ending('--bind-address-hard-fail');
   squatter.kill();
   assert.deepEqual(
-    [code, /ERROR Ended, because --bind-address-hard-fail says so; the kernel goes on serving$/.test(last)],
+    [
+      code,
+      /ERROR Cannot open --metrics-bind-address 127\.0\.0\.1:10249: somebody else listens there, .*; ended, because bindAddressHardFail is set$/.test(
+        last,
+      ),
+    ],
     [5, true],
     last,
   );

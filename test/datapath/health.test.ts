@@ -192,7 +192,8 @@ async function numberOf(metric: string): Promise<number> {
   const read = (url: string): Promise<string> => fetch(url).then((response) => response.text());
   const text = await inside(lab, 'n1', read, 'http://127.0.0.1:10249/metrics');
   const [, value = 'nothing'] =
-    new RegExp(`^${metric}\\{namespace="default",service="web",port="[^"]*",protocol="TCP"\\} (.*)$`, 'm').exec(text) ?? [];
+    new RegExp(`^${metric}\\{namespace="default",service="web",port="[^"]*",protocol="TCP",ip_family="IPv4"\\} (.*)$`, 'm').exec(text) ??
+    [];
   return Number(value);
 }
 

@@ -25,9 +25,9 @@ export interface ApiAnnouncerOptions {
 
 /** Announcements that wait for an API server; more are dropped. */
 const MAX_WAITING = 50;
+/** Of one that the server does not take now; a server that cannot be reached is waited for. */
 const MAX_TRIES = 5;
-/** What may be over with the next try. */
-const PASSING: readonly FailureReason[] = ['unreachable', 'refused', 'cut'];
+const PASSING: readonly FailureReason[] = ['refused', 'cut'];
 
 interface Saying extends Announcement {
   readonly at: Date;
@@ -52,23 +52,27 @@ export function createApiAnnouncer(options: ApiAnnouncerOptions): Announcer {
 
   const send = async (saying: Saying): Promise<void> => {
     const backOff = createBackOff(times);
-    for (let tries = 1; ; tries++) {
+    for (let tries = 1; ; ) {
       try {
         await create(connection, nodeName, saying, signal);
         if (standing.replace('Events', [])) note('Events arrive at the API server again');
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof ApiFailure && PASSING.includes(error.reason)) || tries === MAX_TRIES) return failed(error);
-        await sleep(Math.max(error.waitMs, backOff.next()), undefined, { signal }).catch(() => {});
+        const reason = error instanceof ApiFailure ? error.reason : undefined;
+        if (reason !== 'unreachable' && (reason === undefined || !PASSING.includes(reason) || tries++ === MAX_TRIES)) return failed(error);
+        await sleep(backOff.next(), undefined, { signal }).catch(() => {});
       }
     }
   };
 
   const sendAll = async (): Promise<void> => {
     isSending = true;
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await send(next);
-    isSending = false;
+    try {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await send(next);
+    } finally {
+      isSending = false;
+    }
   };
 
   return {
@@ -94,15 +98,19 @@ async function create(connection: Connection, nodeName: string, saying: Saying, 
   try {
     await connection.post(path, event, signal);
   } catch (error) {
-    if (!(error instanceof ApiFailure && error.reason === 'exists')) throw error;
+    if (!(error instanceof ApiFailure && (error.reason === 'exists' || isOfEndingNamespace(error)))) throw error;
   }
 }
+
+/** Nothing can be made there any more (kubernetes, plugin/pkg/admission/namespace/lifecycle), nor is anybody going to look. */
+const isOfEndingNamespace = ({ reason, message }: ApiFailure): boolean =>
+  reason === 'forbidden' && message.includes('because it is being terminated');
 
 /** Undefined if it is gone. Listed, because whom kube-proxy's role (system:node-proxier) is given may list Services, but not get one. */
 async function serviceReference(connection: Connection, key: string, signal: AbortSignal): Promise<ObjectReference | undefined> {
   const [namespace = '', name = ''] = key.split('/');
   const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}` });
-  const body = await connection.get(`/api/v1/namespaces/${namespace}/services?${query}`, signal);
+  const body = await connection.get(`/api/v1/namespaces/${encodeURIComponent(namespace)}/services?${query}`, signal);
   const { items } = await pageOf(body, `List of Service ${key}`);
   const [service] = items;
   const uid = isFields(service) && isFields(service.metadata) ? service.metadata.uid : undefined;

@@ -271,6 +271,7 @@ test('a server that has no ServiceCIDRs, or does not give them, is followed all 
   assert.deepEqual(problems, [
     `api_not_served: Cannot follow ServiceCIDRs: API server URL answered 404 (404 page not found). ${WITHOUT_RANGES}`,
   ]);
+  assert.equal(calls.filter((call) => call === 'synced').length, 1);
   const said = 'servicecidrs is forbidden';
   server.fault = (url, response) => url.pathname === RANGES_PATH && refuse(response, 403, said);
   await until('told', () => problems.length === 2);
@@ -281,4 +282,12 @@ test('a server that has no ServiceCIDRs, or does not give them, is followed all 
   server.put(serviceCIDR('10.96.0.0/16'));
   server.fault = () => false;
   await until('there after all', () => calls.at(-1) === 'set ServiceCIDR kubernetes');
+});
+
+test('a server that fails at ServiceCIDRs alone holds nothing up', async () => {
+  const server = await served(SHOP);
+  server.fault = (url, response) => url.pathname === RANGES_PATH && refuse(response, 500, 'internal error');
+  const { calls, problems } = await followed(server, { watches: 3 });
+  assert.ok(calls.includes('complete'));
+  assert.match(problems[0] ?? '', /^api_refused: Cannot follow ServiceCIDRs: API server URL answered 500 .*Traffic to Service addresses/);
 });

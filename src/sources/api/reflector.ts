@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import { doubtFinding, isDoubtful } from './doubt.ts';
 import type { Holdings } from './holdings.ts';
 import type { Resource } from './resources.ts';
-import { canLack, findingOf, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
+import { findingOf, isOfServer, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
 import type { ApiTimes } from './times.ts';
 
 export interface ReflectorParts {
@@ -183,12 +183,19 @@ export class Reflector {
     // A server that has just started knows no versions but its own: that is no failure, but not all clients shall list at once
     if (!isList && error.reason === 'gone') return this.#sleep(this.#parts.times.firstMs * (1 + Math.random()));
     this.#mayBeRestored = this.#version !== undefined;
-    const isLacking = this.#resource.lack !== undefined && !this.#hasListed && canLack(error.reason);
+    const isLacking = this.#goesWithout(error);
     if (isLacking) this.#parts.listed(true);
-    const wait = Math.max(error.waitMs, isLacking ? this.#parts.times.lackMs : this.#backOff.next());
+    const isOld = isLacking && error.reason === 'not_served';
+    const wait = Math.max(error.waitMs, isOld ? this.#parts.times.lackMs : this.#backOff.next());
     this.#failures++;
     this.#tell(error);
     await this.#sleep(wait);
+  }
+
+  /** Nothing waits for what can be done without; one failure may be that of a server that is just starting. */
+  #goesWithout({ reason }: ApiFailure): boolean {
+    if (this.#resource.lack === undefined || this.#hasListed) return false;
+    return reason === 'not_served' || (this.#failures > 0 && !isOfServer(reason));
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -5,14 +5,12 @@ import type { Resource } from './resources.ts';
 /** What concerns every resource alike is told once. */
 export const SERVER_SUBJECT = 'API server';
 
-const OF_SERVER: readonly FailureReason[] = ['credentials', 'unreachable', 'unauthorized'];
+/** It is the same for every resource. */
+export const isOfServer = (reason: FailureReason): boolean => ['credentials', 'unreachable', 'unauthorized'].includes(reason);
 
 /** Others may be over with the next try, a watch that was cut for example. */
 export const isWorthTelling = ({ reason }: ApiFailure): boolean =>
   ['credentials', 'unauthorized', 'forbidden', 'not_served'].includes(reason);
-
-/** Whether waiting may be in vain: an older server, or rights that nobody is going to give. */
-export const canLack = (reason: FailureReason): boolean => reason === 'not_served' || reason === 'forbidden';
 
 /** What is said of a failure, and what it is about. */
 export function findingOf(
@@ -20,13 +18,13 @@ export function findingOf(
   { what, path, lack }: Resource,
   hasListed: boolean,
 ): { readonly subject: string; readonly finding: Finding } {
-  const isLacking = lack !== undefined && canLack(reason);
-  const effect = isLacking ? lack : hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
-  const isOfServer = OF_SERVER.includes(reason);
-  const said = isOfServer ? message : `Cannot follow ${what}: ${message}`;
+  const isLacking = lack !== undefined && !hasListed;
+  const effect =
+    isLacking && !isOfServer(reason) ? lack : hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
+  const said = isOfServer(reason) ? message : `Cannot follow ${what}: ${message}`;
   const advice = isLacking && reason === 'not_served' ? '' : (ADVICE[reason]?.(path.split('/').pop() ?? '') ?? '');
   const text = `${said}. ${advice}${effect}; trying again`;
-  return { subject: isOfServer ? SERVER_SUBJECT : `follow ${what}`, finding: { id: text, reason: `api_${reason}`, message: text } };
+  return { subject: isOfServer(reason) ? SERVER_SUBJECT : `follow ${what}`, finding: { id: text, reason: `api_${reason}`, message: text } };
 }
 
 const ADVICE: Partial<Record<FailureReason, (resource: string) => string>> = {

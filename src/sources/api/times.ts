@@ -9,7 +9,7 @@ export interface ApiTimes extends RequestTimes, BackOffTimes {
   readonly minWatchMs: number;
   /** Until another list that confirms a doubtful one, ms. */
   readonly confirmMs: number;
-  /** Between two tries of what the server does not have or does not give, and which can be done without, ms. */
+  /** Between two tries of what the server does not have, and which can be done without, ms. */
   readonly lackMs: number;
 }
 
