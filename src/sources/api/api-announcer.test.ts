@@ -107,21 +107,49 @@ test('what is refused is said once, with the right that is missing, and that it 
   ]);
 });
 
-test('a server that is busy is asked again, one that stays away a few times; the next Event gets its own tries', async () => {
+test('a server that is busy is asked again a few times; the next Event gets its own tries', async () => {
   const server = await served();
   const { announcer, lines } = announcing(server);
   let left = 2;
   server.fault = (_url, response) => left-- > 0 && refuse(response, 503, 'busy');
   announcer.say(FULL);
   await untilCreated(server, 1);
-  await server.stop();
+  left = Number.POSITIVE_INFINITY;
   announcer.say({ ...FULL, note: 'lost' });
   await until('a line', () => lines.length === 1);
-  assert.match(lines[0] ?? '', /^Cannot send Events: Cannot reach API server URL: .*\. What they would say stands in this log$/);
-  await server.start();
-  announcer.say({ ...FULL, note: 'back' });
+  assert.match(lines[0] ?? '', /^Cannot send Events: API server URL answered 503 \(busy\)\. What they would say stands in this log$/);
+  left = 0;
+  announcer.say({ ...FULL, note: 'next' });
   await untilCreated(server, 2);
-  assert.deepEqual(notes(server), [FULL.note, 'back']);
+  assert.deepEqual(notes(server), [FULL.note, 'next']);
+});
+
+test('a server that cannot be reached is waited for, as at the start of a node', async () => {
+  const server = await served();
+  const { announcer, lines } = announcing(server);
+  await server.stop();
+  announcer.say(FULL);
+  announcer.say({ ...FULL, note: 'next' });
+  await sleep(200);
+  await server.start();
+  await untilCreated(server, 2);
+  assert.deepEqual([notes(server), lines], [[FULL.note, 'next'], []]);
+});
+
+test('a namespace that is ending takes no Event, which is no trouble', async () => {
+  const server = await served();
+  const { announcer, lines } = announcing(server);
+  let isFirst = true;
+  const said = 'events.events.k8s.io "x" is forbidden: unable to create new content in namespace t because it is being terminated';
+  server.fault = (_url, response) => {
+    const refuses = isFirst;
+    isFirst = false;
+    return refuses && refuse(response, 403, said);
+  };
+  announcer.say(FULL);
+  announcer.say({ ...FULL, note: 'next' });
+  await untilCreated(server, 1);
+  assert.deepEqual([notes(server), lines], [['next'], []]);
 });
 
 test('an answer that is lost on the way makes no second Event', async () => {
