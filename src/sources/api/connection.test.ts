@@ -113,7 +113,8 @@ test('a token that is rotated is read again, and one that is refused is said', a
   server.cut('end');
   server.put(service('a', 81));
   await until('a', () => portOf(follows, 'a') === 81);
-  assert.equal(follows.problems.length, 1);
+  // A request that was on its way with the old token may be refused after another one went through
+  assert.equal(new Set(follows.problems).size, 1);
 });
 
 test('a token file that is gone for a while is said, and leaves what was there in force', async () => {
