@@ -34,15 +34,10 @@ static always_inline bool is_connection(enum outcome outcome)
 	       outcome == OUTCOME_PACKET_TRANSLATED_SNAT;
 }
 
-/** Whoever dialled gets no answer from it. A pod's socket that is left to packets is counted by these. */
-static always_inline bool is_refusal(enum outcome outcome)
+/** The packet goes no further. */
+static always_inline bool drops_packet(enum outcome outcome)
 {
 	switch (outcome) {
-	case OUTCOME_SOCKET_REFUSED_NO_ENDPOINT:
-	case OUTCOME_SOCKET_REFUSED_BROKEN_TABLE:
-	case OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT:
-	case OUTCOME_SOCKET_DROP_SOURCE_RANGE:
-	case OUTCOME_PACKET_REFUSED_NO_ENDPOINT:
 	case OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT:
 	case OUTCOME_PACKET_DROP_SOURCE_RANGE:
 	case OUTCOME_PACKET_DROP_CONNTRACK_FULL:
@@ -53,6 +48,21 @@ static always_inline bool is_refusal(enum outcome outcome)
 		return true;
 	default:
 		return false;
+	}
+}
+
+/** Whoever dialled gets no answer from it. A pod's socket that is left to packets is counted by these. */
+static always_inline bool is_refusal(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_SOCKET_REFUSED_NO_ENDPOINT:
+	case OUTCOME_SOCKET_REFUSED_BROKEN_TABLE:
+	case OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT:
+	case OUTCOME_SOCKET_DROP_SOURCE_RANGE:
+	case OUTCOME_PACKET_REFUSED_NO_ENDPOINT:
+		return true;
+	default:
+		return drops_packet(outcome);
 	}
 }
 
@@ -91,16 +101,8 @@ static always_inline int packet_verdict(struct __sk_buff *skb, enum outcome outc
 		if (settings)
 			skb->mark |= settings->reject_mark;
 		return PASS_PACKET;
-	case OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT:
-	case OUTCOME_PACKET_DROP_SOURCE_RANGE:
-	case OUTCOME_PACKET_DROP_CONNTRACK_FULL:
-	case OUTCOME_PACKET_DROP_NO_SOURCE_PORT:
-	case OUTCOME_PACKET_DROP_CONNTRACK:
-	case OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS:
-	case OUTCOME_PACKET_DROP_BROKEN_TABLE:
-		return TC_ACT_SHOT;
 	default:
-		return PASS_PACKET;
+		return drops_packet(outcome) ? TC_ACT_SHOT : PASS_PACKET;
 	}
 }
 

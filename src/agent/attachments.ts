@@ -39,9 +39,7 @@ export function createAttachments({ datapath, listLinks, rules, alarm, log }: At
         alarm.error(
           'DeviceNotServed',
           `Cannot attach the packet program to device ${name}: Service packets that enter there are not served`,
-          {
-            error,
-          },
+          { error },
         );
       refused.set(ifindex, String(error));
     }

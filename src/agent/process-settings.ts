@@ -1,7 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Config, ConntrackSettings } from '#config/config.ts';
-import { setSysctl, sysctl } from '#kernel/sysctl.ts';
+import { readSetting, setSysctl, sysctl } from '#kernel/sysctl.ts';
 import type { Log } from '#observe/log.ts';
 
 /** More entries are not asked for because of many cores, to bound their memory (kube-proxy: getConntrackMax). */
@@ -29,12 +29,12 @@ export function applyProcessSettings({ conntrack, oomScoreAdj }: Pick<Config, 'c
     if (name.endsWith('_max') && Number(is) >= value) continue;
     attempt(`sysctl ${name}`, is, String(value), ON_NODE, () => setSysctl(name, String(value)));
   }
-  const [buckets, wanted] = [readText(HASH_SIZE), Math.floor(max / 4)];
+  const [buckets, wanted] = [readSetting(HASH_SIZE), Math.floor(max / 4)];
   if (buckets !== undefined && Number(buckets) < wanted)
     attempt(HASH_SIZE, buckets, String(wanted), ON_NODE, () => writeFileSync(HASH_SIZE, String(wanted)));
   if (oomScoreAdj === undefined) return;
   const file = '/proc/self/oom_score_adj';
-  attempt(file, readText(file), String(oomScoreAdj), 'start weir with CAP_SYS_RESOURCE', () => writeFileSync(file, String(oomScoreAdj)));
+  attempt(file, readSetting(file), String(oomScoreAdj), 'start weir with CAP_SYS_RESOURCE', () => writeFileSync(file, String(oomScoreAdj)));
 }
 
 /** Entries that the conntrack table should take at least; 0 = as many as it does. */
@@ -46,7 +46,7 @@ export function conntrackMax({ maxPerCore, min }: Pick<ConntrackSettings, 'maxPe
 
 /** Those of the node that are online, however few this process may use (kube-proxy: DetectNumCPU); the file says `0-3,8-11`. */
 function coresOfNode(): number {
-  const ranges = readText('/sys/devices/system/cpu/online')?.split(',') ?? [];
+  const ranges = readSetting('/sys/devices/system/cpu/online')?.split(',') ?? [];
   const counts = ranges.map((range) => range.split('-').map(Number)).map(([first = 0, last = first]) => last - first + 1);
   const cores = counts.reduce((sum, count) => sum + count, 0);
   return cores > 0 ? cores : availableParallelism();
@@ -64,12 +64,4 @@ function wantedSysctls(conntrack: ConntrackSettings, max: number): readonly (rea
   return Object.entries(wanted)
     .filter(([, value]) => value > 0)
     .map(([name, value]) => [`net.netfilter.nf_conntrack_${name}`, value]);
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
 }

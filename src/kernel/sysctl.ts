@@ -1,16 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** Value of a sysctl such as `net.ipv4.ip_forward`; undefined where the kernel does not have it. */
-export function sysctl(name: string): string | undefined {
+/** What a file of /proc or /sys says; undefined where the kernel does not have it, or does not show it. */
+export function readSetting(path: string): string | undefined {
   try {
-    return readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim();
+    return readFileSync(path, 'utf8').trim();
   } catch {
     return undefined;
   }
 }
 
+const pathOf = (name: string): string => `/proc/sys/${name.replaceAll('.', '/')}`;
+
+/** Value of a sysctl such as `net.ipv4.ip_forward`; undefined where the kernel does not have it. */
+export const sysctl = (name: string): string | undefined => readSetting(pathOf(name));
+
 /** Sets a sysctl. Throws where the kernel does not have it or does not let this process. */
-export const setSysctl = (name: string, value: string): void => writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value);
+export const setSysctl = (name: string, value: string): void => writeFileSync(pathOf(name), value);
 
 /** Whether bridges of this network namespace show their packets to netfilter, as kubeadm asks for; false without br_netfilter. */
 export const bridgesAskNetfilter = (): boolean =>
