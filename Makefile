@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo test kernels bench bench-api generate clean help
+.PHONY: all build setup bpf demo test kernels bench bench-api cluster cluster-down conformance generate clean help
 
 all: build
 
@@ -36,6 +36,17 @@ bench: build ## compare with direct connections
 
 bench-api: build ## start, restart, changes and memory with a real API server and 10,000 Services (test/cluster/build first)
 	@node bench/api/main.ts
+
+cluster: build ## a real cluster (kubelets, containerd, pods) in network namespaces, with weir as its Service proxy (NODES=3, PROXY=weir)
+	@test/conformance/prepare
+	@node test/conformance/main.ts up --nodes $(or $(NODES),3) --proxy $(or $(PROXY),weir)
+
+cluster-down: setup ## remove it
+	@node test/conformance/main.ts down
+
+conformance: build ## upstream's end-to-end tests of Services in such clusters, weir and kube-proxy (ONLY=regex, PROXIES=weir,kube-proxy; half an hour each)
+	@test/conformance/prepare
+	@node test/conformance/run.ts $(if $(ONLY),--only '$(ONLY)',--page docs/conformance.md) $(if $(PROXIES),--proxies $(PROXIES))
 
 generate: setup ## src/abi/generated.ts and abi.json from bpf/abi
 	@node src/abi/generate.ts

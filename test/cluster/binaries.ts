@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { whyNoKernel } from '#kernel/test-ground.ts';
 import { CHECKOUT } from '#lab/paths.ts';
 
-type Program = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl';
+type Program = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubectl';
 
 /** Where `test/cluster/build` puts a program. */
 export const binary = (name: Program): string => join(CHECKOUT, '.cache/cluster/bin', name);

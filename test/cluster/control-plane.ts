@@ -13,8 +13,9 @@ import { binary } from './binaries.ts';
 import { credentialFiles, makeCredentials } from './credentials.ts';
 import { Daemon } from './daemon.ts';
 
-/** Ranges of ClusterIPs that the API server takes. */
+/** Ranges of ClusterIPs that the API server takes, and the first of each, which lead to itself. */
 const SERVICE_RANGES = '10.96.0.0/16,fd00:96::/112';
+const OWN_SERVICES = ['10.96.0.1', 'fd00:96::1'] as Address[];
 
 const PORT = 6443;
 const ETCD = 'http://127.0.0.1:2379';
@@ -29,6 +30,8 @@ export interface ControlPlaneSpec {
   readonly lab: Lab;
   /** True: pods make EndpointSlices. False: only what is applied is there. */
   readonly controllerManager?: boolean;
+  /** True: for nodes with kubelets, so with service accounts, every controller and a scheduler, and to stay when this process ends. */
+  readonly kubelets?: boolean;
 }
 
 interface Daemons {
@@ -36,6 +39,7 @@ interface Daemons {
   readonly apiServer: Daemon;
   readonly gate: Daemon;
   readonly controllerManager: Daemon;
+  readonly scheduler: Daemon;
 }
 
 /** A control plane that stands. `lab.down()` and `removeLab` remove it, too. */
@@ -108,15 +112,15 @@ export class ControlPlane {
 }
 
 /** Raises a control plane and waits until its API server is ready. Whatever fails: nothing is left of it. */
-export async function createControlPlane({ lab, controllerManager = false }: ControlPlaneSpec): Promise<ControlPlane> {
+export async function createControlPlane({ lab, controllerManager = false, kubelets = false }: ControlPlaneSpec): Promise<ControlPlane> {
   const { name } = lab.topology;
   const dir = join(labDir(name), 'control-plane');
   const place = placeOf(name);
   mkdirSync(dir);
   mkdirSync(place.cgroup);
   const addresses = addressesOf(lab.topology);
-  const client = new ApiClient(gatePath(dir), makeCredentials(dir, addresses, PORT));
-  const daemons = daemonsOf(place, dir, addresses[0]);
+  const client = new ApiClient(gatePath(dir), makeCredentials(dir, [...addresses, ...OWN_SERVICES], PORT));
+  const daemons = daemonsOf(place, dir, addresses[0], kubelets);
   const controlPlane = new ControlPlane(credentialFiles(dir), daemons, client, () => {
     rmdirSync(place.cgroup);
     rmSync(dir, { recursive: true });
@@ -125,7 +129,8 @@ export async function createControlPlane({ lab, controllerManager = false }: Con
     daemons.etcd.start();
     daemons.gate.start();
     await controlPlane.startApiServer();
-    if (controllerManager) daemons.controllerManager.start();
+    if (controllerManager || kubelets) daemons.controllerManager.start();
+    if (kubelets) daemons.scheduler.start();
     return controlPlane;
   } catch (error) {
     await controlPlane.down();
@@ -149,13 +154,19 @@ function addressesOf({ name, networks }: Topology): [Address, ...Address[]] {
 
 const gatePath = (dir: string): string => join(dir, 'api.sock');
 
-function daemonsOf(place: Place, dir: string, address: Address): Daemons {
-  const daemon = (name: string, argv: readonly string[]): Daemon => new Daemon(place, dir, name, argv);
+function daemonsOf(place: Place, dir: string, address: Address, kubelets: boolean): Daemons {
+  const daemon = (name: string, argv: readonly string[]): Daemon => new Daemon(place, dir, name, argv, { stays: kubelets });
   return {
     etcd: daemon('etcd', [binary('etcd'), ...etcdFlags(dir)]),
-    apiServer: daemon('kube-apiserver', [binary('kube-apiserver'), ...apiServerFlags(dir, address)]),
+    apiServer: daemon('kube-apiserver', [binary('kube-apiserver'), ...apiServerFlags(dir, address, kubelets)]),
     gate: daemon('gate', [process.execPath, GATE, gatePath(dir), `${PORT}`]),
-    controllerManager: daemon('kube-controller-manager', [binary('kube-controller-manager'), ...controllerManagerFlags(dir)]),
+    controllerManager: daemon('kube-controller-manager', [binary('kube-controller-manager'), ...controllerManagerFlags(dir, kubelets)]),
+    scheduler: daemon('kube-scheduler', [
+      binary('kube-scheduler'),
+      '--kubeconfig',
+      credentialFiles(dir).kubeconfig,
+      '--leader-elect=false',
+    ]),
   };
 }
 
@@ -164,7 +175,7 @@ const etcdFlags = (dir: string): string[] => [
   ...['--listen-client-urls', ETCD, '--advertise-client-urls', ETCD],
 ];
 
-function apiServerFlags(dir: string, address: Address): string[] {
+function apiServerFlags(dir: string, address: Address, kubelets: boolean): string[] {
   const files = credentialFiles(dir);
   return [
     ...['--etcd-servers', ETCD, '--bind-address', '::', '--secure-port', `${PORT}`, '--advertise-address', address],
@@ -172,12 +183,19 @@ function apiServerFlags(dir: string, address: Address): string[] {
     ...['--token-auth-file', files.tokens, '--authorization-mode', 'RBAC', '--service-cluster-ip-range', SERVICE_RANGES],
     ...['--service-account-issuer', 'https://kubernetes.default.svc', '--service-account-key-file', files.accountPublicKey],
     ...['--service-account-signing-key-file', files.accountKey],
-    // Nobody makes the service accounts that pods would need.
-    ...['--disable-admission-plugins', 'ServiceAccount'],
+    ...(kubelets
+      ? ['--allow-privileged', '--kubelet-preferred-address-types', 'InternalIP']
+      : // Nobody makes the service accounts that pods would need.
+        ['--disable-admission-plugins', 'ServiceAccount']),
   ];
 }
 
-const controllerManagerFlags = (dir: string): string[] => [
-  ...['--kubeconfig', credentialFiles(dir).kubeconfig, '--leader-elect=false'],
-  ...['--controllers', 'endpointslice-controller,namespace-controller,service-cidr-controller'],
-];
+function controllerManagerFlags(dir: string, kubelets: boolean): string[] {
+  const { kubeconfig, accountKey, certificate } = credentialFiles(dir);
+  return [
+    ...['--kubeconfig', kubeconfig, '--leader-elect=false'],
+    ...(kubelets
+      ? ['--service-account-private-key-file', accountKey, '--root-ca-file', certificate]
+      : ['--controllers', 'endpointslice-controller,namespace-controller,service-cidr-controller']),
+  ];
+}

@@ -6,7 +6,7 @@ import { type Place, spawnAt } from '#lab/place.ts';
 
 const LOG_LINES_SHOWN = 12;
 
-/** A long-lived process of a place. It ends with the process that started it, however that one ends. */
+/** A long-lived process of a place. Unless it stays, it ends with the process that started it, however that one ends. */
 export class Daemon {
   readonly name: string;
   readonly #place: Place;
@@ -15,10 +15,10 @@ export class Daemon {
   #child: ChildProcess | undefined;
 
   /** Its output goes to `NAME.log` in a folder. */
-  constructor(place: Place, dir: string, name: string, argv: readonly string[]) {
+  constructor(place: Place, dir: string, name: string, argv: readonly string[], { stays = false } = {}) {
     this.name = name;
     this.#place = place;
-    this.#argv = argv;
+    this.#argv = stays ? argv : ['setpriv', '--pdeathsig', 'KILL', '--', ...argv];
     this.#log = join(dir, `${name}.log`);
   }
 
@@ -31,7 +31,7 @@ export class Daemon {
     const log = openSync(this.#log, 'a');
     // Detached: a terminal's Ctrl-C is for the process that started it to act on.
     const options = { detached: true, stdio: ['ignore', log, log] as ['ignore', number, number] };
-    this.#child = spawnAt(this.#place, ['setpriv', '--pdeathsig', 'KILL', '--', ...this.#argv], options);
+    this.#child = spawnAt(this.#place, this.#argv, options);
     closeSync(log);
     this.#child.unref();
   }

@@ -1,0 +1,175 @@
+/** A real cluster on one machine: a control plane, and nodes with kubelet and containerd, in the namespaces of a lab. */
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findCgroupRoot } from '#kernel/mounts.ts';
+import { createLab } from '#lab/create-lab.ts';
+import type { Lab } from '#lab/lab.ts';
+import { CHECKOUT, labDir, nodeDir } from '#lab/paths.ts';
+import { spawnAt } from '#lab/place.ts';
+import { labExists, removeLab } from '#lab/removal.ts';
+import { OUTSIDE, wireNetns } from '#lab/topology.ts';
+import { netnsPath } from '#lab/wiring.ts';
+import { createControlPlane } from '../cluster/control-plane.ts';
+import { COREDNS } from './addons.ts';
+import { CLUSTER, type KubeletNode, nodeObject, planNodes, podRoutes } from './layout.ts';
+import { type NodePaths, nodeFiles } from './node-files.ts';
+
+const CACHE = join(CHECKOUT, '.cache/cluster');
+/** On a disk, which /run need not be. */
+const DISKS = '/var/tmp/weir-cluster';
+const READY_WAIT_S = 180;
+
+/** What balances Services in the cluster. */
+export type ServiceProxy = 'weir' | 'kube-proxy';
+
+export interface ClusterSpec {
+  readonly nodes: number;
+  readonly proxy: ServiceProxy;
+  readonly say: (line: string) => void;
+}
+
+/** File of a user who may do everything, while the cluster stands. */
+export const KUBECONFIG = join(labDir(CLUSTER), 'control-plane/kubeconfig');
+
+/** Whether there is a cluster, or something left of one. */
+export const clusterExists = (): boolean => labExists(CLUSTER) || existsSync(DISKS);
+
+/** Raises a cluster and waits until all its nodes are ready. Whatever fails: nothing is left of it. */
+export async function raiseCluster(spec: ClusterSpec): Promise<void> {
+  try {
+    await build(spec);
+  } catch (error) {
+    await removeCluster();
+    throw error;
+  }
+}
+
+async function build({ nodes: count, proxy, say }: ClusterSpec): Promise<void> {
+  const nodes = planNodes(count);
+  say('namespaces and control plane');
+  const lab = await createLab({ name: CLUSTER, objects: nodes.map(nodeObject), agents: false, serviceCidr: '' });
+  await routePods(lab, nodes);
+  const controlPlane = await createControlPlane({ lab, kubelets: true });
+  await controlPlane.apply(nodes.map(nodeObject));
+  say(`${count} nodes: containerd and kubelet`);
+  for (const node of nodes) startNode(lab, node, proxy);
+  await kubectl(lab, ['apply', '-f', '-'], JSON.stringify(COREDNS));
+  await waitFor(lab, nodes, ['node', '--for=condition=Ready', ...nodes.map(({ name }) => name)]);
+  say(`${proxy}, CoreDNS`);
+  if (proxy === 'weir') await installWeir(lab);
+  await waitFor(lab, nodes, ['--namespace=kube-system', '--for=condition=Available', 'deployment/coredns']);
+}
+
+async function routePods(lab: Lab, nodes: readonly KubeletNode[]): Promise<void> {
+  const ip = (netns: string, lines: string) =>
+    spawnSync('nsenter', [`--net=${netnsPath(netns)}`, 'ip', '-batch', '-'], { input: lines, encoding: 'utf8' });
+  const netnses = [wireNetns(CLUSTER), ...nodes.map(({ name }) => lab.place(name).netns)];
+  for (const [i, netns] of netnses.entries()) {
+    const { status, stderr } = ip(netns, podRoutes(nodes.filter((_, j) => j + 1 !== i)));
+    if (status !== 0) throw new Error(`Cannot route pods in ${netns}: ${stderr}`);
+  }
+}
+
+function startNode(lab: Lab, node: KubeletNode, proxy: ServiceProxy): void {
+  const paths: NodePaths = {
+    dir: nodeDir(CLUSTER, node.name),
+    plugins: join(CACHE, 'bin/cni'),
+    kubeconfig: KUBECONFIG,
+    pauseImage: readFileSync(join(CACHE, 'images.txt'), 'utf8').match(/\S*\/pause:\S+/)?.[0] ?? '',
+  };
+  const disk = join(DISKS, node.name);
+  for (const [name, text] of Object.entries(nodeFiles(node, paths))) {
+    mkdirSync(dirname(join(paths.dir, name)), { recursive: true });
+    writeFileSync(join(paths.dir, name), text);
+  }
+  mkdirSync(disk, { recursive: true });
+  if (proxy === 'weir') {
+    mkdirSync(join(paths.dir, 'images'));
+    copyFileSync(join(CHECKOUT, 'dist/weir-image.tar'), join(paths.dir, 'images/weir.tar'));
+  }
+  const place = lab.place(node.name);
+  const cgroup = place.cgroup.slice(findCgroupRoot()?.length);
+  const script = (name: string) => join(import.meta.dirname, name);
+  const log = openSync(join(paths.dir, 'node.log'), 'a');
+  const argv = [script('node'), node.name, disk, cgroup, script('daemons'), paths.dir, CACHE, KUBECONFIG, node.addresses.join(), proxy];
+  spawnAt(place, argv, { detached: true, stdio: ['ignore', log, log] }).unref();
+  closeSync(log);
+}
+
+/** Runs kubectl outside the nodes; fails with what it said. */
+export async function kubectl(lab: Lab, argv: readonly string[], input = ''): Promise<string> {
+  const { code, stdout, stderr } = await lab.exec(OUTSIDE, [join(CACHE, 'bin/kubectl'), '--kubeconfig', KUBECONFIG, ...argv], input);
+  if (code !== 0) throw new Error(`kubectl ${argv.join(' ')}: ${stderr.trim() || stdout}`);
+  return stdout;
+}
+
+async function waitFor(lab: Lab, nodes: readonly KubeletNode[], what: readonly string[]): Promise<void> {
+  const deadline = Date.now() + READY_WAIT_S * 1000;
+  for (;;) {
+    try {
+      await kubectl(lab, ['wait', '--timeout=5s', ...what]);
+      return;
+    } catch (error) {
+      const ended = nodes.find(({ name }) => readFileSync(join(lab.place(name).cgroup, 'cgroup.procs'), 'utf8') === '');
+      if (ended) throw new Error(`Node ${ended.name} ended: ${lastLines(join(nodeDir(CLUSTER, ended.name), 'node.log'))}`);
+      if (Date.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+const lastLines = (file: string): string => readFileSync(file, 'utf8').trimEnd().split('\n').slice(-10).join('\n');
+
+async function installWeir(lab: Lab): Promise<void> {
+  await kubectl(lab, ['apply', '-k', join(CHECKOUT, 'deploy/kustomize/base')]);
+  await kubectl(lab, ['--namespace=kube-system', 'rollout', 'status', '--timeout=120s', 'daemonset/weir']);
+}
+
+/** Removes whatever exists of the cluster. */
+export async function removeCluster(): Promise<void> {
+  await removeLab(CLUSTER);
+  removeV1Cgroups();
+  rmSync(DISKS, { recursive: true, force: true });
+}
+
+/** From now on Ctrl-C and the like end this process, and the cluster with it. */
+export function removeOnInterruption(say: (line: string) => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, async () => {
+      say('interrupted, removing the cluster');
+      await removeCluster();
+      process.exit(130);
+    });
+}
+
+/** A node has cgroups in each hierarchy; of those beside cgroup v2 a lab knows nothing. */
+function removeV1Cgroups(): void {
+  const hierarchies = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, target, type] = line.split(' ');
+      return type === 'cgroup' && target ? [target] : [];
+    });
+  for (const hierarchy of hierarchies) {
+    const dir = join(hierarchy, `weir-${CLUSTER}`);
+    if (existsSync(dir)) for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
+  }
+}
+
+const subfolders = (dir: string): string[] =>
+  readdirSync(dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => [join(dir, entry.name), ...subfolders(join(dir, entry.name))]);

@@ -1,0 +1,109 @@
+/**
+ * `run.ts [--only REGEX] [--proxies weir,kube-proxy] [--page FILE]`: upstream's end-to-end tests for what a Service proxy does, against each proxy in a
+ * cluster of its own; `make conformance`. Prints each test with its verdicts; `--page` writes them as well.
+ */
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openLab } from '#lab/lab.ts';
+import { CHECKOUT } from '#lab/paths.ts';
+import { outcomeOf } from '#lab/place.ts';
+import { OUTSIDE } from '#lab/topology.ts';
+import { machine, updatePage } from '../../bench/page.ts';
+import { clusterExists, KUBECONFIG, raiseCluster, removeCluster, removeOnInterruption, type ServiceProxy } from './cluster.ts';
+import { CLUSTER } from './layout.ts';
+import { pageOf } from './page.ts';
+import { type Report, type Verdict, type Verdicts, verdictsOf } from './report.ts';
+
+/** Which of upstream's tests, by nodes: `Feature:IPv6DualStack` has those of Services with secondary addresses, Traffic Distribution wants six nodes. */
+const SUBJECTS = {
+  3: /^\[sig-network\] (\[Feature:IPv6DualStack\]|Services|Conntrack|EndpointSlice|EndpointSliceMirroring|Networking Granular Checks: Services|LocalhostNodePorts|Proxy|HostPort) /,
+  6: /^\[sig-network\] Traffic Distribution /,
+} as const;
+/** They stop parts of a cluster by ssh, on machines of a cloud. */
+const SKIPPED = /\[Disruptive\]/;
+
+const PARALLEL = 4;
+const BIN = join(CHECKOUT, '.cache/cluster/bin');
+const PROXIES: readonly ServiceProxy[] = ['weir', 'kube-proxy'];
+/** What ginkgo wrote, a report and a log for each sweep. */
+const RESULTS = join(CHECKOUT, '.cache/conformance');
+
+const say = (line: string): void => console.log(`conformance: ${line}`);
+
+/** Names of all of upstream's tests. */
+function allTests(): string[] {
+  const { stdout } = spawnSync(join(BIN, 'e2e.test'), ['--list-tests'], { encoding: 'utf8', maxBuffer: Number.MAX_SAFE_INTEGER });
+  return [...stdout.matchAll(/^ +\S+:\d+: (.*)$/gm)].map(([, name = '']) => name);
+}
+
+const escapeRegExp = (text: string): string => text.replaceAll(/[[\](){}.*+?^$|\\]/g, '\\$&');
+
+/** One sweep: a fresh cluster, these tests. */
+async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[]): Promise<Verdicts> {
+  const [report, log] = ['json', 'log'].map((ending) => join(RESULTS, `${proxy}-${nodes}.${ending}`)) as [string, string];
+  say(`${proxy}: raising a cluster of ${nodes} nodes`);
+  await raiseCluster({ nodes, proxy, say: () => {} });
+  try {
+    say(`${proxy}: running, "tail -f ${log}" shows how far it is`);
+    const argv = [
+      join(BIN, 'ginkgo'),
+      ...['--no-color', `--procs=${PARALLEL}`, `--focus=${tests.map(escapeRegExp).join('|')}`, '--json-report', report],
+      ...[join(BIN, 'e2e.test'), '--', '--kubeconfig', KUBECONFIG, '--provider', 'skeleton', '--num-nodes', `${nodes}`],
+    ];
+    const output = openSync(log, 'w');
+    const child = openLab(CLUSTER).spawn(OUTSIDE, argv, { stdio: ['ignore', output, output], cwd: RESULTS });
+    await outcomeOf(child);
+    closeSync(output);
+    return verdictsOf(JSON.parse(readFileSync(report, 'utf8')) as Report);
+  } finally {
+    await removeCluster();
+  }
+}
+
+/** Verdicts of a proxy that were found so far: a slice replaces those of its own tests. */
+const storeOf = (proxy: ServiceProxy): string => join(RESULTS, `${proxy}.json`);
+
+const readStore = (proxy: ServiceProxy): Verdicts =>
+  new Map(existsSync(storeOf(proxy)) ? (JSON.parse(readFileSync(storeOf(proxy), 'utf8')) as [string, Verdict][]) : []);
+
+async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string | undefined): Promise<void> {
+  if (clusterExists()) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
+  const tests = allTests().filter((name) => only.test(name) && !SKIPPED.test(name));
+  const sweeps = ([3, 6] as const)
+    .map((nodes) => ({ nodes, chosen: tests.filter((name) => SUBJECTS[nodes].test(name)) }))
+    .filter(({ chosen }) => chosen.length > 0);
+  if (sweeps.length === 0) throw new Error(`None of the tests matches ${only}`);
+  mkdirSync(RESULTS, { recursive: true });
+  const found = new Map<ServiceProxy, Verdicts>();
+  for (const proxy of proxies) {
+    const verdicts = new Map<string, Verdict>();
+    for (const { nodes, chosen } of sweeps) {
+      for (const [name, verdict] of await sweep(proxy, nodes, chosen)) verdicts.set(name, verdict);
+      writeFileSync(storeOf(proxy), JSON.stringify([...readStore(proxy), ...verdicts], null, 1));
+    }
+    found.set(proxy, verdicts);
+  }
+  console.log(pageOf(found));
+  if (page)
+    updatePage(
+      page,
+      'conformance',
+      `${machine()}, Kubernetes ${kubernetesVersion()}.\n\n${pageOf(new Map(PROXIES.map((proxy) => [proxy, readStore(proxy)])))}`,
+    );
+}
+
+const kubernetesVersion = (): string =>
+  spawnSync(join(BIN, 'kube-proxy'), ['--version'], { encoding: 'utf8' }).stdout.trim().split(' ').at(-1) ?? '';
+
+const { values } = parseArgs({
+  options: { only: { type: 'string', default: '' }, proxies: { type: 'string', default: PROXIES.join() }, page: { type: 'string' } },
+});
+removeOnInterruption(say);
+try {
+  await run(new RegExp(values.only), values.proxies.split(',') as ServiceProxy[], values.page);
+} catch (error) {
+  console.error(`conformance: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
