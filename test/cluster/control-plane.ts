@@ -17,7 +17,8 @@ import { Daemon } from './daemon.ts';
 const SERVICE_RANGES = '10.96.0.0/16,fd00:96::/112';
 const OWN_SERVICES = ['10.96.0.1', 'fd00:96::1'] as Address[];
 
-const PORT = 6443;
+/** Of the address that nodes reach it by. */
+export const API_SERVER_PORT = 6443;
 const ETCD = 'http://127.0.0.1:2379';
 const READY_WAIT_MS = 180_000;
 const POLL_MS = 50;
@@ -119,7 +120,7 @@ export async function createControlPlane({ lab, controllerManager = false, kubel
   mkdirSync(dir);
   mkdirSync(place.cgroup);
   const addresses = addressesOf(lab.topology);
-  const client = new ApiClient(gatePath(dir), makeCredentials(dir, [...addresses, ...OWN_SERVICES], PORT));
+  const client = new ApiClient(gatePath(dir), makeCredentials(dir, [...addresses, ...OWN_SERVICES], API_SERVER_PORT));
   const daemons = daemonsOf(place, dir, addresses[0], kubelets);
   const controlPlane = new ControlPlane(credentialFiles(dir), daemons, client, () => {
     rmdirSync(place.cgroup);
@@ -159,7 +160,7 @@ function daemonsOf(place: Place, dir: string, address: Address, kubelets: boolea
   return {
     etcd: daemon('etcd', [binary('etcd'), ...etcdFlags(dir)]),
     apiServer: daemon('kube-apiserver', [binary('kube-apiserver'), ...apiServerFlags(dir, address, kubelets)]),
-    gate: daemon('gate', [process.execPath, GATE, gatePath(dir), `${PORT}`]),
+    gate: daemon('gate', [process.execPath, GATE, gatePath(dir), `${API_SERVER_PORT}`]),
     controllerManager: daemon('kube-controller-manager', [binary('kube-controller-manager'), ...controllerManagerFlags(dir, kubelets)]),
     scheduler: daemon('kube-scheduler', [
       binary('kube-scheduler'),
@@ -178,7 +179,7 @@ const etcdFlags = (dir: string): string[] => [
 function apiServerFlags(dir: string, address: Address, kubelets: boolean): string[] {
   const files = credentialFiles(dir);
   return [
-    ...['--etcd-servers', ETCD, '--bind-address', '::', '--secure-port', `${PORT}`, '--advertise-address', address],
+    ...['--etcd-servers', ETCD, '--bind-address', '::', '--secure-port', `${API_SERVER_PORT}`, '--advertise-address', address],
     ...['--tls-cert-file', files.certificate, '--tls-private-key-file', files.key],
     ...['--token-auth-file', files.tokens, '--authorization-mode', 'RBAC', '--service-cluster-ip-range', SERVICE_RANGES],
     ...['--service-account-issuer', 'https://kubernetes.default.svc', '--service-account-key-file', files.accountPublicKey],

@@ -12,9 +12,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findCgroupRoot } from '#kernel/mounts.ts';
+import { whyNoDatapath } from '#kernel/test-ground.ts';
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { CHECKOUT, labDir, nodeDir } from '#lab/paths.ts';
@@ -22,61 +23,82 @@ import { spawnAt } from '#lab/place.ts';
 import { labExists, removeLab } from '#lab/removal.ts';
 import { OUTSIDE, wireNetns } from '#lab/topology.ts';
 import { netnsPath } from '#lab/wiring.ts';
-import { createControlPlane } from '../cluster/control-plane.ts';
+import { familyOf } from '#lib/address.ts';
+import type { ApiObject } from '../cluster/api-client.ts';
+import { whyNoControlPlane } from '../cluster/binaries.ts';
+import { API_SERVER_PORT, createControlPlane } from '../cluster/control-plane.ts';
 import { COREDNS } from './addons.ts';
-import { CLUSTER, type KubeletNode, nodeObject, planNodes, podRoutes } from './layout.ts';
+import { type KubeletNode, nodeObject, planNodes, podRoutes } from './layout.ts';
 import { type NodePaths, nodeFiles } from './node-files.ts';
 
 const CACHE = join(CHECKOUT, '.cache/cluster');
-/** On a disk, which /run need not be. */
-const DISKS = '/var/tmp/weir-cluster';
+const WEIR_IMAGE = join(CHECKOUT, 'dist/weir-image.tar');
+/** Name of the lab that a cluster is, unless it is given another. */
+export const CLUSTER = 'cluster';
+/** What nodes keep on a disk, which /run need not be. */
+const disks = (name: string): string => `/var/tmp/weir-${name}`;
 const READY_WAIT_S = 180;
 
 /** What balances Services in the cluster. */
 export type ServiceProxy = 'weir' | 'kube-proxy';
 
 export interface ClusterSpec {
+  readonly name?: string;
   readonly nodes: number;
   readonly proxy: ServiceProxy;
-  readonly say: (line: string) => void;
+  /** Services and EndpointSlices whose endpoints are servers of the lab, see `createLab`. They are in the API, too. */
+  readonly objects?: readonly ApiObject[];
+  readonly say?: (line: string) => void;
 }
 
 /** File of a user who may do everything, while the cluster stands. */
-export const KUBECONFIG = join(labDir(CLUSTER), 'control-plane/kubeconfig');
+export const kubeconfigOf = (name: string): string => join(labDir(name), 'control-plane/kubeconfig');
 
-/** Whether there is a cluster, or something left of one. */
-export const clusterExists = (): boolean => labExists(CLUSTER) || existsSync(DISKS);
+/** Whether there is a cluster of this name, or something left of one. */
+export const clusterExists = (name: string): boolean => labExists(name) || existsSync(disks(name));
 
-/** Raises a cluster and waits until all its nodes are ready. Whatever fails: nothing is left of it. */
-export async function raiseCluster(spec: ClusterSpec): Promise<void> {
+/** Why no cluster can be raised here, and what changes that; undefined where one can. */
+export function whyNoCluster(): string | undefined {
+  const parts = ['bin/e2e.test', 'bin/kubelet', 'bin/cni/portmap', 'runtime/usr/bin/containerd', 'images.tar'];
+  const missing = parts.filter((part) => !existsSync(join(CACHE, part)));
+  if (missing.length > 0) return `no ${missing.join(', ')} in .cache/cluster: run test/conformance/prepare, the first time takes minutes`;
+  if (!existsSync(WEIR_IMAGE)) return `no ${relative(CHECKOUT, WEIR_IMAGE)}: run make image`;
+  return whyNoControlPlane() ?? whyNoDatapath();
+}
+
+/** Raises a cluster and waits until all its nodes and its proxy are ready. Whatever fails: nothing is left of it. */
+export async function raiseCluster(spec: ClusterSpec): Promise<Lab> {
+  const { name = CLUSTER } = spec;
   try {
-    await build(spec);
+    return await build({ ...spec, name });
   } catch (error) {
-    await removeCluster();
+    await removeCluster(name);
     throw error;
   }
 }
 
-async function build({ nodes: count, proxy, say }: ClusterSpec): Promise<void> {
+async function build({ name, nodes: count, proxy, objects = [], say = () => {} }: ClusterSpec & { readonly name: string }): Promise<Lab> {
   const nodes = planNodes(count);
   say('namespaces and control plane');
-  const lab = await createLab({ name: CLUSTER, objects: nodes.map(nodeObject), agents: false, serviceCidr: '' });
+  const all = [...nodes.map(nodeObject), ...objects];
+  const lab = await createLab({ name, objects: all, agents: false, serviceCidr: '' });
   await routePods(lab, nodes);
   const controlPlane = await createControlPlane({ lab, kubelets: true });
-  await controlPlane.apply(nodes.map(nodeObject));
+  await controlPlane.apply(all);
   say(`${count} nodes: containerd and kubelet`);
   for (const node of nodes) startNode(lab, node, proxy);
   await kubectl(lab, ['apply', '-f', '-'], JSON.stringify(COREDNS));
-  await waitFor(lab, nodes, ['node', '--for=condition=Ready', ...nodes.map(({ name }) => name)]);
+  await waitFor(lab, nodes, ['node', '--for=condition=Ready', ...nodes.map((node) => node.name)]);
   say(`${proxy}, CoreDNS`);
   if (proxy === 'weir') await installWeir(lab);
   await waitFor(lab, nodes, ['--namespace=kube-system', '--for=condition=Available', 'deployment/coredns']);
+  return lab;
 }
 
 async function routePods(lab: Lab, nodes: readonly KubeletNode[]): Promise<void> {
   const ip = (netns: string, lines: string) =>
     spawnSync('nsenter', [`--net=${netnsPath(netns)}`, 'ip', '-batch', '-'], { input: lines, encoding: 'utf8' });
-  const netnses = [wireNetns(CLUSTER), ...nodes.map(({ name }) => lab.place(name).netns)];
+  const netnses = [wireNetns(lab.topology.name), ...nodes.map(({ name }) => lab.place(name).netns)];
   for (const [i, netns] of netnses.entries()) {
     const { status, stderr } = ip(netns, podRoutes(nodes.filter((_, j) => j + 1 !== i)));
     if (status !== 0) throw new Error(`Cannot route pods in ${netns}: ${stderr}`);
@@ -84,13 +106,14 @@ async function routePods(lab: Lab, nodes: readonly KubeletNode[]): Promise<void>
 }
 
 function startNode(lab: Lab, node: KubeletNode, proxy: ServiceProxy): void {
+  const cluster = lab.topology.name;
   const paths: NodePaths = {
-    dir: nodeDir(CLUSTER, node.name),
+    dir: nodeDir(cluster, node.name),
     plugins: join(CACHE, 'bin/cni'),
-    kubeconfig: KUBECONFIG,
+    kubeconfig: kubeconfigOf(cluster),
     pauseImage: readFileSync(join(CACHE, 'images.txt'), 'utf8').match(/\S*\/pause:\S+/)?.[0] ?? '',
   };
-  const disk = join(DISKS, node.name);
+  const disk = join(disks(cluster), node.name);
   for (const [name, text] of Object.entries(nodeFiles(node, paths))) {
     mkdirSync(dirname(join(paths.dir, name)), { recursive: true });
     writeFileSync(join(paths.dir, name), text);
@@ -98,20 +121,35 @@ function startNode(lab: Lab, node: KubeletNode, proxy: ServiceProxy): void {
   mkdirSync(disk, { recursive: true });
   if (proxy === 'weir') {
     mkdirSync(join(paths.dir, 'images'));
-    copyFileSync(join(CHECKOUT, 'dist/weir-image.tar'), join(paths.dir, 'images/weir.tar'));
+    copyFileSync(WEIR_IMAGE, join(paths.dir, 'images/weir.tar'));
   }
   const place = lab.place(node.name);
   const cgroup = place.cgroup.slice(findCgroupRoot()?.length);
   const script = (name: string) => join(import.meta.dirname, name);
   const log = openSync(join(paths.dir, 'node.log'), 'a');
-  const argv = [script('node'), node.name, disk, cgroup, script('daemons'), paths.dir, CACHE, KUBECONFIG, node.addresses.join(), proxy];
+  const argv = [
+    script('node'),
+    node.name,
+    disk,
+    cgroup,
+    script('daemons'),
+    paths.dir,
+    CACHE,
+    paths.kubeconfig,
+    node.addresses.join(),
+    proxy,
+  ];
   spawnAt(place, argv, { detached: true, stdio: ['ignore', log, log] }).unref();
   closeSync(log);
 }
 
 /** Runs kubectl outside the nodes; fails with what it said. */
 export async function kubectl(lab: Lab, argv: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await lab.exec(OUTSIDE, [join(CACHE, 'bin/kubectl'), '--kubeconfig', KUBECONFIG, ...argv], input);
+  const { code, stdout, stderr } = await lab.exec(
+    OUTSIDE,
+    [join(CACHE, 'bin/kubectl'), '--kubeconfig', kubeconfigOf(lab.topology.name), ...argv],
+    input,
+  );
   if (code !== 0) throw new Error(`kubectl ${argv.join(' ')}: ${stderr.trim() || stdout}`);
   return stdout;
 }
@@ -124,7 +162,7 @@ async function waitFor(lab: Lab, nodes: readonly KubeletNode[], what: readonly s
       return;
     } catch (error) {
       const ended = nodes.find(({ name }) => readFileSync(join(lab.place(name).cgroup, 'cgroup.procs'), 'utf8') === '');
-      if (ended) throw new Error(`Node ${ended.name} ended: ${lastLines(join(nodeDir(CLUSTER, ended.name), 'node.log'))}`);
+      if (ended) throw new Error(`Node ${ended.name} ended: ${lastLines(join(nodeDir(lab.topology.name, ended.name), 'node.log'))}`);
       if (Date.now() > deadline) throw error;
       await sleep(200);
     }
@@ -133,30 +171,40 @@ async function waitFor(lab: Lab, nodes: readonly KubeletNode[], what: readonly s
 
 const lastLines = (file: string): string => readFileSync(file, 'utf8').trimEnd().split('\n').slice(-10).join('\n');
 
+/** As docs/install.md says, with the API server's own address. */
 async function installWeir(lab: Lab): Promise<void> {
-  await kubectl(lab, ['apply', '-k', join(CHECKOUT, 'deploy/kustomize/base')]);
+  const folder = join(labDir(lab.topology.name), 'weir');
+  mkdirSync(folder);
+  const [host = ''] = lab.topology.networks.map(({ router }) => router).filter((router) => familyOf(router) === 4);
+  const overlay = {
+    resources: [relative(folder, join(CHECKOUT, 'deploy/kustomize/base'))],
+    namespace: 'kube-system',
+    configMapGenerator: [{ name: 'weir-api-server', literals: [`host=${host}`, `port=${API_SERVER_PORT}`] }],
+  };
+  writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(overlay));
+  await kubectl(lab, ['apply', '-k', folder]);
   await kubectl(lab, ['--namespace=kube-system', 'rollout', 'status', '--timeout=120s', 'daemonset/weir']);
 }
 
 /** Removes whatever exists of the cluster. */
-export async function removeCluster(): Promise<void> {
-  await removeLab(CLUSTER);
-  removeV1Cgroups();
-  rmSync(DISKS, { recursive: true, force: true });
+export async function removeCluster(name: string): Promise<void> {
+  await removeLab(name);
+  removeV1Cgroups(name);
+  rmSync(disks(name), { recursive: true, force: true });
 }
 
 /** From now on Ctrl-C and the like end this process, and the cluster with it. */
-export function removeOnInterruption(say: (line: string) => void): void {
+export function removeOnInterruption(name: string, say: (line: string) => void = () => {}): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, async () => {
       say('interrupted, removing the cluster');
-      await removeCluster();
+      await removeCluster(name);
       process.exit(130);
     });
 }
 
 /** A node has cgroups in each hierarchy; of those beside cgroup v2 a lab knows nothing. */
-function removeV1Cgroups(): void {
+function removeV1Cgroups(name: string): void {
   const hierarchies = readFileSync('/proc/mounts', 'utf8')
     .split('\n')
     .flatMap((line) => {
@@ -164,7 +212,7 @@ function removeV1Cgroups(): void {
       return type === 'cgroup' && target ? [target] : [];
     });
   for (const hierarchy of hierarchies) {
-    const dir = join(hierarchy, `weir-${CLUSTER}`);
+    const dir = join(hierarchy, `weir-${name}`);
     if (existsSync(dir)) for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
   }
 }

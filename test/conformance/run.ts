@@ -11,8 +11,7 @@ import { CHECKOUT } from '#lab/paths.ts';
 import { outcomeOf } from '#lab/place.ts';
 import { OUTSIDE } from '#lab/topology.ts';
 import { machine, updatePage } from '../../bench/page.ts';
-import { clusterExists, KUBECONFIG, raiseCluster, removeCluster, removeOnInterruption, type ServiceProxy } from './cluster.ts';
-import { CLUSTER } from './layout.ts';
+import { CLUSTER, clusterExists, kubeconfigOf, raiseCluster, removeCluster, removeOnInterruption, type ServiceProxy } from './cluster.ts';
 import { pageOf } from './page.ts';
 import { type Report, type Verdict, type Verdicts, verdictsOf } from './report.ts';
 
@@ -24,7 +23,7 @@ const SUBJECTS = {
 /** They stop parts of a cluster by ssh, on machines of a cloud. */
 const SKIPPED = /\[Disruptive\]/;
 
-const PARALLEL = 4;
+const PARALLEL = 8;
 const BIN = join(CHECKOUT, '.cache/cluster/bin');
 const PROXIES: readonly ServiceProxy[] = ['weir', 'kube-proxy'];
 /** What ginkgo wrote, a report and a log for each sweep. */
@@ -44,13 +43,13 @@ const escapeRegExp = (text: string): string => text.replaceAll(/[[\](){}.*+?^$|\
 async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[]): Promise<Verdicts> {
   const [report, log] = ['json', 'log'].map((ending) => join(RESULTS, `${proxy}-${nodes}.${ending}`)) as [string, string];
   say(`${proxy}: raising a cluster of ${nodes} nodes`);
-  await raiseCluster({ nodes, proxy, say: () => {} });
+  await raiseCluster({ nodes, proxy });
   try {
     say(`${proxy}: running, "tail -f ${log}" shows how far it is`);
     const argv = [
       join(BIN, 'ginkgo'),
       ...['--no-color', `--procs=${PARALLEL}`, `--focus=${tests.map(escapeRegExp).join('|')}`, '--json-report', report],
-      ...[join(BIN, 'e2e.test'), '--', '--kubeconfig', KUBECONFIG, '--provider', 'skeleton', '--num-nodes', `${nodes}`],
+      ...[join(BIN, 'e2e.test'), '--', '--kubeconfig', kubeconfigOf(CLUSTER), '--provider', 'skeleton', '--num-nodes', `${nodes}`],
     ];
     const output = openSync(log, 'w');
     const child = openLab(CLUSTER).spawn(OUTSIDE, argv, { stdio: ['ignore', output, output], cwd: RESULTS });
@@ -58,7 +57,7 @@ async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[
     closeSync(output);
     return verdictsOf(JSON.parse(readFileSync(report, 'utf8')) as Report);
   } finally {
-    await removeCluster();
+    await removeCluster(CLUSTER);
   }
 }
 
@@ -69,7 +68,7 @@ const readStore = (proxy: ServiceProxy): Verdicts =>
   new Map(existsSync(storeOf(proxy)) ? (JSON.parse(readFileSync(storeOf(proxy), 'utf8')) as [string, Verdict][]) : []);
 
 async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string | undefined): Promise<void> {
-  if (clusterExists()) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
+  if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
   const tests = allTests().filter((name) => only.test(name) && !SKIPPED.test(name));
   const sweeps = ([3, 6] as const)
     .map((nodes) => ({ nodes, chosen: tests.filter((name) => SUBJECTS[nodes].test(name)) }))
@@ -100,7 +99,7 @@ const kubernetesVersion = (): string =>
 const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, proxies: { type: 'string', default: PROXIES.join() }, page: { type: 'string' } },
 });
-removeOnInterruption(say);
+removeOnInterruption(CLUSTER, say);
 try {
   await run(new RegExp(values.only), values.proxies.split(',') as ServiceProxy[], values.page);
 } catch (error) {
