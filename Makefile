@@ -17,7 +17,7 @@ bpf: setup
 	@$(MAKE) --no-print-directory -C bpf
 
 dist/weir.mjs: $(SOURCES) scripts/bundle package-lock.json | setup
-	@scripts/bundle $@
+	@scripts/bundle $(@D)
 
 dist/test/speaker dist/test/stray: dist/test/%: test/datapath/%.c test/datapath/raw.h
 	@mkdir -p $(@D) && clang -O2 -Wall -Werror -o $@ $<

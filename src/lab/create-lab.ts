@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { findCgroupRoot, mountBpffs } from '#kernel/mounts.ts';
 import { formatPrefix } from '#lib/address.ts';
@@ -39,6 +39,7 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
   if (!/^[a-z0-9]{1,12}$/.test(name)) throw new Error(`Cannot name a lab "${name}": lower-case letters and digits are allowed, at most 12`);
   const cgroupRoot = findCgroupRoot();
   if (cgroupRoot === undefined) throw new Error('Cannot build a lab: cgroup v2 is not mounted, it should be in /proc/mounts');
+  if (!existsSync(paths.KEEPER)) throw new Error(`Cannot build a lab: there is no ${paths.KEEPER}, the image comes without it`);
   claimLab(name);
   try {
     return await build({ topology: await readTopology(name, spec), cgroupRoot }, spec);

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 /** Folder that holds a folder for each lab of this machine. */
 export const LABS_DIR = '/run/weir-lab';
@@ -28,16 +27,15 @@ export const placeCgroup = (root: string, lab: string, node: string): string => 
 /** Folder in the lab's cgroup for its keeper; no node can have this name. */
 export const KEEPER_CGROUP = '_keeper';
 
-/** Folder of this checkout, found from the source file or from the bundle, whichever runs. */
-export const CHECKOUT = checkoutAbove(import.meta.dirname);
+/** Whether the sources run as they are, or their bundle. */
+const isSource = import.meta.filename.endsWith('.ts');
+
+/** Folder with `bin` and `dist`: a checkout of weir, or what npm has installed. */
+export const CHECKOUT = join(import.meta.dirname, isSource ? '../..' : '..');
+
+const program = (name: string): string => join(import.meta.dirname, isSource ? `${name}.ts` : `lab-${name}.mjs`);
 
 /** Programs that a lab starts. */
 export const WEIR = join(CHECKOUT, 'bin/weir');
-export const KEEPER = join(CHECKOUT, 'src/lab/keeper.ts');
-export const PROBER = join(CHECKOUT, 'src/lab/prober.ts');
-
-function checkoutAbove(dir: string): string {
-  if (existsSync(join(dir, 'src/lab/keeper.ts'))) return dir;
-  if (dir === '/') throw new Error('Cannot find the sources of the lab: it runs from a checkout of weir');
-  return checkoutAbove(dirname(dir));
-}
+export const KEEPER = program('keeper');
+export const PROBER = program('prober');
