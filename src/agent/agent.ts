@@ -5,7 +5,7 @@ import { walkUdpEntries } from '#kernel/conntrack.ts';
 import type { Datapath } from '#kernel/datapath.ts';
 import { listLinks, watchLinks } from '#kernel/links.ts';
 import { namespacesBelow } from '#kernel/namespaces.ts';
-import { netnsCookie } from '#kernel/netns.ts';
+import { canEnterNetns, netnsCookie } from '#kernel/netns.ts';
 import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
 import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
 import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
@@ -116,8 +116,9 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
 /** Undefined where the kernel cannot end sockets: the rest works without. */
 function staleSocketsOf(datapath: Datapath, alarm: Alarm): StaleSockets | undefined {
   try {
-    if (canEndSockets()) return datapath.loadStaleSockets();
-    alarm.warn('StaleSocketsKept', 'Connected UDP sockets keep an endpoint that is gone: ending them needs Linux 6.5');
+    if (canEndSockets() && canEnterNetns()) return datapath.loadStaleSockets();
+    const lack = canEndSockets() ? 'CAP_SYS_ADMIN, to enter the network namespaces of pods' : 'Linux 6.5';
+    alarm.warn('StaleSocketsKept', `Connected UDP sockets keep an endpoint that is gone: ending them needs ${lack}`);
   } catch (error) {
     alarm.warn('StaleSocketsKept', 'Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', {
       error,

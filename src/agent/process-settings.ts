@@ -7,7 +7,7 @@ import type { Log } from '#observe/log.ts';
 /** More entries are not asked for because of many cores, to bound their memory (kube-proxy: getConntrackMax). */
 const MOST_ENTRIES = 1_048_576;
 const ON_NODE = 'set it on the node';
-const HASH_SIZE = '/sys/module/nf_conntrack/parameters/hashsize';
+const BUCKETS = 'net.netfilter.nf_conntrack_buckets';
 
 /**
  * Sets what kube-proxy sets at its start: connection tracking (pkg/proxy/conntrack/sysctls.go) and oom_score_adj. What cannot be set
@@ -29,9 +29,9 @@ export function applyProcessSettings({ conntrack, oomScoreAdj }: Pick<Config, 'c
     if (name.endsWith('_max') && Number(is) >= value) continue;
     attempt(`sysctl ${name}`, is, String(value), ON_NODE, () => setSysctl(name, String(value)));
   }
-  const [buckets, wanted] = [readSetting(HASH_SIZE), Math.floor(max / 4)];
+  const [buckets, wanted] = [sysctl(BUCKETS), Math.floor(max / 4)];
   if (buckets !== undefined && Number(buckets) < wanted)
-    attempt(HASH_SIZE, buckets, String(wanted), ON_NODE, () => writeFileSync(HASH_SIZE, String(wanted)));
+    attempt(`sysctl ${BUCKETS}`, buckets, String(wanted), ON_NODE, () => setSysctl(BUCKETS, String(wanted)));
   if (oomScoreAdj === undefined) return;
   const file = '/proc/self/oom_score_adj';
   attempt(file, readSetting(file), String(oomScoreAdj), 'start weir with CAP_SYS_RESOURCE', () => writeFileSync(file, String(oomScoreAdj)));

@@ -1,6 +1,6 @@
 import type { Config } from '#config/config.ts';
 import { type Datapath, openDatapath } from '#kernel/datapath.ts';
-import { findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
+import { bpffsRemedy, findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
 import { tableSizes } from '#kernel/table-sizes.ts';
 import { lockNode, lockState } from './lock.ts';
 import { Unable } from './unable.ts';
@@ -26,6 +26,9 @@ export async function takeNode({ cgroupRoot: named, stateDir, mapSizes }: Config
     throw new Unable('usage', `--map-size: ${(error as Error).message}`);
   }
   const lock = await lockNode();
+  const remedy = bpffsRemedy(stateDir);
+  if (remedy !== undefined)
+    throw new Unable('node', `Cannot use --state-dir ${stateDir}: in this container what serves would be gone with it, ${remedy}`);
   const folder = ofNode(() => lockState(stateDir));
   const datapath = ofNode(() => openDatapath({ objectsDir, stateDir, mapSizes }));
   return {

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { checkedErrno } from './ffi.ts';
 import { libc } from './libc.ts';
 
@@ -53,6 +54,29 @@ const magicOf = (path: string): number | undefined => {
     return undefined;
   }
 };
+
+/**
+ * What to do on the node where a bpffs would have to be mounted for `dir` and would be gone with this process, and with it whatever serves:
+ * in a container that does not have that of its node. Undefined elsewhere.
+ */
+export function bpffsRemedy(dir: string): string | undefined {
+  if (isBpffs(nearestFolder(dir)) || !isContainer()) return undefined;
+  const place = isBelowUsualPlace(dir) ? USUAL_PLACE : dir;
+  return `mount -t bpf bpf ${place} on the node, and give the container that folder`;
+}
+
+/** The folder itself, or the lowest above it that exists. */
+export const nearestFolder = (dir: string): string => (existsSync(dir) ? dir : nearestFolder(dirname(dir)));
+
+/** Whether this process has other mounts than the first of its PID namespace, or is that itself. */
+function isContainer(): boolean {
+  if (process.pid === 1) return true;
+  try {
+    return readlinkSync('/proc/1/ns/mnt') !== readlinkSync('/proc/self/ns/mnt');
+  } catch {
+    return false;
+  }
+}
 
 /** Makes `dir` a folder on a bpffs: mounts one there, or at /sys/fs/bpf where `dir` is below that, unless it is on one already. */
 export function mountBpffs(dir: string): void {

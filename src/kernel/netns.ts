@@ -41,6 +41,9 @@ function visiting<T>(run: () => T, enter: () => void): T {
   });
 }
 
+/** Whether this process may enter network namespaces: CAP_SYS_ADMIN, also for the one that it is in (setns(2)). */
+export const canEnterNetns = (): boolean => closing(openNetns(), (fd) => libc.setns(fd, CLONE_NEWNET) === 0);
+
 let threadPoolStarted = false;
 
 /** libuv makes its threads at the first asynchronous call, in the namespace of that moment, and they keep it. */

@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { degraded, type Finding, fine, missing, probed } from './finding.ts';
 import { listLinks } from './links.ts';
 import { absentModules, isModuleLoaded } from './modules.ts';
-import { findCgroupRoot, isBpffs, isCgroup2 } from './mounts.ts';
+import { bpffsRemedy, findCgroupRoot, isBpffs, isCgroup2, nearestFolder } from './mounts.ts';
 import { inScratchNetns } from './netns.ts';
 import { installRuleset } from './ruleset.ts';
 import { sysctl } from './sysctl.ts';
@@ -39,9 +37,14 @@ function probeCgroup(wanted: string | undefined): Finding {
 function probeBpffs(stateDir: string): Finding {
   const name = 'bpffs for pins';
   if (isBpffs(stateDir)) return fine(name, stateDir);
-  let parent = dirname(stateDir);
-  while (!existsSync(parent)) parent = dirname(parent);
+  const parent = nearestFolder(stateDir);
   if (isBpffs(parent)) return fine(name, `${parent}; the agent makes ${stateDir}`);
+  const remedy = bpffsRemedy(stateDir);
+  if (remedy !== undefined)
+    return missing(name, 'this container sees none', {
+      consequence: 'the agent ends: what serves would be gone with the container',
+      remedy,
+    });
   return fine(name, `not there yet; the agent mounts one for ${stateDir}`);
 }
 

@@ -42,7 +42,7 @@ test('a missing kernel function is a hint', () => {
   const [first] = explainLoadFailure('conntrack.bpf.o', 'invalid argument (EINVAL)', [said]).split('\n');
   assert.equal(
     first,
-    'Cannot load conntrack.bpf.o: invalid argument (EINVAL); the kernel has no function bpf_ct_set_nat_info: it needs Linux 6.1 or later with nf_conntrack and nf_nat loaded and BTF of these modules',
+    'Cannot load conntrack.bpf.o: invalid argument (EINVAL); the kernel has no function bpf_ct_set_nat_info: it needs Linux 6.1 or later with nf_conntrack and nf_nat loaded and BTF of these modules, which CAP_SYS_ADMIN is needed to see',
   );
 });
 

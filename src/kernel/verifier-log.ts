@@ -3,7 +3,7 @@ const LAST_LINES = 20;
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /extern \(func ksym\) '(\w+)': not found/,
-    'the kernel has no function $1: it needs Linux 6.1 or later with nf_conntrack and nf_nat loaded and BTF of these modules',
+    'the kernel has no function $1: it needs Linux 6.1 or later with nf_conntrack and nf_nat loaded and BTF of these modules, which CAP_SYS_ADMIN is needed to see',
   ],
   [
     /calling kernel function (\w+) is not allowed|kernel function (\w+)/,
