@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo test kernels bench bench-api cluster cluster-down conformance generate clean help
+.PHONY: all build setup bpf demo test kernels bench bench-api cluster cluster-down conformance image generate clean help
 
 all: build
 
@@ -47,6 +47,10 @@ cluster-down: setup ## remove it
 conformance: build ## upstream's end-to-end tests of Services in such clusters, weir and kube-proxy (ONLY=regex, PROXIES=weir,kube-proxy; half an hour each)
 	@test/conformance/prepare
 	@node test/conformance/run.ts $(if $(ONLY),--only '$(ONLY)',--page docs/conformance.md) $(if $(PROXIES),--proxies $(PROXIES))
+
+image: build ## the container image, dist/weir-image.tar, an OCI layout that docker load takes, too
+	@deploy/image/root dist/image/root
+	@deploy/image/pack dist/image/root dist/weir-image.tar
 
 generate: setup ## src/abi/generated.ts and abi.json from bpf/abi
 	@node src/abi/generate.ts
