@@ -6,12 +6,21 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openLab } from '#lab/lab.ts';
+import type { Lab } from '#lab/lab.ts';
 import { CHECKOUT } from '#lab/paths.ts';
 import { outcomeOf } from '#lab/place.ts';
 import { OUTSIDE } from '#lab/topology.ts';
 import { machine, updatePage } from '../../bench/page.ts';
-import { CLUSTER, clusterExists, kubeconfigOf, raiseCluster, removeCluster, removeOnInterruption, type ServiceProxy } from './cluster.ts';
+import {
+  CLUSTER,
+  clusterExists,
+  kubeconfigOf,
+  kubectl,
+  raiseCluster,
+  removeCluster,
+  removeOnInterruption,
+  type ServiceProxy,
+} from './cluster.ts';
 import { pageOf } from './page.ts';
 import { type Report, type Verdict, type Verdicts, verdictsOf } from './report.ts';
 
@@ -43,8 +52,9 @@ const escapeRegExp = (text: string): string => text.replaceAll(/[[\](){}.*+?^$|\
 async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[]): Promise<Verdicts> {
   const [report, log] = ['json', 'log'].map((ending) => join(RESULTS, `${proxy}-${nodes}.${ending}`)) as [string, string];
   say(`${proxy}: raising a cluster of ${nodes} nodes`);
-  await raiseCluster({ nodes, proxy });
+  const lab = await raiseCluster({ nodes, proxy });
   try {
+    if (proxy === 'weir') say(`its pods were ready ${await readySeconds(lab)} s after kubelet began with them`);
     say(`${proxy}: running, "tail -f ${log}" shows how far it is`);
     const argv = [
       join(BIN, 'ginkgo'),
@@ -52,13 +62,34 @@ async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[
       ...[join(BIN, 'e2e.test'), '--', '--kubeconfig', kubeconfigOf(CLUSTER), '--provider', 'skeleton', '--num-nodes', `${nodes}`],
     ];
     const output = openSync(log, 'w');
-    const child = openLab(CLUSTER).spawn(OUTSIDE, argv, { stdio: ['ignore', output, output], cwd: RESULTS });
+    const child = lab.spawn(OUTSIDE, argv, { stdio: ['ignore', output, output], cwd: RESULTS });
     await outcomeOf(child);
     closeSync(output);
     return verdictsOf(JSON.parse(readFileSync(report, 'utf8')) as Report);
   } finally {
     await removeCluster(CLUSTER);
   }
+}
+
+interface Pods {
+  readonly items: readonly {
+    readonly status: {
+      readonly startTime: string;
+      readonly conditions: readonly { readonly type: string; readonly lastTransitionTime: string }[];
+    };
+  }[];
+}
+
+/** Of the slowest pod, in whole seconds, as kubelet writes them. */
+async function readySeconds(lab: Lab): Promise<number> {
+  const pods = JSON.parse(
+    await kubectl(lab, ['--namespace=kube-system', 'get', 'pods', '--selector=app.kubernetes.io/name=weir', '--output=json']),
+  ) as Pods;
+  const seconds = pods.items.map(({ status: { startTime, conditions } }) => {
+    const ready = conditions.find(({ type }) => type === 'Ready');
+    return (Date.parse(ready?.lastTransitionTime ?? '') - Date.parse(startTime)) / 1000;
+  });
+  return Math.max(...seconds);
 }
 
 /** Verdicts of a proxy that were found so far: a slice replaces those of its own tests. */
