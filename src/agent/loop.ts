@@ -64,6 +64,7 @@ export function createLoop(parts: LoopParts): Loop {
   let isReady = false;
   let isComplete = false;
   let isSwept = false;
+  let areNewsTold = false;
   let isStopped = false;
   let areLossesKnown = true;
   let devices: readonly LocalDevice[] | undefined;
@@ -71,6 +72,13 @@ export function createLoop(parts: LoopParts): Loop {
   let retry: NodeJS.Timeout | undefined;
   const memory = createSpareMemory();
   const say = createSpeaker(parts);
+
+  /** The kernel serves already, so what has changed since comes first; all else is looked at after it. */
+  const bringNews = (): void => {
+    areLossesKnown = false;
+    say(parts.reconciler.flush());
+    next = setImmediate(pass);
+  };
 
   const pass = (): void => {
     next = undefined;
@@ -82,6 +90,13 @@ export function createLoop(parts: LoopParts): Loop {
     try {
       const devicesChanged = devices === undefined;
       devices ??= localDevices(listLinks(), listAddresses());
+      if (!areNewsTold && !isReady && parts.datapath.adopted) {
+        areNewsTold = true;
+        if (parts.programmer.planNews(devices, isComplete) > 0) {
+          bringNews();
+          return;
+        }
+      }
       parts.programmer.plan(devices, parts.datapath.adopted && !isComplete);
       const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
       if (isComplete && !isSwept) areLossesKnown = false;

@@ -37,6 +37,8 @@ function ground() {
   const store = createStore('n1');
   let told: string[] = [];
   let ranges: readonly string[] = [];
+  /** Service ports that want a frontend of another one. */
+  const contested = new Set<string>();
   const want = ({ name, family }: { name: string; family: number }, plan: PortPlan | undefined): void => {
     told.push(plan === undefined ? `-${name}/${family}` : `+${name}/${family}: ${plan.backends.length}`);
   };
@@ -44,7 +46,9 @@ function ground() {
   const keepRanges = ({ serviceCIDRs }: NodeFacts): void => {
     ranges = serviceCIDRs.map(formatPrefix);
   };
-  const reconciler = { want, wantNode } as never;
+  const isContested = ({ name }: PortPlan): boolean => contested.has(name);
+  const dropUnwanted = (name: string): void => void told.push(`?${name}`);
+  const reconciler = { want, wantNode, isContested, dropUnwanted } as never;
   const programmer = createProgrammer({
     config: CONFIG,
     store,
@@ -58,8 +62,44 @@ function ground() {
     programmer.plan(options[0] ?? NO_DEVICES, options[1] ?? false);
     return told;
   };
-  return { store, plan, ranges: () => ranges };
+  const planNews = (isComplete: boolean): string[] => {
+    told = [];
+    programmer.planNews(NO_DEVICES, isComplete);
+    return told;
+  };
+  return { store, plan, planNews, contested, ranges: () => ranges };
 }
+
+const other: ModelObject = { kind: 'Service', key: 'ns1/other', value: service({ name: 'other' }) };
+const third: ModelObject = { kind: 'Service', key: 'ns1/third', value: service({ name: 'third' }) };
+
+test('what is not as it was recalled is planned first, and what it no longer has goes', () => {
+  const { store, plan, planNews } = ground();
+  for (const object of [web, slices, other, third]) store.recall(object);
+  store.set(two);
+  store.remove('Service', 'ns1/third');
+  assert.deepEqual(planNews(true), ['node', '+ns1/svc1:p80/4: 1', '+ns1/svc1:p81/4: 0', '?ns1/svc1', '?ns1/third']);
+  assert.deepEqual(plan(), ['+ns1/svc1:p80/4: 1', '+ns1/svc1:p81/4: 0', '+ns1/other:p80/4: 0']);
+});
+
+test('when one wants a frontend of another one all wait, so that nobody gives it up before it can be taken', () => {
+  const { store, plan, planNews, contested } = ground();
+  for (const object of [web, third]) store.recall(object);
+  store.set(other);
+  store.remove('Service', 'ns1/third');
+  contested.add('ns1/other:p80');
+  assert.deepEqual(planNews(true), ['node']);
+  assert.deepEqual(plan(), ['+ns1/svc1:p80/4: 0', '+ns1/other:p80/4: 0']);
+});
+
+test('as long as something may be lacking nothing goes, and a Service waits for its slices', () => {
+  const { store, plan, planNews } = ground();
+  store.recall(other);
+  store.set(web);
+  store.remove('Service', 'ns1/other');
+  assert.deepEqual(planNews(false), ['node']);
+  assert.deepEqual(plan(NO_DEVICES, false), ['+ns1/svc1:p80/4: 0']);
+});
 
 test('what was touched is planned once, and the node with the first plan', () => {
   const { store, plan } = ground();

@@ -22,6 +22,12 @@ export interface Programmer {
    * slices of one of its families.
    */
   plan(devices: readonly LocalDevice[], mayLackSlices?: boolean): void;
+  /**
+   * Before everything else: of the Services that were touched only those that are not as an earlier agent knew them. What they should be
+   * can be told without the others, unless one of them wants a frontend that another one has: then all wait. `isComplete`: nothing can
+   * be lacking. Returns how many were planned.
+   */
+  planNews(devices: readonly LocalDevice[], isComplete: boolean): number;
   /** Service ports that have an endpoint, but none here, where their policy wants one. */
   withoutLocal(): readonly { readonly family: Family; readonly policy: TrafficPolicy }[];
 }
@@ -38,7 +44,7 @@ interface Parts {
 /** `netnsCookie`: SO_NETNS_COOKIE of the node's network namespace. */
 export function createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie }: Parts): Programmer {
   const planned = new Map<string, readonly PortKey[]>();
-  /** Services that wait for their slices. */
+  /** Services that wait for their slices, or for the others. */
   const waiting = new Set<string>();
   let view: NodeView | undefined;
 
@@ -57,6 +63,11 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
     ruleset.want(key, plan);
   };
 
+  const plansOf = (key: string, nodeView: NodeView): readonly PortPlan[] => {
+    const { service, slices } = store.service(key);
+    return service === undefined ? [] : planService(service, slices, nodeView);
+  };
+
   const planOne = (key: string, nodeView: NodeView, mayLackSlices: boolean): void => {
     const { service, slices } = store.service(key);
     if (mayLackSlices && !planned.has(key) && lacksSlices(service, slices)) {
@@ -64,7 +75,7 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
       return;
     }
     waiting.delete(key);
-    const plans = service === undefined ? [] : planService(service, slices, nodeView);
+    const plans = plansOf(key, nodeView);
     const keys = plans.map(({ name, family }) => ({ name, family }));
     for (const gone of (planned.get(key) ?? []).filter((old) => !keys.some((fresh) => sameKey(old, fresh)))) want(gone, undefined);
     for (const plan of plans) want(plan, plan);
@@ -89,16 +100,35 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
     serviceHealth.listenAt(planHealthAddresses(plan.nodePortAddresses, config.nodePortAddresses));
     const before = view;
     view = viewNode(node, config);
-    if (JSON.stringify(before) !== JSON.stringify(view)) store.touchAll();
+    // Before the first time nothing is planned
+    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(view)) store.touchAll();
+  };
+
+  const viewWith = (devices: readonly LocalDevice[]): NodeView => {
+    const node = store.node();
+    const facts = [node, devices, store.serviceCIDRs()] as const;
+    if (facts.some((fact, i) => fact !== plannedFor[i])) planNodeTables(...facts);
+    plannedFor = facts;
+    return view ?? viewNode(node, config);
   };
 
   return {
     plan(devices, mayLackSlices = false) {
-      const node = store.node();
-      const facts = [node, devices, store.serviceCIDRs()] as const;
-      if (facts.some((fact, i) => fact !== plannedFor[i])) planNodeTables(...facts);
-      plannedFor = facts;
-      for (const key of new Set([...store.takeTouched(), ...waiting])) planOne(key, view ?? viewNode(node, config), mayLackSlices);
+      const nodeView = viewWith(devices);
+      for (const key of new Set([...store.takeTouched(), ...waiting])) planOne(key, nodeView, mayLackSlices);
+    },
+    planNews(devices, isComplete) {
+      const keys = store.takeNews();
+      const nodeView = viewWith(devices);
+      if (keys.some((key) => plansOf(key, nodeView).some(reconciler.isContested))) {
+        for (const key of keys) waiting.add(key);
+        return 0;
+      }
+      for (const key of keys) {
+        planOne(key, nodeView, !isComplete);
+        if (isComplete) reconciler.dropUnwanted(key);
+      }
+      return keys.length;
     },
     withoutLocal: () => [...withoutLocal.values()].flat(),
   };

@@ -39,6 +39,22 @@ test('a removed slice touches its Service and is gone', () => {
   assert.deepEqual(store.counts(), { services: 0, slices: 0 });
 });
 
+test('news are what was touched beside what was recalled; without that there are none', () => {
+  const store = createStore('n1');
+  store.set(service('web'));
+  assert.deepEqual(store.takeNews(), []);
+  store.takeTouched();
+  for (const name of ['web', 'api', 'db']) store.recall(service(name));
+  store.recall(slice('s1', 'web'));
+  store.set(slice('s2', 'web'));
+  store.remove('Service', 'a/db');
+  assert.deepEqual(store.takeNews(), ['a/web', 'a/db']);
+  assert.deepEqual(store.takeNews(), []);
+  assert.equal(store.service('a/web').slices.length, 2);
+  assert.deepEqual([...store.takeTouched()].sort(), ['a/api', 'a/db', 'a/web']);
+  assert.deepEqual(store.takeTouched(), []);
+});
+
 test('only the own Node is kept', () => {
   const store = createStore('n1');
   const node = (name: string) => ({

@@ -7,6 +7,8 @@ import type { Service } from '#model/service.ts';
 /** What the sources said last, and which Services that has touched since the last look. */
 export interface Store {
   set(object: ModelObject): void;
+  /** As set(), of an object as it was when the kernel was given what it holds. */
+  recall(object: ModelObject): void;
   remove(kind: ModelKind, key: string): void;
   /** The Service and the slices that name it. */
   service(key: string): { readonly service: Service | undefined; readonly slices: readonly EndpointSlice[] };
@@ -15,8 +17,10 @@ export interface Store {
   serviceCIDRs(): readonly Prefix[];
   /** Marks every known Service as touched: the node's own facts changed. */
   touchAll(): void;
-  /** Keys of the Services touched since the last call. */
+  /** Keys of the Services touched since the last call, by recall() too. */
   takeTouched(): readonly string[];
+  /** Those of them that are not only recalled. */
+  takeNews(): readonly string[];
   counts(): { readonly services: number; readonly slices: number };
 }
 
@@ -25,14 +29,15 @@ export function createStore(nodeName: string): Store {
   const services = new Map<string, Service>();
   const slices = new Map<string, EndpointSlice>();
   const slicesOfService = new Map<string, Map<string, EndpointSlice>>();
-  let touched = new Set<string>();
+  const touched = new Set<string>();
+  const recalled = new Set<string>();
   let ownNode: Node | undefined;
   const ranges = new Map<string, readonly Prefix[]>();
   let allRanges: readonly Prefix[] = [];
 
-  const putSlice = (key: string, slice: EndpointSlice | undefined): void => {
+  const putSlice = (key: string, slice: EndpointSlice | undefined, marked = touched): void => {
     const before = slices.get(key);
-    if (before !== undefined) unlink(slicesOfService, serviceKey(before), key, touched);
+    if (before !== undefined) unlink(slicesOfService, serviceKey(before), key, marked);
     if (slice === undefined) {
       slices.delete(key);
       return;
@@ -40,13 +45,13 @@ export function createStore(nodeName: string): Store {
     slices.set(key, slice);
     const group = slicesOfService.get(serviceKey(slice)) ?? new Map<string, EndpointSlice>();
     slicesOfService.set(serviceKey(slice), group.set(key, slice));
-    touched.add(serviceKey(slice));
+    marked.add(serviceKey(slice));
   };
 
-  const putService = (key: string, service: Service | undefined): void => {
+  const putService = (key: string, service: Service | undefined, marked = touched): void => {
     if (service === undefined) services.delete(key);
     else services.set(key, service);
-    touched.add(key);
+    marked.add(key);
   };
 
   const putRange = (key: string, cidrs: readonly Prefix[] | undefined): void => {
@@ -55,13 +60,22 @@ export function createStore(nodeName: string): Store {
     allRanges = [...ranges.values()].flat();
   };
 
+  const put = (object: ModelObject, marked: Set<string>): void => {
+    if (object.kind === 'Service') putService(object.key, object.value, marked);
+    else if (object.kind === 'EndpointSlice') putSlice(object.key, object.value, marked);
+    else if (object.kind === 'ServiceCIDR') putRange(object.key, object.value.cidrs);
+    else if (object.key === nodeName) ownNode = object.value;
+  };
+
+  const take = (...marks: readonly Set<string>[]): readonly string[] => {
+    const keys = new Set(marks.flatMap((marked) => [...marked]));
+    for (const marked of marks) marked.clear();
+    return [...keys];
+  };
+
   return {
-    set(object) {
-      if (object.kind === 'Service') putService(object.key, object.value);
-      else if (object.kind === 'EndpointSlice') putSlice(object.key, object.value);
-      else if (object.kind === 'ServiceCIDR') putRange(object.key, object.value.cidrs);
-      else if (object.key === nodeName) ownNode = object.value;
-    },
+    set: (object) => put(object, touched),
+    recall: (object) => put(object, recalled),
     remove(kind, key) {
       if (kind === 'Service') putService(key, undefined);
       else if (kind === 'EndpointSlice') putSlice(key, undefined);
@@ -74,11 +88,8 @@ export function createStore(nodeName: string): Store {
     touchAll() {
       for (const key of services.keys()) touched.add(key);
     },
-    takeTouched() {
-      const keys = [...touched];
-      touched = new Set();
-      return keys;
-    },
+    takeTouched: () => take(touched, recalled),
+    takeNews: () => (recalled.size === 0 ? [] : take(touched)),
     counts: () => ({ services: services.size, slices: slices.size }),
   };
 }

@@ -55,3 +55,30 @@ test('an address more writes that frontend alone', () => {
   reconciler.want(plan, { ...plan, frontends: [...plan.frontends, sampleFrontend('203.0.113.9')] });
   assert.deepEqual(reconciler.flush().writes, { frontends: 1 });
 });
+
+test('a frontend that another Service port has in the kernel is contested; what only its own port has is not', () => {
+  const { tables, reconciler } = bench();
+  const [mine, others] = [numberedPlan(1, 2), numberedPlan(2, 2)];
+  for (const plan of [mine, others]) reconciler.want(plan, plan);
+  reconciler.flush();
+  const next = createReconciler({ tables, now: () => 5000 });
+  assert.equal(next.isContested(mine), false);
+  assert.equal(next.isContested({ ...mine, frontends: [...mine.frontends, ...others.frontends] }), true);
+  assert.equal(next.isContested(numberedPlan(3, 2)), false);
+});
+
+test('what the kernel holds of a Service that is known for certain goes before everything is; what others hold stays', () => {
+  const { tables, reconciler } = bench();
+  const plans = ['a/web:http', 'a/web:https', 'a/web2:http', 'a/w:http'].map((name, i) => ({ ...numberedPlan(i, 2), name }));
+  for (const plan of plans) reconciler.want(plan, plan);
+  reconciler.flush();
+  const next = createReconciler({ tables, now: () => 5000 });
+  const kept = plans[1] ?? assert.fail();
+  next.want(kept, kept);
+  next.dropUnwanted('a/web');
+  next.flush();
+  const names = tables.dump('services').map(({ value }) => value.text);
+  assert.deepEqual(names.sort(), ['a/w:http', 'a/web2:http', 'a/web:https']);
+  assert.equal(tables.dump('frontends').length, 3);
+  assert.deepEqual(readerOf(tables).wrongs(), []);
+});

@@ -1,12 +1,14 @@
 import type { TableName } from '#abi/generated.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { adopt } from './adopt.ts';
+import { identityOf } from './claims.ts';
 import { createDesired, type PortKey, subjectOf } from './desired.ts';
 import { type FlowVerdict, frontendsAt, judgeFlow, type UdpFlow, type UdpLosses } from './flows.ts';
 import type { NodeFacts } from './node-tables.ts';
 import { type PassContext, runPass } from './pass.ts';
 import { createRetries, type Retries } from './retries.ts';
-import { forgetRetired, type SpaceName, type State } from './state.ts';
+import { forgetRetired, frontendText, type SpaceName, type State } from './state.ts';
+import { frontendKeys } from './steps.ts';
 import type { TableErrorCode, Tables } from './tables.ts';
 
 export type { PortKey } from './desired.ts';
@@ -50,6 +52,10 @@ export interface Reconciler {
   /** What should exist for a Service port from the next flush on; undefined = nothing. */
   want(key: PortKey, plan: PortPlan | undefined): void;
   wantNode(facts: NodeFacts): void;
+  /** Whether another Service port has one of the plan's frontends in the kernel, so that only all plans tell who should have it. */
+  isContested(plan: PortPlan): boolean;
+  /** A Service, by `namespace/name`, is known for certain: what the kernel holds of it and nobody wants goes with the next flush. */
+  dropUnwanted(service: string): void;
   /** Writes what changed and what is due for another try. */
   flush(): Report;
   /** From now on everything is known that should be: a flush that also removes what adopt() found, or will find, and nobody wants. */
@@ -123,6 +129,16 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
     },
     want: desired.want,
     wantNode: desired.wantNode,
+    isContested(plan) {
+      const { owners } = held ?? takeOver();
+      const identity = identityOf(plan);
+      return frontendKeys(plan, plan.frontends).some((key) => (owners.get(frontendText(key))?.identity ?? identity) !== identity);
+    },
+    dropUnwanted(service) {
+      const { ports } = held ?? takeOver();
+      const isOfService = (identity: string): boolean => identity.startsWith(`${service}:`) || identity.startsWith(`${service} `);
+      for (const identity of ports.keys()) if (isOfService(identity) && !desired.targets.has(identity)) desired.dirty.add(identity);
+    },
     flush,
     sweep() {
       isComplete = true;

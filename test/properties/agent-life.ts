@@ -124,6 +124,32 @@ export class AgentLife {
 
   /** Kills the agent in the middle of a pass and starts another, which cannot read some of the objects at first. */
   restart(afterWrites: number, hidden: readonly string[]): void {
+    this.#kill(afterWrites);
+    this.#hidden.clear();
+    for (const id of hidden) if (this.#objects.has(id)) this.#hidden.add(id);
+    this.#agent = this.#birth(true);
+    for (const [id, object] of this.#objects) if (!this.#hidden.has(id)) this.#agent.store.set(object);
+    if (this.#hidden.size === 0) this.complete();
+    else this.pass();
+  }
+
+  /** Kills the agent and starts another, which recalls what that one knew; `meanwhile` things change, which it hears of next. */
+  succeed(afterWrites: number, meanwhile: () => void): void {
+    this.#kill(afterWrites);
+    this.#agent = this.#birth(true);
+    const { store, programmer, reconciler } = this.#agent;
+    for (const [id, object] of this.#objects) if (!this.#hidden.has(id)) store.recall(object);
+    meanwhile();
+    const before = ownersOf(this.tables);
+    programmer.planNews(this.devices, this.#hidden.size === 0);
+    this.#watcher.wantedChanged();
+    reconciler.flush();
+    for (const [text, owner] of ownersOf(this.tables)) assert.equal(before.get(text) ?? owner, owner, `${text} is another's too early`);
+    if (this.#hidden.size === 0) this.complete();
+    else this.pass();
+  }
+
+  #kill(afterWrites: number): void {
     this.tables.crashAfter(afterWrites);
     this.ruleset.isAgentKilled = afterWrites % 2 === 1;
     try {
@@ -134,12 +160,6 @@ export class AgentLife {
     this.tables.crashAfter(undefined);
     this.ruleset.isAgentKilled = false;
     this.#watcher.forgetSlowPrograms();
-    this.#hidden.clear();
-    for (const id of hidden) if (this.#objects.has(id)) this.#hidden.add(id);
-    this.#agent = this.#birth(true);
-    for (const [id, object] of this.#objects) if (!this.#hidden.has(id)) this.#agent.store.set(object);
-    if (this.#hidden.size === 0) this.complete();
-    else this.pass();
   }
 
   /** Everything can be read. */
@@ -211,7 +231,11 @@ export class AgentLife {
       else this.#wanted.set(id, plan);
       reconciler.want(key, plan);
     };
-    return { ...reconciler, want };
+    const dropUnwanted = (service: string): void => {
+      for (const [id, { name }] of this.#wanted) if (name.replace(/:.*/, '') === service && !this.#judged.has(id)) this.#wanted.delete(id);
+      reconciler.dropUnwanted(service);
+    };
+    return { ...reconciler, want, dropUnwanted };
   }
 }
 
@@ -226,6 +250,12 @@ export function writtenAtOnce(config: Config, objects: Objects, devices: readonl
 }
 
 const isAnswered = ({ localSource, outsideSource }: Frontend): boolean => localSource.count + outsideSource.count > 0;
+
+/** Names of the Service ports that frontends belong to. */
+function ownersOf(tables: FakeTables): ReadonlyMap<string, string | undefined> {
+  const names = new Map(tables.dump('services').map(({ key, value }) => [key.service, value.text]));
+  return new Map(tables.dump('frontends').map(({ key, value }) => [frontendText(key), names.get(value.service)]));
+}
 
 /** Frontends that lead to somebody. */
 const answering = (tables: FakeTables): readonly string[] =>

@@ -21,13 +21,17 @@ import { check } from './check.ts';
 
 type Kind = ModelObject['kind'];
 
-type Deed =
+type Change =
   | { readonly do: 'put'; readonly object: KubernetesObject }
-  | { readonly do: 'remove'; readonly kind: Kind; readonly key: string }
+  | { readonly do: 'remove'; readonly kind: Kind; readonly key: string };
+
+type Deed =
+  | Change
   | { readonly do: 'devices'; readonly devices: readonly LocalDevice[] }
   | { readonly do: 'pass' }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'kill'; readonly afterWrites: number; readonly hidden: readonly string[] }
+  | { readonly do: 'succeed'; readonly afterWrites: number; readonly news: readonly Change[] }
   | { readonly do: 'complete' };
 
 const KEYS: readonly (readonly [Kind, string])[] = [
@@ -48,9 +52,13 @@ const DEVICES = [
   device(4, 'veth1'),
 ];
 
+const change: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 4, arbitrary: kubernetesObject.map((object): Change => ({ do: 'put', object })) },
+  { weight: 1, arbitrary: fc.constantFrom(...KEYS).map(([kind, key]): Change => ({ do: 'remove', kind, key })) },
+);
+
 const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 8, arbitrary: kubernetesObject.map((object): Deed => ({ do: 'put', object })) },
-  { weight: 2, arbitrary: fc.constantFrom(...KEYS).map(([kind, key]): Deed => ({ do: 'remove', kind, key })) },
+  { weight: 10, arbitrary: change },
   { weight: 1, arbitrary: fc.subarray(DEVICES).map((devices): Deed => ({ do: 'devices', devices })) },
   { weight: 5, arbitrary: fc.constant<Deed>({ do: 'pass' }) },
   { weight: 2, arbitrary: fc.constantFrom(10, 300, SLOW_MS, REST_MS).map((ms): Deed => ({ do: 'wait', ms })) },
@@ -68,6 +76,12 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
         ),
       })
       .map((drawn): Deed => ({ do: 'kill', ...drawn })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ afterWrites: fc.integer({ min: 0, max: 40 }), news: fc.array(change, { maxLength: 4 }) })
+      .map((drawn): Deed => ({ do: 'succeed', ...drawn })),
   },
   { weight: 1, arbitrary: fc.constant<Deed>({ do: 'complete' }) },
 );
@@ -103,6 +117,7 @@ const configOf = (rules: History['rules']): Config => ({
   serviceCIDRs: [prefix('172.30.0.0/16')],
   cgroupRoot: undefined,
   stateDir: '',
+  journalDir: undefined,
   excludeDevices: [],
   socketScope: 'all',
   localhostNodePorts: true,
@@ -126,12 +141,21 @@ function decoded(object: KubernetesObject): ModelObject {
 }
 
 function run(life: AgentLife, one: Deed): void {
-  if (one.do === 'put') life.put(decoded(one.object));
-  else if (one.do === 'remove') life.remove(one.kind, one.key);
+  if (one.do === 'put' || one.do === 'remove') apply(life, one);
   else if (one.do === 'devices') life.devices = one.devices;
   else if (one.do === 'wait') life.now += one.ms;
   else if (one.do === 'kill') life.restart(one.afterWrites, one.hidden);
+  else if (one.do === 'succeed') life.succeed(one.afterWrites, () => applyAll(life, one.news));
   else life[one.do]();
+}
+
+function apply(life: AgentLife, one: Change): void {
+  if (one.do === 'put') life.put(decoded(one.object));
+  else life.remove(one.kind, one.key);
+}
+
+function applyAll(life: AgentLife, changes: readonly Change[]): void {
+  for (const one of changes) apply(life, one);
 }
 
 /** One line for each deed. */
