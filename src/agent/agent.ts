@@ -163,10 +163,17 @@ const triggerOf = ({ kind, value }: ModelObject): Trigger | undefined =>
 
 function followSource(source: Source, { begin, store, loop, metrics, log, counters }: Listeners): void {
   let hasBegun = false;
+  const beginOnce = (): void => {
+    if (!hasBegun) begin();
+    hasBegun = true;
+  };
   source.start({
+    recall(object) {
+      beginOnce();
+      store.recall(object);
+    },
     set(object) {
-      if (!hasBegun) begin();
-      hasBegun = true;
+      beginOnce();
       store.set(object);
       metrics.changed(object.kind, object.key, triggerOf(object));
       loop.wake();

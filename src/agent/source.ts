@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Config } from '#config/config.ts';
 import { type Result, success } from '#lib/result.ts';
 import type { Log } from '#observe/log.ts';
@@ -15,7 +16,7 @@ export interface Origin {
 }
 
 /** What was configured, or why it cannot be: files that say how to reach an API server are looked at before anything else. */
-export function createOrigin({ source, nodeName }: Config, log: Log): Result<Origin> {
+export function createOrigin({ source, nodeName, stateDir, journalDir }: Config, log: Log): Result<Origin> {
   const note = (message: string): void => log.info(message);
   if (source.type === 'manifests') return success({ source: createManifestSource({ dir: source.dir, note }), announcer: SILENT });
   const access = readAccess(source);
@@ -23,5 +24,10 @@ export function createOrigin({ source, nodeName }: Config, log: Log): Result<Ori
   log.info('Following an API server', { server: access.value.server.href, identity: access.value.identity.described });
   const server = { readAccess: () => readAccess(source), nodeName, note };
   const problem = (message: string): void => log.warn(message);
-  return success({ source: createApiSource(server), announcer: createApiAnnouncer({ ...server, problem }) });
+  const journal = journalDir === undefined ? undefined : journalPath(journalDir, stateDir);
+  return success({ source: createApiSource({ ...server, journal }), announcer: createApiAnnouncer({ ...server, problem }) });
 }
+
+/** One for each state folder: whoever works on that is alone. */
+export const journalPath = (journalDir: string, stateDir: string): string =>
+  join(journalDir, `${stateDir.split('/').filter(Boolean).join('+')}.journal`);

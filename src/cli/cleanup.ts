@@ -1,17 +1,26 @@
+import { existsSync, rmSync } from 'node:fs';
 import { Command } from 'commander';
 import { lockNode, lockState } from '#agent/lock.ts';
-import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR } from '#config/flags.ts';
+import { journalPath } from '#agent/source.ts';
+import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
 import { removeState } from '#kernel/cleanup.ts';
 import { countConntrackEntries } from '#kernel/conntrack.ts';
 import { isBpffs } from '#kernel/mounts.ts';
 import { hasRuleset, keepTranslation, removeRuleset } from '#kernel/ruleset.ts';
 
+interface Options {
+  readonly stateDir: string;
+  readonly journalDir: string;
+  readonly conntrackMark: string;
+}
+
 /** `weir cleanup`: this network namespace and one state folder are as if weir had never run, but for what open connections need. */
 export function cleanupCommand(): Command {
   return new Command('cleanup')
-    .description('remove everything that weir left in the kernel: programs, tables, pins, table inet weir')
+    .description('remove everything that weir left: programs, tables, pins, table inet weir, the journal')
     .option('--state-dir <dir>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
+    .option('--journal-dir <dir>', 'folder that the agent was given, empty for none', DEFAULT_JOURNAL_DIR)
     .option('--conntrack-mark <bit>', 'bit of ct->mark that the agent was given', `0x${DEFAULT_CONNTRACK_MARK.toString(16)}`)
     .addHelpText(
       'after',
@@ -19,15 +28,22 @@ export function cleanupCommand(): Command {
 Open connections go on. Those that packets translated need the NAT chains of table inet weir: while some live, these chains stay and
 it is said; run it again later. Conntrack entries and sockets are not touched. A running agent must be stopped first.`,
     )
-    .action(async ({ stateDir, conntrackMark }: { stateDir: string; conntrackMark: string }, command: Command) => {
+    .action(async ({ stateDir, journalDir, conntrackMark }: Options, command: Command) => {
       const read = readSettings(new Map([['conntrack-mark', { text: conntrackMark, from: '--conntrack-mark' }]]));
       const mark = read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK);
       for (const error of read.errors) command.error(`weir cleanup: ${error}`);
       await lockNode();
       if (isBpffs(stateDir)) lockState(stateDir).close();
-      const lines = [...removeState(stateDir), ...removeOrKeepRuleset(mark)];
+      const lines = [...removeState(stateDir), ...removeJournal(journalDir, stateDir), ...removeOrKeepRuleset(mark)];
       process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
     });
+}
+
+function removeJournal(journalDir: string, stateDir: string): string[] {
+  const path = journalPath(journalDir, stateDir);
+  if (journalDir === '' || !existsSync(path)) return [];
+  rmSync(path);
+  return [`Removed ${path}`];
 }
 
 function removeOrKeepRuleset(conntrackMark: number): string[] {

@@ -26,8 +26,14 @@ test('defaults are those of kube-proxy and of the README', () => {
   assert.deepEqual(config.localDetector, { mode: 'None' });
   assert.deepEqual(config.nodePortAddresses, { mode: 'primary' });
   assert.equal(config.stateDir, '/sys/fs/bpf/weir');
+  assert.equal(config.journalDir, '/run/weir');
   assert.equal(config.localhostNodePorts, true);
   assert.equal(config.packetMark, 0x2000);
+});
+
+test('what the API server says is written down where it is told to, or nowhere', () => {
+  assert.equal(configOf({ 'journal-dir': '/var/lib/weir' }).journalDir, '/var/lib/weir');
+  assert.equal(configOf({ 'journal-dir': '' }).journalDir, undefined);
 });
 
 test('/healthz is served where kube-proxy serves it, where it is told to, or nowhere', () => {
@@ -87,6 +93,7 @@ test('each wrong flag is named with what it is and what it must be', () => {
       '--nodeport-addresses is "primary,192.0.2.300/24", must be networks such as 192.0.2.0/24, "primary", "all" or "localhost"',
     ],
     [{ 'state-dir': 'x' }, '--state-dir is "x", must be an absolute path'],
+    [{ 'journal-dir': 'x' }, '--journal-dir is "x", must be an absolute path'],
     [{ v: '-1' }, '--v is "-1", must be a whole number'],
     [{ 'iptables-localhost-nodeports': 'yes' }, '--iptables-localhost-nodeports is "yes", must be true or false'],
   ];

@@ -47,6 +47,8 @@ export interface Config {
   readonly cgroupRoot: string | undefined;
   /** bpffs folder for pins. */
   readonly stateDir: string;
+  /** Folder for what the API server said; undefined: nowhere. */
+  readonly journalDir: string | undefined;
   /** Glob patterns of device names that get no program. */
   readonly excludeDevices: readonly string[];
   readonly socketScope: 'all' | 'host';

@@ -1,6 +1,9 @@
 /** bpffs folder for pins where nothing else is said. */
 export const DEFAULT_STATE_DIR = '/sys/fs/bpf/weir';
 
+/** Folder for what the API server said where nothing else is said. */
+export const DEFAULT_JOURNAL_DIR = '/run/weir';
+
 /** Bit of ct->mark where nothing else is said. */
 export const DEFAULT_CONNTRACK_MARK = 0x2000;
 
@@ -64,6 +67,10 @@ const OWN_FLAGS: readonly Flag[] = [
   },
   { flags: '--cgroup-root <folder>', help: 'cgroup v2 folder with every process of this node (default: the cgroup v2 mount)' },
   { flags: '--state-dir <folder>', help: `bpffs folder for pins, mounted if need be (default: ${DEFAULT_STATE_DIR})` },
+  {
+    flags: '--journal-dir <folder>',
+    help: `where it is written down what the API server says, for the next start, empty for nowhere (default: ${DEFAULT_JOURNAL_DIR})`,
+  },
   { flags: '--exclude-devices <globs>', help: 'devices that get no program, comma separated, * and ? allowed', repeatable: true },
   { flags: '--socket-scope <scope>', help: 'whose sockets are translated: all, or host to serve pods by packets (default: all)' },
   { flags: '--metrics-max-services <n>', help: 'Service ports that get metrics of their own, 0 for none (default: 1000)' },

@@ -2,7 +2,7 @@ import { TABLES } from '#abi/generated.ts';
 import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
 import { failure, type Result, success } from '#lib/result.ts';
 import type { Config, ConntrackSettings, LocalDetector, NodePortAddresses, SourceConfig } from './config.ts';
-import { DEFAULT_CONNTRACK_MARK, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
+import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 
 /** A Config, and what an operator should know about how it came to be. */
@@ -30,7 +30,8 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
     bindAddressHardFail: read.flag('bind-address-hard-fail', false),
     serviceCIDRs: read.prefixes('service-cidr'),
     cgroupRoot: read.text('cgroup-root'),
-    stateDir: stateDir(read),
+    stateDir: folder(read, 'state-dir', DEFAULT_STATE_DIR),
+    journalDir: read.text('journal-dir') === '' ? undefined : folder(read, 'journal-dir', DEFAULT_JOURNAL_DIR),
     excludeDevices: read.list('exclude-devices'),
     socketScope: read.choice('socket-scope', ['all', 'host'], 'all'),
     localhostNodePorts: read.flag('iptables-localhost-nodeports', true),
@@ -117,9 +118,9 @@ function nodePortAddresses(read: SettingsReader): NodePortAddresses {
   return { mode: 'networks', prefixes: prefixes ?? [], ...(primary && { primary }) };
 }
 
-function stateDir(read: SettingsReader): string {
-  const dir = read.text('state-dir') ?? DEFAULT_STATE_DIR;
-  if (!dir.startsWith('/')) read.reject('state-dir', 'an absolute path');
+function folder(read: SettingsReader, name: string, usual: string): string {
+  const dir = read.text(name) ?? usual;
+  if (!dir.startsWith('/')) read.reject(name, 'an absolute path');
   return dir;
 }
 

@@ -134,6 +134,7 @@ function agentFlags(topology: Topology, node: string, cgroup: string, { serviceC
   return [
     ...['--source', 'manifests', '--dir', paths.manifestsDir(topology.name), '--node-name', node],
     ...['--cgroup-root', cgroup, '--state-dir', paths.bpffsDir(topology.name, node)],
+    ...['--journal-dir', paths.journalDir(topology.name, node)],
     ...localDetectorFlags(topology),
     ...(ranges ? ['--service-cidr', ranges] : []),
     ...agentFlags,

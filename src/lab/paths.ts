@@ -13,6 +13,8 @@ export const manifestsDir = (lab: string): string => join(labDir(lab), 'manifest
 export const nodeDir = (lab: string, node: string): string => join(labDir(lab), 'nodes', node);
 /** bpffs of a node's agent. */
 export const bpffsDir = (lab: string, node: string): string => join(nodeDir(lab, node), 'bpf');
+/** What a node's agent writes down for its next start. */
+export const journalDir = (lab: string, node: string): string => join(nodeDir(lab, node), 'journal');
 /** Standard output and error of a node's agent, of all its starts. */
 export const agentLog = (lab: string, node: string): string => join(nodeDir(lab, node), 'agent.log');
 /** The list that the keeper serves. */

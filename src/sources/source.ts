@@ -12,6 +12,8 @@ export interface Problem {
 export interface Sink {
   /** A new object, or a changed one. Not called for an object that is as it was. */
   set(object: ModelObject): void;
+  /** An object as it was when an earlier agent followed the source; what has changed since then follows by `set` and `remove`. */
+  recall(object: ModelObject): void;
   remove(kind: ModelKind, key: string): void;
   /** Changes of this kind may have gone by unseen: everything is looked at again. */
   missed(kind: ModelKind): void;

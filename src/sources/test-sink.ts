@@ -3,7 +3,7 @@ import type { Sink } from './source.ts';
 
 /** What reached a sink. */
 export interface Recorded {
-  /** `set KIND KEY`, `remove KIND KEY`, `synced` or `complete`, in order. */
+  /** `set KIND KEY`, `recall KIND KEY`, `remove KIND KEY`, `synced` or `complete`, in order. */
   readonly calls: string[];
   /** `reason: message`. */
   readonly problems: string[];
@@ -19,6 +19,10 @@ export function recordingSink(short: (message: string) => string): Recorded & { 
   const sink: Sink = {
     set: (object) => {
       calls.push(`set ${object.kind} ${object.key}`);
+      objects.set(`${object.kind} ${object.key}`, object);
+    },
+    recall: (object) => {
+      calls.push(`recall ${object.kind} ${object.key}`);
       objects.set(`${object.kind} ${object.key}`, object);
     },
     remove: (kind, key) => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { until } from '../test-folder.ts';
 import { refuse } from './test-api-server.ts';
-import { type Followed, followed, node, served, service, slice } from './test-source.ts';
+import { type Followed, followed, kubernetes, node, served, service, slice } from './test-source.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -22,7 +25,8 @@ type Step =
         | 'pages'
         | 'streams'
         | 'wait'
-        | 'restore';
+        | 'restore'
+        | 'restart';
     };
 
 const STEP: fc.Arbitrary<Step> = fc.oneof(
@@ -52,20 +56,37 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
           'streams',
           'wait',
           'restore',
+          'restart',
         ] as const),
       ),
     }),
   },
 );
 
+const dir = mkdtempSync(join(tmpdir(), 'weir-history-'));
+after(() => rmSync(dir, { recursive: true }));
+let journals = 0;
+const nextJournal = (): string => join(dir, `${journals++}.journal`);
+
+const TIMES = { confirmMs: 20, quietMs: 1 };
+
+/** What is there whatever happens. */
+const GIVEN = [kubernetes('one'), slice('x'), node('n1')];
+
 /** What the server holds, and what it should look like at the sink. */
 class Cluster {
-  readonly #follows: Followed;
+  #follows: Followed;
+  #journal: string;
   readonly #objects = new Map<string, Extract<Step, { readonly does: 'put' | 'delete' }>>();
   #revision = 5000;
 
-  constructor(follows: Followed) {
+  constructor(follows: Followed, journal: string) {
     this.#follows = follows;
+    this.#journal = journal;
+  }
+
+  get follows(): Followed {
+    return this.#follows;
   }
 
   async take(step: Step): Promise<void> {
@@ -84,6 +105,7 @@ class Cluster {
     else if (step.does === 'busy') this.#refuseNext(3);
     else if (step.does === 'wait') await new Promise((resolve) => setTimeout(resolve, 5));
     else if (step.does === 'restore') this.#restore();
+    else if (step.does === 'restart') await this.#restart();
     else server.streamsLists = step.does === 'streams';
   }
 
@@ -99,6 +121,7 @@ class Cluster {
   seen(): string {
     const services = [...this.#follows.objects.values()].flatMap((object) => (object.kind === 'Service' ? [object.value] : []));
     return services
+      .filter(({ name }) => name !== 'kubernetes')
       .map(({ name, ports }) => `${name} ${ports[0]?.port}`)
       .sort()
       .join();
@@ -109,12 +132,22 @@ class Cluster {
     this.#follows.server.fault = (_url, response) => left-- > 0 && refuse(response, 503, 'busy');
   }
 
+  /** One that is killed now, and another that finds what it left. */
+  async #restart(): Promise<void> {
+    const { server, stop } = this.#follows;
+    const copy = nextJournal();
+    if (existsSync(this.#journal)) copyFileSync(this.#journal, copy);
+    await stop();
+    this.#journal = copy;
+    this.#follows = await followed(server, { journal: copy, times: TIMES, sync: false });
+  }
+
   /** An earlier state, as a whole: a server that goes down for that ends its watches. */
   #restore(): void {
     for (const name of [...this.#objects.keys()].slice(0, 2)) this.#objects.delete(name);
     this.#revision -= 500;
     this.#follows.server.cut('reset');
-    this.#follows.server.restore([...this.#objects.values()].map(objectOf).concat(slice('x'), node('n1')), Math.max(1, this.#revision));
+    this.#follows.server.restore([...this.#objects.values()].map(objectOf).concat(GIVEN), Math.max(1, this.#revision));
   }
 }
 
@@ -124,14 +157,14 @@ const objectOf = ({ name, port, foreign }: { name: string; port: number; foreign
 test('whatever happens on the way, the sink ends with what the server holds', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(STEP, { maxLength: 40 }), async (steps) => {
-      const follows = await followed(await served([slice('x'), node('n1')]), { times: { confirmMs: 20 } });
-      const cluster = new Cluster(follows);
+      const journal = nextJournal();
+      const cluster = new Cluster(await followed(await served(GIVEN), { journal, times: TIMES }), journal);
       for (const step of steps) await cluster.take(step);
       await until(`${cluster.wanted()} after ${JSON.stringify(steps)}, is ${cluster.seen()}`, () => cluster.seen() === cluster.wanted());
-      await follows.stop();
-      await follows.server.stop();
+      await cluster.follows.stop();
+      await cluster.follows.server.stop();
       assert.equal(cluster.seen(), cluster.wanted());
     }),
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: Number(process.env.WEIR_RUNS ?? 60), endOnFailure: true },
   );
 });

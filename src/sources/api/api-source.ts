@@ -1,11 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '#lib/result.ts';
 import type { Sink, Source } from '../source.ts';
 import { createStanding } from '../standing.ts';
 import type { Access } from './access.ts';
-import { createConnection } from './connection.ts';
+import { createBackOff } from './back-off.ts';
+import { clusterUid } from './cluster-uid.ts';
+import { type Connection, createConnection } from './connection.ts';
 import { Holdings } from './holdings.ts';
+import { type Chapter, Journal, type Recollection } from './journal.ts';
+import { createMemory } from './memory.ts';
 import { Reflector } from './reflector.ts';
-import { resourcesOf } from './resources.ts';
+import { type Resource, resourcesOf } from './resources.ts';
 import { API_TIMES, type ApiTimes } from './times.ts';
 
 export interface ApiSourceOptions {
@@ -13,45 +18,119 @@ export interface ApiSourceOptions {
   readonly readAccess: () => Result<Access>;
   /** The only Node that is followed. */
   readonly nodeName: string;
+  /** File in which it is written down what the server says, so that another source can go on from there; undefined: nowhere. */
+  readonly journal?: string | undefined;
   /** Told what is good news and so no problem. */
   readonly note?: (message: string) => void;
   readonly times?: ApiTimes;
 }
 
 /** Kubernetes objects from an API server. What it said last stays in force while it cannot be reached. */
-export function createApiSource({ readAccess, nodeName, note = () => {}, times = API_TIMES }: ApiSourceOptions): Source {
+export function createApiSource({ readAccess, nodeName, journal: path, note = () => {}, times = API_TIMES }: ApiSourceOptions): Source {
   let stop = async (): Promise<void> => {};
   return {
     start(sink) {
-      const connection = createConnection(readAccess, times);
-      const standing = createStanding((problem) => sink.problem(problem));
       const resources = resourcesOf(nodeName);
-      const listed = countLists(sink, resources.length);
-      const reflectors = resources.map((resource, i) => {
-        const holdings = new Holdings(resource.kind, sink, standing);
-        return new Reflector(resource, {
-          connection,
-          holdings,
-          standing,
-          times,
-          note,
-          listed: (sure) => listed(i, sure),
-          missed: () => sink.missed(resource.kind),
-        });
-      });
-      const finished = Promise.all(reflectors.map((reflector) => reflector.run()));
+      const problem = (message: string): void => sink.problem({ reason: 'journal', message });
+      const journal = path === undefined ? undefined : new Journal({ path, format: JSON.stringify(resources), note, problem });
+      const follower = new Follower({ connection: createConnection(readAccess, times), resources, sink, journal, times, note });
+      const finished = follower.run();
       stop = async () => {
-        for (const reflector of reflectors) reflector.stop();
+        follower.stop();
         await finished;
-        connection.close();
       };
     },
     stop: () => stop(),
   };
 }
 
-/** Synced when every resource has been listed, complete when none of these lists is in doubt. */
-function countLists(sink: Sink, count: number): (resource: number, sure: boolean) => void {
+interface FollowerParts {
+  readonly connection: Connection;
+  readonly resources: readonly Resource[];
+  readonly sink: Sink;
+  readonly journal: Journal | undefined;
+  readonly times: ApiTimes;
+  readonly note: (message: string) => void;
+}
+
+/** Follows all resources, from what an earlier one knew where that is known. */
+class Follower {
+  readonly #parts: FollowerParts;
+  readonly #end = new AbortController();
+  #reflectors: readonly Reflector[] = [];
+  #cluster: Promise<string> | undefined;
+
+  constructor(parts: FollowerParts) {
+    this.#parts = parts;
+  }
+
+  /** Until it is stopped. */
+  async run(): Promise<void> {
+    const { connection, journal } = this.#parts;
+    // On its way while the journal is read
+    if (journal !== undefined) this.#askCluster().catch(() => {});
+    const recollection = await journal?.read();
+    if (!this.#end.signal.aborted) await this.#follow(recollection);
+    journal?.close();
+    connection.close();
+  }
+
+  stop(): void {
+    this.#end.abort();
+    for (const reflector of this.#reflectors) reflector.stop();
+  }
+
+  #follow(recollection: Recollection | undefined): Promise<unknown> {
+    const { connection, resources, sink, journal, times, note } = this.#parts;
+    const standing = createStanding((problem) => sink.problem(problem));
+    const all = resources.map((resource) => {
+      const holdings = new Holdings(resource.kind, sink, standing);
+      const memory = createMemory({ kind: resource.kind, holdings, journal, recollection, askCluster: () => this.#askCluster() });
+      return { resource, holdings, memory };
+    });
+    const chapters = (): readonly Chapter[] => all.map(({ memory }) => memory.chapter());
+    const listed = countLists(sink, all.length, () => void this.#keep(chapters));
+    this.#reflectors = all.map(
+      ({ resource, holdings, memory }, i) =>
+        new Reflector(resource, {
+          ...{ connection, holdings, memory, standing, times, note },
+          listed: (sure) => listed(i, sure),
+          missed: () => sink.missed(resource.kind),
+        }),
+    );
+    return Promise.all(this.#reflectors.map((reflector) => reflector.run()));
+  }
+
+  /** Whatever is in force comes first; then it is written down. */
+  async #keep(chapters: () => readonly Chapter[]): Promise<void> {
+    const { journal, times } = this.#parts;
+    const backOff = createBackOff(times);
+    const { signal } = this.#end;
+    for (let wait = times.journalMs; journal !== undefined; wait = backOff.next()) {
+      try {
+        await sleep(wait, undefined, { signal });
+        const cluster = await this.#askCluster();
+        if (cluster !== '' && !signal.aborted) journal.begin(cluster, chapters);
+        return;
+      } catch {
+        if (signal.aborted) return;
+      }
+    }
+  }
+
+  /** Once it is known it is not asked again. */
+  #askCluster(): Promise<string> {
+    const asked = this.#cluster ?? clusterUid(this.#parts.connection, this.#end.signal);
+    this.#cluster = asked;
+    asked.catch(() => {
+      this.#cluster = undefined;
+    });
+    return asked;
+  }
+}
+
+/** Synced when every resource has been listed, complete when none of these lists is in doubt. `completed` is called after the sink. */
+function countLists(sink: Sink, count: number, completed: () => void): (resource: number, sure: boolean) => void {
   const sureOf = new Map<number, boolean>();
   let synced = false;
   let complete = false;
@@ -63,6 +142,7 @@ function countLists(sink: Sink, count: number): (resource: number, sure: boolean
     if (!complete && [...sureOf.values()].every((each) => each)) {
       complete = true;
       sink.complete();
+      completed();
     }
   };
 }

@@ -5,6 +5,7 @@ import { keyOf } from '#model/metadata.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 import type { Sink } from '../source.ts';
 import type { Standing } from '../standing.ts';
+import type { Entry, Said } from './journal-entry.ts';
 
 /** How many objects a list lacked that were there before. */
 export interface Missing {
@@ -18,6 +19,9 @@ export class Holdings {
   readonly #sink: Sink;
   readonly #standing: Standing;
   readonly #objects = new Map<string, ModelObject>();
+  readonly #said = new Map<string, Said>();
+  /** Since the last look. */
+  #changed = new Set<string>();
   /** While a list comes in: what was there before and has not come. */
   #unseen = new Set<string>();
   #before = 0;
@@ -30,6 +34,30 @@ export class Holdings {
 
   get size(): number {
     return this.#objects.size;
+  }
+
+  /** All that is known, as it is when its turn comes. */
+  *entries(): Generator<Entry> {
+    for (const key of this.#objects.keys()) yield this.#entry(key);
+    for (const key of this.#said.keys()) if (!this.#objects.has(key)) yield this.#entry(key);
+  }
+
+  /** What has changed since the last call, as it is now. */
+  takeChanges(): readonly Entry[] {
+    const entries = [...this.#changed].map((key) => this.#entry(key));
+    this.#changed.clear();
+    return entries;
+  }
+
+  /** What was known at an earlier time. */
+  recall(entries: Iterable<Entry>): void {
+    for (const { key, object, said } of entries) {
+      if (said !== undefined) this.#say(key, said.reason, said.messages);
+      if (object === undefined) continue;
+      this.#objects.set(key, object);
+      this.#sink.recall(object);
+    }
+    this.#changed.clear();
   }
 
   /** What is `set` from now on until the list ends is all there is. */
@@ -69,6 +97,7 @@ export class Holdings {
     this.#say(key, 'object_warning', warnings);
     if (isDeepStrictEqual(this.#objects.get(key), object)) return;
     this.#objects.set(key, object);
+    this.#changed.add(key);
     this.#sink.set(object);
   }
 
@@ -80,10 +109,19 @@ export class Holdings {
 
   #remove(key: string): void {
     this.#say(key, 'object_warning', []);
-    if (this.#objects.delete(key)) this.#sink.remove(this.#kind, key);
+    if (!this.#objects.delete(key)) return;
+    this.#changed.add(key);
+    this.#sink.remove(this.#kind, key);
+  }
+
+  #entry(key: string): Entry {
+    return { key, object: this.#objects.get(key), said: this.#said.get(key) };
   }
 
   #say(key: string, reason: string, messages: readonly string[]): void {
+    if (messages.length > 0 || this.#said.has(key)) this.#changed.add(key);
+    if (messages.length > 0) this.#said.set(key, { reason, messages });
+    else this.#said.delete(key);
     this.#standing.replace(
       `${this.#kind} ${key}`,
       messages.map((message) => ({ id: message, reason, message })),

@@ -7,6 +7,7 @@ import { type BackOff, createBackOff } from './back-off.ts';
 import type { Connection } from './connection.ts';
 import { doubtFinding, isDoubtful } from './doubt.ts';
 import type { Holdings } from './holdings.ts';
+import type { Memory } from './memory.ts';
 import type { Resource } from './resources.ts';
 import { findingOf, isOfServer, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
 import type { ApiTimes } from './times.ts';
@@ -14,6 +15,7 @@ import type { ApiTimes } from './times.ts';
 export interface ReflectorParts {
   readonly connection: Connection;
   readonly holdings: Holdings;
+  readonly memory: Memory;
   readonly standing: Standing;
   readonly times: ApiTimes;
   /** Told what is good news. */
@@ -37,6 +39,11 @@ export class Reflector {
   /** Everything up to here is known; undefined = a list is needed. */
   #version: string | undefined;
   #hasListed = false;
+  /** The version is that of an earlier agent, and it is not yet known whether the server goes on from there. */
+  #resumes = false;
+  /** Events that come close together are those that an earlier agent missed. */
+  #catchingUp: NodeJS.Timeout | undefined;
+  #catchUpEnd = 0;
   /** In a row. */
   #failures = 0;
   /** The next list comes as the beginning of a watch (KEP-3157), else in pages; when one way fails the other is tried. */
@@ -51,6 +58,8 @@ export class Reflector {
     this.#resource = resource;
     this.#parts = parts;
     this.#backOff = createBackOff(parts.times);
+    this.#version = parts.memory.version;
+    this.#resumes = this.#mayBeRestored = this.#version !== undefined;
   }
 
   /** Until it is stopped. */
@@ -67,6 +76,7 @@ export class Reflector {
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#confirmation);
+    clearTimeout(this.#catchingUp);
     this.#request.abort();
   }
 
@@ -77,14 +87,17 @@ export class Reflector {
 
   /** A watch from a version on, or one that begins with a list. */
   async #watch(from?: string): Promise<void> {
-    const { times, holdings } = this.#parts;
+    const { times, holdings, memory } = this.#parts;
     const seconds = Math.ceil(times.minWatchSeconds * (1 + Math.random()));
     const start = from === undefined ? { resourceVersionMatch: 'NotOlderThan', sendInitialEvents: 'true' } : { resourceVersion: from };
     const began = performance.now();
     const body = await this.#get({ watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...start });
     if (from === undefined) holdings.startList();
+    if (this.#resumes) this.#resume();
     for await (const events of eventsOf(body, `Watch of ${this.#resource.what}`)) {
       for (const event of events) this.#take(event);
+      memory.write(this.#sureVersion);
+      if (performance.now() < this.#catchUpEnd) this.#catchingUp?.refresh();
       this.#answered();
     }
     const lived = performance.now() - began;
@@ -110,27 +123,52 @@ export class Reflector {
     this.#version = version;
   }
 
+  /** The server goes on from where an earlier agent was: what that one knew, and what comes now, is as good as a list. */
+  #resume(): void {
+    const { memory, times, listed } = this.#parts;
+    this.#resumes = false;
+    memory.recall();
+    const caughtUp = (): void => {
+      this.#catchingUp = undefined;
+      this.#hasListed = true;
+      listed(true);
+    };
+    this.#catchingUp = setTimeout(caughtUp, times.quietMs);
+    this.#catchUpEnd = performance.now() + times.catchUpMs;
+  }
+
+  /** What another agent could go on from; undefined while a list comes in or is in doubt. */
+  get #sureVersion(): string | undefined {
+    return this.#confirmation === undefined ? this.#version : undefined;
+  }
+
   async #list(): Promise<void> {
+    const { holdings, memory } = this.#parts;
     const pace = createPace();
-    this.#parts.holdings.startList();
+    holdings.startList();
     for (let next = ''; ; ) {
       const body = await this.#get({ limit: String(this.#pageSize), ...(next !== '' && { continue: next }) });
       const page = await pageOf(body, `List of ${this.#resource.what}`);
       for (const item of page.items) {
-        this.#parts.holdings.set(item);
-        if (pace.due()) await pace.rest();
+        holdings.set(item);
+        if (!pace.due()) continue;
+        memory.write(undefined);
+        await pace.rest();
       }
       this.#answered();
       next = page.next;
-      if (next === '') return this.#endList(page.version);
+      if (next === '') this.#endList(page.version);
+      memory.write(this.#sureVersion);
+      if (next === '') return;
     }
   }
 
   /** A server of an earlier time knows lower versions than we do, and a watch from ours would miss what it does until it is there. */
   async #compare(ours: string): Promise<void> {
     const { version } = await pageOf(await this.#get({ limit: '1' }), `List of ${this.#resource.what}`);
+    const isOfOther = this.#resumes && !(await this.#parts.memory.isOfCluster());
+    if (isOfOther || isOlder(version, ours)) this.#lose();
     this.#mayBeRestored = false;
-    if (isOlder(version, ours)) this.#lose();
   }
 
   #endList(version: string): void {
@@ -157,8 +195,15 @@ export class Reflector {
 
   /** The next thing is a list. */
   #lose(): void {
-    if (this.#version !== undefined) this.#parts.missed();
+    const { memory, missed, note } = this.#parts;
+    clearTimeout(this.#catchingUp);
+    if (this.#resumes) {
+      note(`The API server does not go on from the ${this.#resource.what} that were written down: it is asked for all of them`);
+      memory.forget();
+    } else memory.write('');
+    if (this.#version !== undefined && this.#hasListed) missed();
     this.#version = undefined;
+    this.#resumes = false;
   }
 
   #listAgain(): void {
@@ -181,7 +226,9 @@ export class Reflector {
     if (isList && error.reason === 'gone') this.#pageSize = 0;
     if (error.reason === 'gone' || error.reason === 'garbled') this.#lose();
     // A server that has just started knows no versions but its own: that is no failure, but not all clients shall list at once
-    if (!isList && error.reason === 'gone') return this.#sleep(this.#parts.times.firstMs * (1 + Math.random()));
+    if (!isList && error.reason === 'gone') {
+      return this.#hasListed ? this.#sleep(this.#parts.times.firstMs * (1 + Math.random())) : undefined;
+    }
     this.#mayBeRestored = this.#version !== undefined;
     const isLacking = this.#goesWithout(error);
     if (isLacking) this.#parts.listed(true);

@@ -14,7 +14,7 @@ export interface Followed extends Recorded {
 }
 
 /** Waits that suit a test. */
-export const QUICK: ApiTimes = { ...API_TIMES, firstMs: 1, maxMs: 10, minWatchMs: 0, idleMs: 10_000, confirmMs: 200 };
+export const QUICK: ApiTimes = { ...API_TIMES, firstMs: 1, maxMs: 10, minWatchMs: 0, idleMs: 10_000, confirmMs: 200, journalMs: 0 };
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -37,7 +37,15 @@ export async function followed(
     access = { kubeconfig: undefined, master: server.url },
     sync = true,
     watches = 4,
-  }: { times?: Partial<ApiTimes>; access?: AccessSettings; sync?: boolean; watches?: number } = {},
+    ...rest
+  }: {
+    times?: Partial<ApiTimes>;
+    access?: AccessSettings;
+    sync?: boolean;
+    watches?: number;
+    journal?: string;
+    nodeName?: string;
+  } = {},
 ): Promise<Followed> {
   const notes: string[] = [];
   const said = (message: string): string => message.replaceAll(server.url, 'URL');
@@ -45,6 +53,7 @@ export async function followed(
   const source = createApiSource({
     readAccess: () => readAccess(access),
     nodeName: 'n1',
+    ...rest,
     note: (message) => notes.push(said(message)),
     times: { ...QUICK, ...times },
   });
@@ -60,6 +69,12 @@ export const service = (name: string, port = 80, labels: Record<string, string> 
   apiVersion: 'v1',
   metadata: { name, namespace: 'shop', labels },
   spec: { clusterIP: '10.96.0.1', ports: [{ port }] },
+});
+
+/** The Service that an API server makes for itself. */
+export const kubernetes = (uid: string): ApiObject => ({
+  ...service('kubernetes', 443),
+  metadata: { name: 'kubernetes', namespace: 'default', uid },
 });
 
 /** An EndpointSlice of a Service of that name. */

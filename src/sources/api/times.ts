@@ -7,6 +7,12 @@ export interface ApiTimes extends RequestTimes, BackOffTimes {
   readonly minWatchSeconds: number;
   /** A watch that ends earlier than this is a failure, ms. */
   readonly minWatchMs: number;
+  /** From the first complete state until all of it is written down, ms. */
+  readonly journalMs: number;
+  /** A watch that goes on from what an earlier agent knew has sent what changed meanwhile when it is quiet for so long, ms, */
+  readonly quietMs: number;
+  /** or when it has lasted for so long, ms: others go on changing things. */
+  readonly catchUpMs: number;
   /** Until another list that confirms a doubtful one, ms. */
   readonly confirmMs: number;
   /** Between two tries of what the server does not have, and which can be done without, ms. */
@@ -23,6 +29,9 @@ export const API_TIMES: ApiTimes = {
   resetMs: 120_000,
   minWatchSeconds: 300,
   minWatchMs: 1000,
+  journalMs: 500,
+  quietMs: 20,
+  catchUpMs: 500,
   confirmMs: 30_000,
   lackMs: 300_000,
 };

@@ -1,0 +1,244 @@
+import { hash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { ModelKind } from '#model/objects.ts';
+import { createPace } from '../pace.ts';
+import { type Entry, type PackedEntry, packEntry, unpackEntry } from './journal-entry.ts';
+import { JournalFile, recordsOf } from './journal-file.ts';
+
+/** What is known of one kind. */
+export interface Chapter {
+  readonly kind: ModelKind;
+  /** Every change up to this resource version is in the entries; undefined = nothing can go on from them. */
+  readonly version: string | undefined;
+  entries(): Iterable<Entry>;
+}
+
+/** What an earlier agent knew. */
+export interface Recollection {
+  /** See clusterUid. */
+  readonly cluster: string;
+  readonly chapters: ReadonlyMap<ModelKind, Chapter>;
+}
+
+export interface JournalParts {
+  readonly path: string;
+  /** What was written with another one means something else. */
+  readonly format: string;
+  /** Told what an operator may want to know, whole sentences. */
+  readonly note: (message: string) => void;
+  readonly problem: (message: string) => void;
+}
+
+/** `entries` null: all of the kind are forgotten. `version` null: as before; empty: unknown. */
+type Change = readonly [kind: ModelKind, version: string | null, entries: readonly PackedEntry[] | null];
+
+/** What the first record begins with. */
+const NAME = 'weir';
+
+/** Entries of a record, few enough to let others have their turn after each. */
+const RECORD_ENTRIES = 64;
+
+/** Growth of a file that is tolerated before it is written anew, beside its first size, bytes. */
+const SLACK = 1 << 20;
+
+/**
+ * What the API server said, written down as it comes and before anything is done about it, so that another agent can go on from there: a
+ * file of records, each a change. Reading as many of them as are whole gives a state that once held, however the writer ended. A
+ * file that has grown to twice its size is written anew beside itself. After an error there is none: nothing is better than what is old.
+ */
+export class Journal {
+  readonly #parts: JournalParts;
+  readonly #format: string;
+  #file: JournalFile | undefined;
+  /** Will take its place. */
+  #next: JournalFile | undefined;
+  #firstSize = 0;
+  #isUnusable = false;
+  #rewrite: (() => void) | undefined;
+
+  constructor(parts: JournalParts) {
+    this.#parts = parts;
+    // Another build may read and mean things differently
+    this.#format = hash('sha256', hash('sha256', readFileSync(import.meta.filename)) + parts.format);
+  }
+
+  /** Whether what is written down can be gone on from. */
+  get isOpen(): boolean {
+    return this.#file !== undefined;
+  }
+
+  /** What stands there; from now on write() adds to it. Undefined where nothing usable stands. */
+  async read(): Promise<Recollection | undefined> {
+    const { path, note, problem } = this.#parts;
+    try {
+      const bytes = readFileSync(path);
+      const { header, changes, end } = await readRecords(bytes);
+      const why = this.#whyUseless(header);
+      if (why !== undefined || header === undefined) {
+        note(`${path} ${why}: the API server is asked for everything`);
+        // Before it grows old: whoever wrote it may come back
+        this.#removeIfPossible();
+        return undefined;
+      }
+      if (end < bytes.length) note(`${path} ends within a record, after ${end} bytes: going on from what stands before`);
+      const { chapters, share } = fold(changes);
+      this.#file = new JournalFile(path, end);
+      this.#firstSize = end * share;
+      return { cluster: header[2], chapters };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      problem(`Cannot read ${path}: ${message}. The API server is asked for everything`);
+      this.#removeIfPossible();
+      return undefined;
+    }
+  }
+
+  /** Writes all that is known into a new file, a little at a time, while changes go on; now, and whenever that has grown too much. */
+  begin(cluster: string, chapters: () => readonly Chapter[]): void {
+    this.#rewrite = () => void this.#writeAnew(cluster, chapters);
+    if (this.#file === undefined) this.#rewrite();
+  }
+
+  /** Nothing that is `change`d is lost from now on. `version` undefined: as before; empty: unknown. */
+  write(kind: ModelKind, version: string | undefined, entries: readonly Entry[]): void {
+    if (this.#file === undefined && this.#next === undefined) return;
+    if (entries.length > 0 || version !== undefined) this.#append([kind, version ?? null, entries.map(packEntry)]);
+    if (this.#file !== undefined && this.#next === undefined && this.#file.size > 2 * this.#firstSize + SLACK) this.#rewrite?.();
+  }
+
+  /** What stands there of a kind does not count any more. */
+  forget(kind: ModelKind): void {
+    this.#append([kind, '', null]);
+  }
+
+  /** Removes it: it does not belong to what is followed. */
+  discard(): void {
+    if (this.#removeIfPossible()) return;
+    this.#parts.problem(`Cannot remove ${this.#parts.path}, which should be removed: it does not belong to this cluster`);
+  }
+
+  /** What is there stays. */
+  close(): void {
+    this.#file?.close();
+    this.#next?.close();
+    this.#file = this.#next = undefined;
+  }
+
+  get #nextPath(): string {
+    return `${this.#parts.path}.new`;
+  }
+
+  #removeIfPossible(): boolean {
+    this.close();
+    try {
+      for (const path of [this.#parts.path, this.#nextPath]) if (existsSync(path)) rmSync(path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #whyUseless(header: Header | undefined): string | undefined {
+    if (header === undefined) return 'is damaged from its beginning';
+    if (header[0] !== NAME || header[1] !== this.#format) return 'is of another build of weir or of another node';
+    return undefined;
+  }
+
+  #append(change: Change): void {
+    this.#try(() => {
+      this.#file?.append(change);
+      this.#next?.append(change);
+    });
+  }
+
+  async #writeAnew(cluster: string, chapters: () => readonly Chapter[]): Promise<void> {
+    if (this.#isUnusable) return;
+    this.#try(() => {
+      mkdirSync(dirname(this.#parts.path), { recursive: true, mode: 0o700 });
+      this.#next = new JournalFile(this.#nextPath);
+      this.#next.append([NAME, this.#format, cluster] satisfies Header);
+    });
+    const file = this.#next;
+    for (const { kind, entries } of chapters()) {
+      for (const some of chunksOf(entries())) {
+        if (file === undefined || this.#next !== file) return;
+        this.#try(() => file.append([kind, null, some.map(packEntry)] satisfies Change));
+        await setImmediate();
+      }
+    }
+    if (file !== undefined && this.#next === file) this.#try(() => this.#replace(file, chapters()));
+  }
+
+  #replace(file: JournalFile, chapters: readonly Chapter[]): void {
+    for (const { kind, version } of chapters) file.append([kind, version ?? '', []] satisfies Change);
+    file.rename(this.#parts.path);
+    this.#file?.close();
+    this.#file = file;
+    this.#firstSize = file.size;
+    this.#next = undefined;
+  }
+
+  #try(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#isUnusable = true;
+      this.#parts.problem(
+        `Cannot write ${this.#parts.path}: ${(error as Error).message}. The next agent will ask the API server for everything`,
+      );
+      this.#removeIfPossible();
+    }
+  }
+}
+
+type Header = readonly [name: string, format: string, cluster: string];
+
+async function readRecords(bytes: Buffer): Promise<{ header: Header | undefined; changes: Change[]; end: number }> {
+  const pace = createPace();
+  const values: unknown[] = [];
+  let end = 0;
+  for (const record of recordsOf(bytes)) {
+    values.push(JSON.parse(record.text));
+    end = record.end;
+    if (pace.due()) await pace.rest();
+  }
+  const [header, ...changes] = values;
+  return { header: header as Header | undefined, changes: changes as Change[], end };
+}
+
+/** The state that a journal's changes lead to, and which share of their entries is still in it. */
+function fold(changes: readonly Change[]): { readonly chapters: ReadonlyMap<ModelKind, Chapter>; readonly share: number } {
+  let count = 1;
+  const chapters = new Map<ModelKind, { readonly known: Map<string, PackedEntry>; version: string | undefined }>();
+  for (const [kind, version, entries] of changes) {
+    const chapter = chapters.get(kind) ?? { known: new Map(), version: undefined };
+    chapters.set(kind, chapter);
+    if (version !== null) chapter.version = version === '' ? undefined : version;
+    if (entries === null) chapter.known.clear();
+    count += entries?.length ?? 0;
+    for (const entry of entries ?? []) {
+      if (entry.length > 1) chapter.known.set(entry[0], entry);
+      else chapter.known.delete(entry[0]);
+    }
+  }
+  const live = [...chapters.values()].reduce((sum, { known }) => sum + known.size, 0);
+  const made = [...chapters].map(([kind, { known, version }]) => ({ kind, version, entries: () => unpacked(kind, known.values()) }));
+  return { chapters: new Map(made.map((chapter) => [chapter.kind, chapter])), share: live / count };
+}
+
+function* unpacked(kind: ModelKind, entries: Iterable<PackedEntry>): Generator<Entry> {
+  for (const entry of entries) yield unpackEntry(kind, entry);
+}
+
+function* chunksOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
+  let chunk: Entry[] = [];
+  for (const entry of entries) {
+    if (chunk.push(entry) < RECORD_ENTRIES) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}

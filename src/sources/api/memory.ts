@@ -1,0 +1,61 @@
+import type { ModelKind } from '#model/objects.ts';
+import type { Holdings } from './holdings.ts';
+import type { Chapter, Journal, Recollection } from './journal.ts';
+
+/** What an earlier agent knew of one kind, and where it is written down what this one knows. */
+export interface Memory {
+  /** Up to which resource version it is known; undefined = a list is needed. */
+  readonly version: string | undefined;
+  /** Whether the server is one of the cluster that this is known of. Throws ApiFailure. */
+  isOfCluster(): Promise<boolean>;
+  /** Gives it to the holdings. */
+  recall(): void;
+  /** The server does not go on from there. */
+  forget(): void;
+  /** Writes down what has changed; see Journal. */
+  write(version: string | undefined): void;
+  /** All that is known now. */
+  chapter(): Chapter;
+}
+
+interface Parts {
+  readonly kind: ModelKind;
+  readonly holdings: Holdings;
+  /** Undefined: nothing is kept for another agent. */
+  readonly journal: Journal | undefined;
+  readonly recollection: Recollection | undefined;
+  /** Asks of which cluster the server is. */
+  readonly askCluster: () => Promise<string>;
+}
+
+/** What is recalled is let go once it has been given to the holdings. */
+export function createMemory({ kind, holdings, journal, recollection, askCluster }: Parts): Memory {
+  // Let go when it has been given: it is as large as what the holdings make of it
+  let chapter = recollection?.chapters.get(kind);
+  const [version, cluster] = [chapter?.version, recollection?.cluster];
+  let upTo = version;
+  const forget = (): void => {
+    if (chapter !== undefined) journal?.forget(kind);
+    chapter = upTo = undefined;
+  };
+  if (version === undefined) forget();
+  return {
+    version,
+    async isOfCluster() {
+      const isSame = (await askCluster()) === cluster;
+      if (!isSame) journal?.discard();
+      return isSame;
+    },
+    recall() {
+      if (chapter !== undefined) holdings.recall(chapter.entries());
+      chapter = undefined;
+    },
+    forget,
+    write(now) {
+      const changes = holdings.takeChanges();
+      if (now !== undefined) upTo = now || undefined;
+      journal?.write(kind, now, changes);
+    },
+    chapter: () => ({ kind, version: upTo, entries: () => holdings.entries() }),
+  };
+}
