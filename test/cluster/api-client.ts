@@ -58,9 +58,10 @@ export class ApiClient {
     );
   }
 
-  /** Ends the connections; the next request makes new ones. */
+  /** Ends the connections; the next request makes new ones, to a server that may know other objects. */
   disconnect(): void {
     this.#agent.destroy();
+    this.#namespaces.clear();
   }
 
   async #applyOne(object: ApiObject): Promise<void> {

@@ -1,5 +1,5 @@
 /** A real Kubernetes control plane inside a lab: etcd, API server, controller manager. `test/cluster/build` makes the programs. */
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findCgroupRoot } from '#kernel/mounts.ts';
@@ -49,18 +49,16 @@ export class ControlPlane {
   readonly kubeconfig: string;
   /** File of a user who has the rights of kube-proxy (system:node-proxier) and no others. */
   readonly proxyKubeconfig: string;
+  readonly #dir: string;
   readonly #daemons: Daemons;
   readonly #client: ApiClient;
   readonly #remove: () => void;
 
-  constructor(
-    { kubeconfig, proxyKubeconfig }: ReturnType<typeof credentialFiles>,
-    daemons: Daemons,
-    client: ApiClient,
-    remove: () => void,
-  ) {
+  constructor(dir: string, daemons: Daemons, client: ApiClient, remove: () => void) {
+    const { kubeconfig, proxyKubeconfig } = credentialFiles(dir);
     this.kubeconfig = kubeconfig;
     this.proxyKubeconfig = proxyKubeconfig;
+    this.#dir = dir;
     this.#daemons = daemons;
     this.#client = client;
     this.#remove = remove;
@@ -104,6 +102,22 @@ export class ControlPlane {
     }
   }
 
+  /** Ends the API server and etcd, lets somebody change the folder that etcd keeps its objects in, and starts both. */
+  async changeStore(change: (dir: string) => void): Promise<void> {
+    await this.stopApiServer();
+    await this.#daemons.etcd.kill('SIGKILL');
+    change(storePath(this.#dir));
+    this.#daemons.etcd.start();
+    await this.startApiServer();
+  }
+
+  /** `list` or `watch`, and the URL, of all requests of agents for what they follow, in order. */
+  agentRequests(): string[] {
+    const lines = readFileSync(auditPath(this.#dir), 'utf8').trim().split('\n');
+    const events = lines.map((line): { userAgent: string; verb: string; requestURI: string } => JSON.parse(line));
+    return events.filter(({ userAgent }) => userAgent === 'weir').map(({ verb, requestURI }) => `${verb} ${requestURI}`);
+  }
+
   /** Ends every process and removes the files; the lab stays. */
   async down(): Promise<void> {
     this.#client.disconnect();
@@ -122,7 +136,8 @@ export async function createControlPlane({ lab, controllerManager = false, kubel
   const addresses = addressesOf(lab.topology);
   const client = new ApiClient(gatePath(dir), makeCredentials(dir, [...addresses, ...OWN_SERVICES], API_SERVER_PORT));
   const daemons = daemonsOf(place, dir, addresses[0], kubelets);
-  const controlPlane = new ControlPlane(credentialFiles(dir), daemons, client, () => {
+  writeFileSync(auditPolicyPath(dir), JSON.stringify(AUDIT_POLICY));
+  const controlPlane = new ControlPlane(dir, daemons, client, () => {
     rmdirSync(place.cgroup);
     rmSync(dir, { recursive: true });
   });
@@ -153,6 +168,22 @@ function addressesOf({ name, networks }: Topology): [Address, ...Address[]] {
   return [first, ...others];
 }
 
+/** Who asks for what, as it comes in. */
+const AUDIT_POLICY = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['ResponseStarted', 'ResponseComplete', 'Panic'],
+  rules: [
+    { level: 'Metadata', verbs: ['list', 'watch'], resources: ['', 'discovery.k8s.io', 'networking.k8s.io'].map((group) => ({ group })) },
+  ],
+};
+
+const auditPolicyPath = (dir: string): string => join(dir, 'audit-policy.json');
+
+const auditPath = (dir: string): string => join(dir, 'audit.log');
+
+const storePath = (dir: string): string => join(dir, 'etcd');
+
 const gatePath = (dir: string): string => join(dir, 'api.sock');
 
 function daemonsOf(place: Place, dir: string, address: Address, kubelets: boolean): Daemons {
@@ -172,7 +203,7 @@ function daemonsOf(place: Place, dir: string, address: Address, kubelets: boolea
 }
 
 const etcdFlags = (dir: string): string[] => [
-  ...['--data-dir', join(dir, 'etcd'), '--unsafe-no-fsync', '--log-level', 'warn'],
+  ...['--data-dir', storePath(dir), '--unsafe-no-fsync', '--log-level', 'warn'],
   ...['--listen-client-urls', ETCD, '--advertise-client-urls', ETCD],
 ];
 
@@ -184,6 +215,7 @@ function apiServerFlags(dir: string, address: Address, kubelets: boolean): strin
     ...['--token-auth-file', files.tokens, '--authorization-mode', 'RBAC', '--service-cluster-ip-range', SERVICE_RANGES],
     ...['--service-account-issuer', 'https://kubernetes.default.svc', '--service-account-key-file', files.accountPublicKey],
     ...['--service-account-signing-key-file', files.accountKey],
+    ...['--audit-policy-file', auditPolicyPath(dir), '--audit-log-path', auditPath(dir)],
     ...(kubelets
       ? ['--allow-privileged', '--kubelet-preferred-address-types', 'InternalIP']
       : // Nobody makes the service accounts that pods would need.
