@@ -1,6 +1,6 @@
 import type { AgentProcess } from '#lab/agent-process.ts';
 import type { Lab } from '#lab/lab.ts';
-import { bpffsDir, WEIR } from '#lab/paths.ts';
+import { bpffsDir, journalDir, WEIR } from '#lab/paths.ts';
 import type { ApiObject } from '../../test/cluster/api-client.ts';
 import type { ControlPlane } from '../../test/cluster/control-plane.ts';
 import { raiseCluster } from '../../test/cluster/ground.ts';
@@ -37,7 +37,8 @@ export class BenchCluster {
 
   /** The node is as if weir had never run. */
   async cleanUp(): Promise<void> {
-    await this.#succeed([WEIR, 'cleanup', '--state-dir', bpffsDir(this.#lab.topology.name, NODE_NAME)]);
+    const { name } = this.#lab.topology;
+    await this.#succeed([WEIR, 'cleanup', '--state-dir', bpffsDir(name, NODE_NAME), '--journal-dir', journalDir(name, NODE_NAME)]);
   }
 
   /** Megabytes of the agent: now, and the most so far. */

@@ -25,12 +25,18 @@ export interface Change {
   readonly fromAccepted: number;
 }
 
+/** Milliseconds until what had changed was in force, and until the agent had compared everything. */
+export interface Restart {
+  readonly inForce: number;
+  readonly compared: number;
+}
+
 /** Times in milliseconds, memory in megabytes. */
 export interface Measured {
   readonly lists: readonly number[];
   readonly listBytes: number;
   readonly starts: readonly number[];
-  readonly restarts: readonly number[];
+  readonly restarts: readonly Restart[];
   readonly idle: readonly Change[];
   readonly busy: readonly Change[];
   readonly memory: { readonly small: number; readonly rest: number; readonly peak: number };
@@ -109,8 +115,8 @@ function createChanges({ controlPlane, reach }: BenchCluster, { services }: Size
   };
 }
 
-/** The agent is killed and started; until what was changed meanwhile is in force. */
-async function restart(on: BenchCluster, next: Changes): Promise<number> {
+/** The agent is killed and started; something is changed meanwhile. */
+async function restart(on: BenchCluster, next: Changes): Promise<Restart> {
   const { send, reached } = next();
   await on.killAgent();
   await send();
@@ -118,7 +124,8 @@ async function restart(on: BenchCluster, next: Changes): Promise<number> {
   const seen = reached();
   const began = now();
   await on.startAgent();
-  return (await seen) - began;
+  const compared = now() - began;
+  return { inForce: (await seen) - began, compared };
 }
 
 const changes = (next: Changes): Promise<Change[]> =>
