@@ -82,7 +82,8 @@ export class Journal {
         this.#removeIfPossible();
         return undefined;
       }
-      if (end < bytes.length) note(`${path} ends within a record, after ${end} bytes: going on from what stands before`);
+      const until = end < bytes.length ? `, which ends within a record after ${end} bytes` : '';
+      note(`Going on from what an earlier agent wrote down in ${path}${until}`);
       const { chapters, share } = fold(changes);
       this.#file = new JournalFile(path, end);
       this.#firstSize = end * share;
