@@ -37,14 +37,14 @@ bench: build ## compare with direct connections
 bench-api: build ## start, restart, changes and memory with a real API server and 10,000 Services (test/cluster/build first)
 	@node bench/api/main.ts
 
-cluster: build ## a real cluster (kubelets, containerd, pods) in network namespaces, with weir as its Service proxy (NODES=3, PROXY=weir)
+cluster: image ## a real cluster (kubelets, containerd, pods) in network namespaces, with weir as its Service proxy (NODES=3, PROXY=weir)
 	@test/conformance/prepare
 	@node test/conformance/main.ts up --nodes $(or $(NODES),3) --proxy $(or $(PROXY),weir)
 
 cluster-down: setup ## remove it
 	@node test/conformance/main.ts down
 
-conformance: build ## upstream's end-to-end tests of Services in such clusters, weir and kube-proxy (ONLY=regex, PROXIES=weir,kube-proxy; half an hour each)
+conformance: image ## upstream's end-to-end tests of Services in such clusters, weir and kube-proxy (ONLY=regex, PROXIES=weir,kube-proxy; half an hour each)
 	@test/conformance/prepare
 	@node test/conformance/run.ts $(if $(ONLY),--only '$(ONLY)',--page docs/conformance.md) $(if $(PROXIES),--proxies $(PROXIES))
 

@@ -38,7 +38,7 @@ function cgroupOf(lab: string): string | undefined {
 }
 
 /** Folders below a folder, parents first. */
-const subfolders = (dir: string): string[] =>
+export const subfolders = (dir: string): string[] =>
   readdirSync(dir, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap((entry) => [join(dir, entry.name), ...subfolders(join(dir, entry.name))]);

@@ -1,17 +1,6 @@
 /** A real cluster on one machine: a control plane, and nodes with kubelet and containerd, in the namespaces of a lab. */
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findCgroupRoot } from '#kernel/mounts.ts';
@@ -20,7 +9,7 @@ import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { CHECKOUT, labDir, nodeDir } from '#lab/paths.ts';
 import { spawnAt } from '#lab/place.ts';
-import { labExists, removeLab } from '#lab/removal.ts';
+import { labExists, removeLab, subfolders } from '#lab/removal.ts';
 import { OUTSIDE, wireNetns } from '#lab/topology.ts';
 import { netnsPath } from '#lab/wiring.ts';
 import { familyOf } from '#lib/address.ts';
@@ -40,7 +29,15 @@ const disks = (name: string): string => `/var/tmp/weir-${name}`;
 const READY_WAIT_S = 180;
 
 /** What balances Services in the cluster. */
-export type ServiceProxy = 'weir' | 'kube-proxy';
+export const PROXIES = ['weir', 'kube-proxy'] as const;
+export type ServiceProxy = (typeof PROXIES)[number];
+
+/** Throws where none is called so. */
+export function proxyNamed(name: string): ServiceProxy {
+  const proxy = PROXIES.find((each) => each === name);
+  if (proxy === undefined) throw new Error(`Cannot use "${name}" as Service proxy: it should be one of ${PROXIES.join(', ')}`);
+  return proxy;
+}
 
 export interface ClusterSpec {
   readonly name?: string;
@@ -216,8 +213,3 @@ function removeV1Cgroups(name: string): void {
     if (existsSync(dir)) for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
   }
 }
-
-const subfolders = (dir: string): string[] =>
-  readdirSync(dir, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .flatMap((entry) => [join(dir, entry.name), ...subfolders(join(dir, entry.name))]);

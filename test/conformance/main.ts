@@ -1,13 +1,16 @@
 /** `main.ts up [--nodes N] [--proxy weir|kube-proxy]`, `main.ts down`: `make cluster` and `make cluster-down`. */
 import { parseArgs } from 'node:util';
-import { CLUSTER, clusterExists, kubeconfigOf, raiseCluster, removeCluster, removeOnInterruption, type ServiceProxy } from './cluster.ts';
+import { CLUSTER, clusterExists, kubeconfigOf, proxyNamed, raiseCluster, removeCluster, removeOnInterruption } from './cluster.ts';
 
 const say = (line: string): void => console.log(`cluster: ${line}`);
 
-async function up(nodes: number, proxy: ServiceProxy): Promise<void> {
+/** One digit or two are as many nodes as `layout.ts` has addresses for. */
+async function up(nodes: string, named: string): Promise<void> {
+  if (!/^[1-9]\d?$/.test(nodes)) throw new Error(`Cannot raise "${nodes}" nodes: their number should be from 1 to 99`);
+  const proxy = proxyNamed(named);
   if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
   removeOnInterruption(CLUSTER, say);
-  await raiseCluster({ nodes, proxy, say });
+  await raiseCluster({ nodes: Number(nodes), proxy, say });
   say(`ready: kubectl --kubeconfig ${kubeconfigOf(CLUSTER)}`);
 }
 
@@ -16,8 +19,10 @@ const { positionals, values } = parseArgs({
   options: { nodes: { type: 'string', default: '3' }, proxy: { type: 'string', default: 'weir' } },
 });
 try {
-  if (positionals[0] === 'down') await removeCluster(CLUSTER);
-  else await up(Number(values.nodes), values.proxy as ServiceProxy);
+  const [verb] = positionals;
+  if (verb === 'up') await up(values.nodes, values.proxy);
+  else if (verb === 'down') await removeCluster(CLUSTER);
+  else throw new Error(`Cannot do "${verb ?? ''}" with a cluster: it should be "up" or "down"`);
 } catch (error) {
   console.error(`cluster: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;

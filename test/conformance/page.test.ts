@@ -51,7 +51,12 @@ test('a page has the sums, a row for each test of either proxy, and why one does
   assert.ok(lines.includes('| Services d wants a cloud | skipped | skipped | only for gce |'));
 });
 
-test('what no proxy can pass has its reason', () => {
-  const verdicts = verdictsOf([{ SpecReports: [spec('works over SCTP', 'failed', 'timed out')] }]);
-  assert.match(pageOf(new Map([['weir', verdicts]])), /no SCTP \(CONFIG_IP_SCTP\)/);
+test('what no proxy can pass has its reason; where one passes, another says itself why it does not', () => {
+  const [failed, passed] = ['failed', 'passed'].map((state) =>
+    verdictsOf([{ SpecReports: [spec('works over SCTP', state, 'timed out')] }]),
+  );
+  const page = (...verdicts: (typeof failed)[]) => pageOf(new Map(verdicts.map((each, i) => [`proxy ${i}`, each ?? new Map()])));
+  assert.match(page(failed, failed), /no SCTP \(CONFIG_IP_SCTP\)/);
+  assert.match(page(failed, passed), /timed out/);
+  assert.doesNotMatch(page(failed, passed), /CONFIG_IP_SCTP/);
 });

@@ -1,7 +1,7 @@
 /** Verdicts as a Markdown page: pure. */
 import type { Verdict, Verdicts } from './report.ts';
 
-/** Why a test cannot pass on some machine, whatever the proxy; the first expression that matches its name counts. */
+/** Why a test cannot pass on some machine, whatever the proxy, so where none passes it; the first expression that matches its name counts. */
 const OUT_OF_REACH: readonly (readonly [RegExp, string])[] = [
   [/sctp|SCTP/, 'the kernel has no SCTP (CONFIG_IP_SCTP), so nothing can listen'],
 ];
@@ -35,7 +35,10 @@ const count = (verdicts: Verdicts | undefined, state: Verdict['state']): number 
 
 function remark(name: string, cells: readonly (Verdict | undefined)[]): string {
   const failed = cells.find((cell) => cell?.state === 'failed');
-  if (failed) return OUT_OF_REACH.find(([pattern]) => pattern.test(name))?.[1] ?? failed.message;
+  if (failed) {
+    const reasons = cells.some((cell) => cell?.state === 'passed') ? [] : OUT_OF_REACH;
+    return reasons.find(([pattern]) => pattern.test(name))?.[1] ?? failed.message;
+  }
   return cells.find((cell) => cell?.state === 'skipped')?.message ?? '';
 }
 

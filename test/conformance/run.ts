@@ -3,7 +3,7 @@
  * cluster of its own; `make conformance`. Prints each test with its verdicts; `--page` writes them as well.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Lab } from '#lab/lab.ts';
@@ -16,6 +16,8 @@ import {
   clusterExists,
   kubeconfigOf,
   kubectl,
+  PROXIES,
+  proxyNamed,
   raiseCluster,
   removeCluster,
   removeOnInterruption,
@@ -34,7 +36,6 @@ const SKIPPED = /\[Disruptive\]/;
 
 const PARALLEL = 8;
 const BIN = join(CHECKOUT, '.cache/cluster/bin');
-const PROXIES: readonly ServiceProxy[] = ['weir', 'kube-proxy'];
 /** What ginkgo wrote, a report and a log for each sweep. */
 const RESULTS = join(CHECKOUT, '.cache/conformance');
 
@@ -51,6 +52,7 @@ const escapeRegExp = (text: string): string => text.replaceAll(/[[\](){}.*+?^$|\
 /** One sweep: a fresh cluster, these tests. */
 async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[]): Promise<Verdicts> {
   const [report, log] = ['json', 'log'].map((ending) => join(RESULTS, `${proxy}-${nodes}.${ending}`)) as [string, string];
+  rmSync(report, { force: true });
   say(`${proxy}: raising a cluster of ${nodes} nodes`);
   const lab = await raiseCluster({ nodes, proxy });
   try {
@@ -65,6 +67,7 @@ async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[
     const child = lab.spawn(OUTSIDE, argv, { stdio: ['ignore', output, output], cwd: RESULTS });
     await outcomeOf(child);
     closeSync(output);
+    if (!existsSync(report)) throw new Error(`ginkgo ended without a report, ${log} says why`);
     return verdictsOf(JSON.parse(readFileSync(report, 'utf8')) as Report);
   } finally {
     await removeCluster(CLUSTER);
@@ -132,7 +135,7 @@ const { values } = parseArgs({
 });
 removeOnInterruption(CLUSTER, say);
 try {
-  await run(new RegExp(values.only), values.proxies.split(',') as ServiceProxy[], values.page);
+  await run(new RegExp(values.only), values.proxies.split(',').map(proxyNamed), values.page);
 } catch (error) {
   console.error(`conformance: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
