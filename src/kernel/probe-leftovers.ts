@@ -33,17 +33,27 @@ export function kubeProxyRules(objects: readonly NftObject[]): string[] {
   return [...new Set(found)];
 }
 
+const LEGACY = 'leftovers of kube-proxy in iptables-legacy';
+
 /** Asked only where the old tables are in use: asking would load them. */
 function probeLegacyIptables(): Finding {
-  const name = 'leftovers of kube-proxy in iptables-legacy';
-  const found = (['ip', 'ip6'] as const).flatMap((ip) => {
+  const found: string[] = [];
+  for (const ip of ['ip', 'ip6'] as const) {
     const tables = readText(`/proc/net/${ip}_tables_names`).split('\n');
-    if (!tables.includes('nat')) return [];
-    const saved = spawnSync(`${ip}tables-legacy-save`, ['-t', 'nat'], { encoding: 'utf8', timeout: 10_000 }).stdout ?? '';
-    return saved.includes(':KUBE-SERVICES ') ? [`chain KUBE-SERVICES in ${ip}tables-legacy, table nat`] : [];
-  });
-  return leftovers(name, found, 'kube-proxy --cleanup');
+    if (!tables.includes('nat')) continue;
+    const { error, stdout } = spawnSync(`${ip}tables-legacy-save`, ['-t', 'nat'], { encoding: 'utf8', timeout: 10_000 });
+    if (error !== undefined) return unseenLegacy(ip, error);
+    if (stdout.includes(':KUBE-SERVICES ')) found.push(`chain KUBE-SERVICES in ${ip}tables-legacy, table nat`);
+  }
+  return leftovers(LEGACY, found, 'kube-proxy --cleanup');
 }
+
+/** weir's image, for one, does not have the command. */
+const unseenLegacy = (ip: 'ip' | 'ip6', { message }: Error): Finding =>
+  degraded(LEGACY, `${ip}tables-legacy has a table nat that cannot be looked into: ${message}`, {
+    consequence: 'unknown',
+    remedy: `${ip}tables-legacy-save -t nat on the node: KUBE-SERVICES is kube-proxy's, which kube-proxy --cleanup removes`,
+  });
 
 function probeIpvs(): Finding {
   const found = listLinks().filter((link) => link.name === 'kube-ipvs0');

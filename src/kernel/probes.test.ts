@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { runNft } from './libnftables.ts';
 import { listLinks } from './links.ts';
@@ -64,6 +65,27 @@ test("kube-proxy's tables are found in the namespace", skipIf(whyNoKernel()), (t
   inNetns(netns, () => runNft('table ip kube-proxy { chain services { }; }; table ip nat { chain KUBE-SERVICES { }; }'));
   assert.equal(finding(netns, name)?.detail, 'table ip kube-proxy, chain KUBE-SERVICES in table ip nat');
 });
+
+const whyNoLegacy = (): string | undefined =>
+  spawnSync('iptables-legacy', ['--version']).error ? 'no iptables-legacy: run apt-get install iptables' : undefined;
+
+test(
+  "kube-proxy's chains in the old tables are found; without the command that shows them nobody says that there are none",
+  skipIf(whyNoKernel() ?? whyNoLegacy()),
+  (t) => {
+    const netns = scratchNetns(t);
+    const name = 'leftovers of kube-proxy in iptables-legacy';
+    assert.equal(finding(netns, name)?.detail, 'none');
+    inNetns(netns, () => run('iptables-legacy', '-t', 'nat', '-N', 'KUBE-SERVICES'));
+    assert.equal(finding(netns, name)?.detail, 'chain KUBE-SERVICES in iptables-legacy, table nat');
+    const { PATH } = process.env;
+    process.env.PATH = '/nowhere';
+    const unseen = finding(netns, name);
+    process.env.PATH = PATH;
+    assert.equal(unseen?.status, 'degraded');
+    assert.match(unseen.detail, /^iptables-legacy has a table nat that cannot be looked into: .*ENOENT/);
+  },
+);
 
 test('chains of others are no leftovers', () => {
   const chain = (family: string, table: string, name: string) => ({ chain: { family, table, name } });
