@@ -195,7 +195,11 @@ export function removeOnInterruption(name: string, say: (line: string) => void =
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, async () => {
       say('interrupted, removing the cluster');
-      await removeCluster(name);
+      try {
+        await removeCluster(name);
+      } catch (error) {
+        say((error as Error).message);
+      }
       process.exit(130);
     });
 }
