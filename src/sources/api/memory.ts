@@ -1,11 +1,14 @@
 import type { ModelKind } from '#model/objects.ts';
 import type { Holdings } from './holdings.ts';
 import type { Chapter, Journal, Recollection } from './journal.ts';
+import { newestOf } from './versions.ts';
 
 /** What an earlier agent knew of one kind, and where it is written down what this one knows. */
 export interface Memory {
   /** Up to which resource version it is known; undefined = a list is needed. */
   readonly version: string | undefined;
+  /** The highest such version of any kind. */
+  readonly newest: string | undefined;
   /** Whether the server is one of the cluster that this is known of. Throws ApiFailure. */
   isOfCluster(): Promise<boolean>;
   /** Gives it to the holdings. */
@@ -39,8 +42,10 @@ export function createMemory({ kind, holdings, journal, recollection, askCluster
     chapter = upTo = undefined;
   };
   if (version === undefined) forget();
+  const versions = [...(recollection?.chapters.values() ?? [])].flatMap((each) => each.version ?? []);
   return {
     version,
+    newest: newestOf(versions),
     async isOfCluster() {
       const isSame = (await askCluster()) === cluster;
       if (!isSame) journal?.discard();
@@ -56,6 +61,7 @@ export function createMemory({ kind, holdings, journal, recollection, askCluster
       if (now !== undefined) upTo = now || undefined;
       journal?.write(kind, now, changes);
     },
-    chapter: () => ({ kind, version: upTo, entries: () => holdings.entries() }),
+    // What has not been recalled the holdings do not have
+    chapter: () => ({ kind, version: chapter === undefined ? upTo : undefined, entries: () => holdings.entries() }),
   };
 }

@@ -11,6 +11,7 @@ import type { Memory } from './memory.ts';
 import type { Resource } from './resources.ts';
 import { findingOf, isOfServer, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
 import type { ApiTimes } from './times.ts';
+import { isOlder } from './versions.ts';
 
 export interface ReflectorParts {
   readonly connection: Connection;
@@ -166,8 +167,11 @@ export class Reflector {
   /** A server of an earlier time knows lower versions than we do, and a watch from ours would miss what it does until it is there. */
   async #compare(ours: string): Promise<void> {
     const { version } = await pageOf(await this.#get({ limit: '1' }), `List of ${this.#resource.what}`);
-    const isOfOther = this.#resumes && !(await this.#parts.memory.isOfCluster());
-    if (isOfOther || isOlder(version, ours)) this.#lose();
+    const { memory } = this.#parts;
+    const isOfOther = this.#resumes && !(await memory.isOfCluster());
+    // One counter is behind the versions of all kinds
+    const known = this.#resumes ? (memory.newest ?? ours) : ours;
+    if (isOfOther || isOlder(version, known)) this.#lose();
     this.#mayBeRestored = false;
   }
 
@@ -268,7 +272,3 @@ export class Reflector {
     return this.#parts.connection.get(`${path}?${new URLSearchParams({ ...select, ...query })}`, this.#request.signal);
   }
 }
-
-/** Versions are numbers that grow (KEP-5504), too large for arithmetic; others are not compared. */
-const isOlder = (a: string, b: string): boolean =>
-  /^\d+$/.test(a) && /^\d+$/.test(b) && (a.length === b.length ? a < b : a.length < b.length);

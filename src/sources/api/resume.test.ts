@@ -124,6 +124,18 @@ test('a server that was restored from a backup has versions that are lower, and 
   assert.deepEqual(state(third).length, SHOP.length + 1);
 });
 
+test('a server that has gone back is listed in whole, also kinds whose own version it has reached again', async () => {
+  const server = await left();
+  const first = await followed(server, { journal });
+  for (let port = 81; port <= 90; port++) server.put(service('a', port));
+  await until('the last', () => portOf(first, 'a') === 90);
+  await first.stop();
+  server.restore([serviceCIDR('10.97.0.0/16'), ...SHOP.slice(0, -1)], 1001);
+  server.requests.splice(0);
+  const second = await followed(server, { journal });
+  assert.deepEqual([listedBy(second).length, state(second).filter((text) => text.includes('10.97.0.0')).length], [4, 1]);
+});
+
 test('versions that the server has forgotten lead to lists, at once', async () => {
   const server = await left();
   server.delete(service('b'));
@@ -243,6 +255,18 @@ test('a kind that the server has lost holds nothing up', async () => {
   server.fault = (url, response) => url.pathname.includes('servicecidrs') && refuse(response, 404, 'not found');
   const second = await followed(server, { journal, watches: 3 });
   assert.deepEqual([recalledBy(second), second.objects.has('ServiceCIDR kubernetes')], [SHOP.length - 1, false]);
+});
+
+test('a kind that was never heard of is not written down as known', async () => {
+  const server = await left();
+  server.put(kubernetes('two'));
+  server.fault = (url, response) => url.pathname.includes('servicecidrs') && refuse(response, 404, 'not found');
+  const second = await followed(server, { journal, watches: 3 });
+  await until('it is written down', () => existsSync(journal));
+  await second.stop();
+  server.fault = () => false;
+  const third = await followed(server, { journal });
+  assert.deepEqual([recalledBy(third), third.objects.has('ServiceCIDR kubernetes')], [SHOP.length - 1, true]);
 });
 
 test('what is wrong with an object is said again, and its last good version stays in force', async () => {

@@ -1,0 +1,10 @@
+/** Whether resource version `a` is older than `b`. They are numbers that grow (KEP-5504), too large for arithmetic; others are not compared. */
+export const isOlder = (a: string, b: string): boolean =>
+  /^\d+$/.test(a) && /^\d+$/.test(b) && (a.length === b.length ? a < b : a.length < b.length);
+
+/** Undefined where there is none. */
+export const newestOf = (versions: readonly string[]): string | undefined =>
+  versions.reduce<string | undefined>(
+    (newest, version) => (newest === undefined || isOlder(newest, version) ? version : newest),
+    undefined,
+  );
