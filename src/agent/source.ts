@@ -6,6 +6,7 @@ import { type Announcer, SILENT } from '#sources/announcer.ts';
 import { readAccess } from '#sources/api/access.ts';
 import { createApiAnnouncer } from '#sources/api/api-announcer.ts';
 import { createApiSource } from '#sources/api/api-source.ts';
+import { removeJournal } from '#sources/api/journal.ts';
 import { createManifestSource } from '#sources/manifests.ts';
 import type { Source } from '#sources/source.ts';
 
@@ -29,5 +30,11 @@ export function createOrigin({ source, nodeName, stateDir, journalDir }: Config,
 }
 
 /** One for each state folder: whoever works on that is alone. */
-export const journalPath = (journalDir: string, stateDir: string): string =>
+const journalPath = (journalDir: string, stateDir: string): string =>
   join(journalDir, `${stateDir.split('/').filter(Boolean).join('+')}.journal`);
+
+/** Removes what agents with these folders have written down; says so where there was something. */
+export function removeJournalOf(journalDir: string, stateDir: string): string[] {
+  const path = journalPath(journalDir, stateDir);
+  return journalDir !== '' && removeJournal(path) ? [`Removed ${path}`] : [];
+}

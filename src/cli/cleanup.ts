@@ -1,7 +1,6 @@
-import { existsSync, rmSync } from 'node:fs';
 import { Command } from 'commander';
 import { lockNode, lockState } from '#agent/lock.ts';
-import { journalPath } from '#agent/source.ts';
+import { removeJournalOf } from '#agent/source.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
 import { removeState } from '#kernel/cleanup.ts';
@@ -34,16 +33,9 @@ it is said; run it again later. Conntrack entries and sockets are not touched. A
       for (const error of read.errors) command.error(`weir cleanup: ${error}`);
       await lockNode();
       if (isBpffs(stateDir)) lockState(stateDir).close();
-      const lines = [...removeState(stateDir), ...removeJournal(journalDir, stateDir), ...removeOrKeepRuleset(mark)];
+      const lines = [...removeState(stateDir), ...removeJournalOf(journalDir, stateDir), ...removeOrKeepRuleset(mark)];
       process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
     });
-}
-
-function removeJournal(journalDir: string, stateDir: string): string[] {
-  const path = journalPath(journalDir, stateDir);
-  if (journalDir === '' || !existsSync(path)) return [];
-  rmSync(path);
-  return [`Removed ${path}`];
 }
 
 function removeOrKeepRuleset(conntrackMark: number): string[] {

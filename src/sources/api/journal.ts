@@ -123,19 +123,15 @@ export class Journal {
 
   /** What is there stays. */
   close(): void {
-    this.#file?.close();
-    this.#next?.close();
+    const files = [this.#file, this.#next];
     this.#file = this.#next = undefined;
-  }
-
-  get #nextPath(): string {
-    return `${this.#parts.path}.new`;
+    for (const file of files) file?.close();
   }
 
   #removeIfPossible(): boolean {
-    this.close();
     try {
-      for (const path of [this.#parts.path, this.#nextPath]) if (existsSync(path)) rmSync(path);
+      this.close();
+      removeJournal(this.#parts.path);
       return true;
     } catch {
       return false;
@@ -159,7 +155,7 @@ export class Journal {
     if (this.#isUnusable) return;
     this.#try(() => {
       mkdirSync(dirname(this.#parts.path), { recursive: true, mode: 0o700 });
-      this.#next = new JournalFile(this.#nextPath);
+      this.#next = new JournalFile(nextPath(this.#parts.path));
       this.#next.append([NAME, this.#format, cluster] satisfies Header);
     });
     const file = this.#next;
@@ -193,6 +189,16 @@ export class Journal {
       this.#removeIfPossible();
     }
   }
+}
+
+/** Where it is written anew. */
+const nextPath = (path: string): string => `${path}.new`;
+
+/** Removes a journal and what was being written in its place; says whether there was any. Errors are those of node:fs. */
+export function removeJournal(path: string): boolean {
+  const found = [path, nextPath(path)].filter((each) => existsSync(each));
+  for (const each of found) rmSync(each);
+  return found.length > 0;
 }
 
 type Header = readonly [name: string, format: string, cluster: string];
