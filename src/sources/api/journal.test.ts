@@ -237,6 +237,17 @@ test('a file that has grown is written anew while changes go on, and none of the
   assert.ok(sorted(read ?? []).join() === sorted(objects(...entries.values())).join());
 });
 
+test('a file that has grown before everything is known is given up, and written when it is', async () => {
+  (await new Book().begin()).journal.close();
+  const book = new Book();
+  await book.journal.read();
+  const value = service({ name: 'x'.repeat(100_000) });
+  for (let i = 0; i < 20; i++) book.write('Service', `${i}`, { key: 'ns1/web', object: { kind: 'Service', key: 'ns1/web', value } });
+  assert.deepEqual([existsSync(path), book.problems], [false, []]);
+  await book.begin();
+  assert.deepEqual(Object.keys((await recalled()) ?? {}), ['Service 19', 'EndpointSlice undefined']);
+});
+
 test('a file does not grow from one agent to the next either', async () => {
   const large = service({ name: 'x'.repeat(100_000) });
   for (let i = 0; i < 20; i++) {

@@ -107,7 +107,11 @@ export class Journal {
   write(kind: ModelKind, version: string | undefined, entries: readonly Entry[]): void {
     if (this.#file === undefined && this.#next === undefined) return;
     if (entries.length > 0 || version !== undefined) this.#append([kind, version ?? null, entries.map(packEntry)]);
-    if (this.#file !== undefined && this.#next === undefined && this.#file.size > 2 * this.#firstSize + SLACK) this.#rewrite?.();
+    const hasGrown = this.#file !== undefined && this.#next === undefined && this.#file.size > 2 * this.#firstSize + SLACK;
+    if (!hasGrown) return;
+    if (this.#rewrite !== undefined) this.#rewrite();
+    // Not everything is known yet, and that may last
+    else this.#removeIfPossible();
   }
 
   /** What stands there of a kind does not count any more. */
