@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -177,6 +188,18 @@ test('another format counts for nothing; no file is nothing to speak of', async 
   const other = new Book('n2');
   assert.equal(await recalled(other), undefined);
   assert.match(other.notes.join(), /is of another build of weir or of another node: the API server is asked for everything/);
+});
+
+test('an old file counts for nothing, nor does one of a time to come', async () => {
+  for (const minutes of [-10, 10]) {
+    (await new Book().begin()).journal.close();
+    const time = Date.now() / 1000 + minutes * 60;
+    utimesSync(path, time, time);
+    const book = new Book();
+    assert.equal(await recalled(book), undefined);
+    assert.deepEqual([book.notes.length, existsSync(path)], [1, false]);
+    assert.match(book.notes.join(), /was not written to in the last 5 minutes: the API server is asked for everything/);
+  }
 });
 
 test('what cannot be read is said with its reason', async () => {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ModelKind } from '#model/objects.ts';
@@ -44,6 +44,12 @@ const RECORD_ENTRIES = 64;
 const SLACK = 1 << 20;
 
 /**
+ * A file that was last written longer ago, ms, says nothing of what the kernel holds: others may have worked there meanwhile, or the node
+ * was started anew. Bookmarks are written about once a minute, and API servers forget versions after five (--etcd-compaction-interval).
+ */
+const MOST_AGE_MS = 300_000;
+
+/**
  * What the API server said, written down as it comes and before anything is done about it, so that another agent can go on from there: a
  * file of records, each a change. Reading as many of them as are whole gives a state that once held, however the writer ended. A
  * file that has grown to twice its size is written anew beside itself. After an error there is none: nothing is better than what is old.
@@ -73,9 +79,10 @@ export class Journal {
   async read(): Promise<Recollection | undefined> {
     const { path, note, problem } = this.#parts;
     try {
+      const age = Math.abs(Date.now() - statSync(path).mtimeMs);
       const bytes = readFileSync(path);
       const { header, changes, end } = await readRecords(bytes);
-      const why = this.#whyUseless(header);
+      const why = this.#whyUseless(header, age);
       if (why !== undefined || header === undefined) {
         note(`${path} ${why}: the API server is asked for everything`);
         // Before it grows old: whoever wrote it may come back
@@ -142,9 +149,10 @@ export class Journal {
     }
   }
 
-  #whyUseless(header: Header | undefined): string | undefined {
+  #whyUseless(header: Header | undefined, age: number): string | undefined {
     if (header === undefined) return 'is damaged from its beginning';
     if (header[0] !== NAME || header[1] !== this.#format) return 'is of another build of weir or of another node';
+    if (age > MOST_AGE_MS) return `was not written to in the last ${MOST_AGE_MS / 60_000} minutes`;
     return undefined;
   }
 
