@@ -28,7 +28,10 @@ export async function takeNode({ cgroupRoot: named, stateDir, mapSizes }: Config
   const lock = await lockNode();
   const remedy = bpffsRemedy(stateDir);
   if (remedy !== undefined)
-    throw new Unable('node', `Cannot use --state-dir ${stateDir}: in this container what serves would be gone with it, ${remedy}`);
+    throw new Unable(
+      'node',
+      `Cannot use --state-dir ${stateDir}: this process has mounts of its own, as in a container, and what serves would be gone with them, ${remedy}`,
+    );
   const folder = ofNode(() => lockState(stateDir));
   const datapath = ofNode(() => openDatapath({ objectsDir, stateDir, mapSizes }));
   return {

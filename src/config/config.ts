@@ -54,7 +54,7 @@ export interface Config {
   readonly socketScope: 'all' | 'host';
   /** NodePorts on 127.0.0.0/8 and ::1 for the node's own processes (kube-proxy: --iptables-localhost-nodeports). */
   readonly localhostNodePorts: boolean;
-  /** Where `/healthz` and `/livez` are served; undefined: nowhere. */
+  /** Where `/healthz`, `/livez` and `/readyz` are served; undefined: nowhere. */
   readonly healthzBindAddress: Endpoint | undefined;
   /** Where `/metrics` and `/proxyMode` are served; undefined: nowhere. */
   readonly metricsBindAddress: Endpoint | undefined;

@@ -35,7 +35,10 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
   },
   { flags: '--masquerade-all [bool]', help: 'give every packet to a ClusterIP the node as its source' },
   { flags: '--iptables-localhost-nodeports [bool]', help: "NodePorts on loopback for the node's own processes (default: true)" },
-  { flags: '--healthz-bind-address <ip:port>', help: 'where /healthz and /livez are served, empty for nowhere (default: 0.0.0.0:10256)' },
+  {
+    flags: '--healthz-bind-address <ip:port>',
+    help: 'where /healthz, /livez and /readyz are served, empty for nowhere (default: 0.0.0.0:10256)',
+  },
   {
     flags: '--metrics-bind-address <ip:port>',
     help: 'where /metrics and /proxyMode are served, empty for nowhere (default: 127.0.0.1:10249)',

@@ -35,3 +35,8 @@ test('/healthz asks for the proxy and the node, /livez for the proxy alone [prox
   for (const path of ['/healthz', '/livez']) assert.equal(proxyAnswer(path, proxy(false, 5000), true, NOW).status, 503);
   assert.equal(proxyAnswer('/', proxy(true), true, NOW).status, 404);
 });
+
+test('/readyz waits until the kernel has once been as wanted [proxy-readyz]', () => {
+  assert.equal(proxyAnswer('/readyz', proxy(true), true, NOW).status, 503);
+  assert.equal(proxyAnswer('/readyz', proxy(false, 5000), false, NOW).status, 200);
+});

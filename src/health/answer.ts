@@ -28,7 +28,8 @@ export function healthAnswer(service: string, localEndpoints: number, servicePro
 /**
  * `/healthz`: whether load balancers should send this node new connections, so a node that is about to go says 503. `/livez`: whether the
  * agent does its work, whatever becomes of the node. Bodies as kube-proxy has them (proxy_health.go, ServeHTTP; KEP-3836): `lastUpdated` is
- * the current time where all is well. `now`: ms since 1970.
+ * the current time where all is well. `/readyz`, which kube-proxy does not have: whether the kernel has once been as this agent's source
+ * says. `now`: ms since 1970.
  */
 export function proxyAnswer(
   path: string,
@@ -36,8 +37,13 @@ export function proxyAnswer(
   nodeEligible: boolean,
   now: number,
 ): Answer {
-  if (path !== '/healthz' && path !== '/livez') return NOT_FOUND;
-  const isFine = proxyHealth.isHealthy() && (nodeEligible || path === '/livez');
+  const answers: Readonly<Record<string, boolean>> = {
+    '/healthz': proxyHealth.isHealthy() && nodeEligible,
+    '/livez': proxyHealth.isHealthy(),
+    '/readyz': proxyHealth.sinceFlushMs() !== undefined,
+  };
+  const isFine = answers[path];
+  if (isFine === undefined) return NOT_FOUND;
   const lastUpdated = new Date(isFine ? now : now - (proxyHealth.sinceFlushMs() ?? now)).toISOString();
   const said = { lastUpdated, currentTime: new Date(now).toISOString(), ...(path === '/healthz' && { nodeEligible }) };
   return { status: isFine ? 200 : 503, headers: JSON_HEADERS, body: JSON.stringify(said) };

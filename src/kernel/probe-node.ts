@@ -41,7 +41,7 @@ function probeBpffs(stateDir: string): Finding {
   if (isBpffs(parent)) return fine(name, `${parent}; the agent makes ${stateDir}`);
   const remedy = bpffsRemedy(stateDir);
   if (remedy !== undefined)
-    return missing(name, 'this container sees none', {
+    return missing(name, 'the mounts of this process, a container perhaps, have none', {
       consequence: 'the agent ends: what serves would be gone with the container',
       remedy,
     });

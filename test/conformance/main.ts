@@ -1,4 +1,4 @@
-/** `main.ts up [--nodes N] [--proxy weir|kube-proxy]`, `main.ts down`: `make cluster` and `make cluster-down`. */
+/** `main.ts up [--nodes N] [--proxy weir|kube-proxy]`, `main.ts down [--name LAB]`: `make cluster` and `make cluster-down`. */
 import { parseArgs } from 'node:util';
 import { CLUSTER, clusterExists, kubeconfigOf, proxyNamed, raiseCluster, removeCluster, removeOnInterruption } from './cluster.ts';
 
@@ -16,12 +16,16 @@ async function up(nodes: string, named: string): Promise<void> {
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { nodes: { type: 'string', default: '3' }, proxy: { type: 'string', default: 'weir' } },
+  options: {
+    nodes: { type: 'string', default: '3' },
+    proxy: { type: 'string', default: 'weir' },
+    name: { type: 'string', default: CLUSTER },
+  },
 });
 try {
   const [verb] = positionals;
   if (verb === 'up') await up(values.nodes, values.proxy);
-  else if (verb === 'down') await removeCluster(CLUSTER);
+  else if (verb === 'down') await removeCluster(values.name);
   else throw new Error(`Cannot do "${verb ?? ''}" with a cluster: it should be "up" or "down"`);
 } catch (error) {
   console.error(`cluster: ${error instanceof Error ? error.message : error}`);

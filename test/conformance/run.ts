@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Lab } from '#lab/lab.ts';
@@ -36,6 +37,8 @@ const SKIPPED = /\[Disruptive\]/;
 
 const PARALLEL = 8;
 const BIN = join(CHECKOUT, '.cache/cluster/bin');
+/** An expression that every name matches. */
+const EVERYTHING = '.';
 /** What ginkgo wrote, a report and a log for each sweep. */
 const RESULTS = join(CHECKOUT, '.cache/conformance');
 
@@ -95,8 +98,8 @@ async function readySeconds(lab: Lab): Promise<number> {
   return Math.max(...seconds);
 }
 
-/** Verdicts of a proxy that were found so far: a slice replaces those of its own tests. */
-const storeOf = (proxy: ServiceProxy): string => join(RESULTS, `${proxy}.json`);
+/** Verdicts of a proxy that were found so far on this kernel with this Kubernetes: a slice replaces those of its own tests. */
+const storeOf = (proxy: ServiceProxy): string => join(RESULTS, `${proxy}-${kubernetesVersion()}-${release()}.json`);
 
 const readStore = (proxy: ServiceProxy): Verdicts =>
   new Map(existsSync(storeOf(proxy)) ? (JSON.parse(readFileSync(storeOf(proxy), 'utf8')) as [string, Verdict][]) : []);
@@ -114,7 +117,8 @@ async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string 
     const verdicts = new Map<string, Verdict>();
     for (const { nodes, chosen } of sweeps) {
       for (const [name, verdict] of await sweep(proxy, nodes, chosen)) verdicts.set(name, verdict);
-      writeFileSync(storeOf(proxy), JSON.stringify([...readStore(proxy), ...verdicts], null, 1));
+      const others = only.source === EVERYTHING ? [] : readStore(proxy);
+      writeFileSync(storeOf(proxy), JSON.stringify([...others, ...verdicts], null, 1));
     }
     found.set(proxy, verdicts);
   }
@@ -131,7 +135,11 @@ const kubernetesVersion = (): string =>
   spawnSync(join(BIN, 'kube-proxy'), ['--version'], { encoding: 'utf8' }).stdout.trim().split(' ').at(-1) ?? '';
 
 const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, proxies: { type: 'string', default: PROXIES.join() }, page: { type: 'string' } },
+  options: {
+    only: { type: 'string', default: EVERYTHING },
+    proxies: { type: 'string', default: PROXIES.join() },
+    page: { type: 'string' },
+  },
 });
 removeOnInterruption(CLUSTER, say);
 try {
