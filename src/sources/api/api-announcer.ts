@@ -6,7 +6,7 @@ import { createStanding } from '../standing.ts';
 import type { Access } from './access.ts';
 import { pageOf } from './answers.ts';
 import { ApiFailure, type FailureReason } from './api-failure.ts';
-import { createBackOff } from './back-off.ts';
+import { createBackOff } from '../back-off.ts';
 import { type Connection, createConnection } from './connection.ts';
 import { eventOf, type ObjectReference } from './event-body.ts';
 import { createEventQuota, type EventQuota } from './event-quota.ts';

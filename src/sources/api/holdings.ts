@@ -3,15 +3,10 @@ import { decodeObject } from '#model/decode.ts';
 import type { Fields } from '#model/fields.ts';
 import { keyOf } from '#model/metadata.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
+import type { Missing } from '../doubt.ts';
 import type { Sink } from '../source.ts';
 import type { Standing } from '../standing.ts';
 import type { Entry, Said } from './journal-entry.ts';
-
-/** How many objects a list lacked that were there before. */
-export interface Missing {
-  readonly missing: number;
-  readonly before: number;
-}
 
 /** All objects of one kind as the sink has them. */
 export class Holdings {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type BackOff, createBackOff } from '../back-off.ts';
+import { doubtFinding, isDoubtful } from '../doubt.ts';
 import { createPace } from '../pace.ts';
 import type { Standing } from '../standing.ts';
 import { eventsOf, pageOf, type WatchEvent } from './answers.ts';
 import { ApiFailure } from './api-failure.ts';
-import { type BackOff, createBackOff } from './back-off.ts';
 import type { Connection } from './connection.ts';
-import { doubtFinding, isDoubtful } from './doubt.ts';
 import type { Holdings } from './holdings.ts';
 import type { Memory } from './memory.ts';
 import type { Resource } from './resources.ts';
@@ -185,7 +185,7 @@ export class Reflector {
     const { missing, before } = holdings.missing;
     const doubtful = (!mayBeEmpty || before > 0) && isDoubtful({ missing, before }, holdings.size);
     if (doubtful && !this.#confirms) {
-      standing.replace(`doubt ${what}`, [doubtFinding(what, { missing, before }, times.confirmMs)]);
+      standing.replace(`doubt ${what}`, [doubtFinding('API server', what, { missing, before }, times.confirmMs)]);
       this.#confirmation ??= setTimeout(() => this.#listAgain(), times.confirmMs);
     } else {
       clearTimeout(this.#confirmation);

@@ -1,5 +1,10 @@
-import type { Finding } from '../standing.ts';
-import type { Missing } from './holdings.ts';
+import type { Finding } from './standing.ts';
+
+/** How many objects a list lacked that were there before. */
+export interface Missing {
+  readonly missing: number;
+  readonly before: number;
+}
 
 /**
  * Whether a list may be a mistake of the server: it lacks more than half of what was there, or the first list is empty. That is how
@@ -7,10 +12,10 @@ import type { Missing } from './holdings.ts';
  */
 export const isDoubtful = ({ missing, before }: Missing, size: number): boolean => (before === 0 ? size === 0 : missing * 2 > before);
 
-/** What is said of such a list. */
-export function doubtFinding(what: string, { missing, before }: Missing, confirmMs: number): Finding {
+/** What is said of such a list of `who`, for example `API server`. */
+export function doubtFinding(who: string, what: string, { missing, before }: Missing, confirmMs: number): Finding {
   const some = missing === before ? `no longer lists ${what}` : `lists ${before - missing} of ${before} ${what} that were there`;
   const seen = before === 0 ? `has no ${what} at all` : some;
-  const message = `The API server ${seen}: nothing is removed until another list confirms that in ${confirmMs / 1000} s`;
+  const message = `The ${who} ${seen}: nothing is removed until another list confirms that in ${confirmMs / 1000} s`;
   return { id: message, reason: 'doubtful_list', message };
 }

@@ -1,0 +1,133 @@
+import { STATUS, type Status } from '#grpc/failure.ts';
+import { type GrpcServer, type ServerCall, type ServerCallListener, serveGrpc } from '#grpc/server.ts';
+import type { TlsPair } from '#grpc/call.ts';
+import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
+import { METHODS } from '#kpng/sets.ts';
+import type { Target } from '#lib/target.ts';
+import type { Problem, Source } from '#sources/source.ts';
+import { createBoard } from './board.ts';
+import { Feed, type Progress } from './feed.ts';
+import type { Viewer } from './items.ts';
+
+export interface BrainOptions {
+  readonly source: Source;
+  readonly target: Target;
+  /** Undefined: plain text. */
+  readonly tls: TlsPair | undefined;
+  /** A client is served as a node only if its certificate is that node's. */
+  readonly verifyNodeNames: boolean;
+  readonly log: {
+    info(message: string): void;
+    /** Somebody did what should not be; may be said very often. */
+    refused(peer: string, reason: string): void;
+    problem(problem: Problem): void;
+    debug(message: string): void;
+  };
+}
+
+/** A server that is running. */
+export interface Brain {
+  useTls(tls: TlsPair): void;
+  stop(): Promise<void>;
+}
+
+/** Serves what a source says to many nodes. Resolves when it listens; throws where it cannot. */
+export async function startBrain(options: BrainOptions): Promise<Brain> {
+  const { source, target, tls, log } = options;
+  const board = createBoard();
+  const feeds = new Set<Feed>();
+  let progress: Progress = 'loading';
+  let next: NodeJS.Immediate | undefined;
+
+  const tell = (): void => {
+    next = undefined;
+    if (progress === 'loading') return;
+    const changed = board.takeChanged();
+    for (const feed of feeds) feed.follow(changed);
+    board.reuse((number) => [...feeds].some((feed) => feed.has(number)));
+  };
+  const wake = (): void => {
+    next ??= setImmediate(tell);
+  };
+  const reach = (reached: Progress): void => {
+    if (progress === 'loading') {
+      const { services, endpoints } = board.counts();
+      log.info(`Ready: ${services} Services, ${endpoints} endpoints`);
+    }
+    progress = reached;
+    wake();
+  };
+
+  const open = (call: ServerCall, read: (bytes: Buffer) => Viewer): ServerCallListener => {
+    const feed = new Feed({ call, board, progress: () => progress });
+    feeds.add(feed);
+    return {
+      message: (bytes) => ask(call, feed, read(bytes), options),
+      drained: () => feed.drained(),
+      closed() {
+        feed.close();
+        feeds.delete(feed);
+        log.debug(`${call.peer} has gone, ${feeds.size} clients are left`);
+      },
+    };
+  };
+  const server: GrpcServer = await serveGrpc({
+    ...{ target, tls, refused: log.refused },
+    methods: new Map([
+      [METHODS.local, (call) => open(call, (bytes) => localViewer(bytes, board.zoneOf))],
+      [METHODS.global, (call) => open(call, (bytes) => ({ stream: 'global', extended: globalWatchReqCodec.decode(bytes).Extended }))],
+    ]),
+  });
+  source.start({
+    set(object) {
+      board.set(object);
+      wake();
+    },
+    remove(kind, key) {
+      board.remove(kind, key);
+      wake();
+    },
+    missed() {},
+    synced: () => reach('incomplete'),
+    complete: () => reach('complete'),
+    problem: log.problem,
+  });
+  return {
+    useTls: server.useTls,
+    async stop() {
+      await source.stop();
+      clearImmediate(next);
+      await server.close();
+    },
+  };
+}
+
+function localViewer(bytes: Buffer, zoneOf: (nodeName: string) => string): Viewer {
+  const { NodeName: nodeName, Extended: extended } = watchReqCodec.decode(bytes);
+  return { stream: 'local', nodeName, zone: zoneOf(nodeName), extended };
+}
+
+function ask(call: ServerCall, feed: Feed, viewer: Viewer, { verifyNodeNames, log }: BrainOptions): void {
+  const known = feed.viewer;
+  const refuse = (status: Status, reason: string): void => {
+    log.refused(call.peer, reason);
+    call.end(status, reason);
+  };
+  if (viewer.stream === 'local') {
+    const { nodeName } = viewer;
+    if (nodeName === '') return refuse(STATUS.invalidArgument, 'NodeName is empty, must be the name of the node');
+    if (known?.stream === 'local' && known.nodeName !== nodeName)
+      return refuse(STATUS.invalidArgument, `NodeName is ${nodeName}, must be ${known.nodeName} as before on this stream`);
+    if (verifyNodeNames && !isCarried(nodeName, call.certificate))
+      return refuse(STATUS.permissionDenied, `the certificate is ${describe(call.certificate)}, must be that of node ${nodeName}`);
+  }
+  if (known === undefined) log.debug(`${call.peer} follows ${viewer.stream === 'local' ? `node ${viewer.nodeName}` : 'the cluster'}`);
+  feed.ask(viewer);
+}
+
+/** As a kubelet's certificate names its node (KEP-279, system:node:NAME), or by a DNS name. */
+const isCarried = (nodeName: string, certificate: ServerCall['certificate']): boolean =>
+  certificate !== undefined && (certificate.commonName === `system:node:${nodeName}` || certificate.dnsNames.includes(nodeName));
+
+const describe = (certificate: ServerCall['certificate']): string =>
+  certificate === undefined ? 'missing' : `of ${[certificate.commonName, ...certificate.dnsNames].join(', ')}`;

@@ -1,0 +1,65 @@
+/** Bytes before each message: a flag for compression, then the length (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
+const HEADER = 5;
+
+/** Bytes of the longest message that is believed. */
+const MAX_MESSAGE = 16 << 20;
+
+/** A message as it goes over the wire; several may follow each other in one write. */
+export function frame(...parts: readonly Uint8Array[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const framed = Buffer.allocUnsafe(HEADER + length);
+  framed[0] = 0;
+  framed.writeUInt32BE(length, 1);
+  let at = HEADER;
+  for (const part of parts) {
+    framed.set(part, at);
+    at += part.length;
+  }
+  return framed;
+}
+
+/** Takes bytes as they come, gives each message as soon as all of it is there. */
+export interface Unframer {
+  /** Throws a RangeError for what is no message. The messages share memory with the chunks. */
+  push(chunk: Buffer): void;
+  /** Bytes of a message whose rest is missing. */
+  readonly begun: number;
+}
+
+/** `take` may throw; what comes after that message is lost. */
+export function createUnframer(take: (message: Buffer) => void): Unframer {
+  let parts: Buffer[] = [];
+  let held = 0;
+  /** Bytes without which nothing can be said. */
+  let wanted = HEADER;
+  return {
+    get begun() {
+      return held;
+    },
+    push(chunk) {
+      parts.push(chunk);
+      held += chunk.length;
+      if (held < wanted) return;
+      const bytes = parts.length === 1 ? chunk : Buffer.concat(parts);
+      parts = [];
+      held = 0;
+      let at = 0;
+      for (wanted = HEADER; bytes.length - at >= HEADER; wanted = HEADER) {
+        wanted = HEADER + lengthAt(bytes, at);
+        if (bytes.length - at < wanted) break;
+        take(bytes.subarray(at + HEADER, at + wanted));
+        at += wanted;
+      }
+      if (at === bytes.length) return;
+      parts = [bytes.subarray(at)];
+      held = bytes.length - at;
+    },
+  };
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  if (bytes[at] !== 0) throw new RangeError(`a message has the compression flag ${bytes[at]}, must be 0`);
+  const length = bytes.readUInt32BE(at + 1);
+  if (length > MAX_MESSAGE) throw new RangeError(`a message has ${length} bytes, must be at most ${MAX_MESSAGE}`);
+  return length;
+}

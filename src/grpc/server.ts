@@ -1,0 +1,192 @@
+import { unlinkSync } from 'node:fs';
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { connect } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { formatTarget, type Target } from '#lib/target.ts';
+import type { TlsPair } from './call.ts';
+import { STATUS, type Status } from './failure.ts';
+import { createUnframer } from './framing.ts';
+
+/** A stream that a client has opened. */
+export interface ServerCall {
+  /** For messages: address of the client. */
+  readonly peer: string;
+  /** Of the client's certificate; undefined without TLS. */
+  readonly certificate: { readonly commonName: string; readonly dnsNames: readonly string[] } | undefined;
+  /** Framed messages. False: wait for `drained` before the next. */
+  write(framed: Uint8Array): boolean;
+  /** Ends the stream. */
+  end(status: Status, message: string): void;
+}
+
+export interface ServerCallListener {
+  /** Throws an Error for what is no such message: the call ends. */
+  message(bytes: Buffer): void;
+  drained(): void;
+  /** The client is gone, or the call was ended. Called once. */
+  closed(): void;
+}
+
+/** Methods by path such as `/localv1.Sets/Watch`. */
+export type Methods = ReadonlyMap<string, (call: ServerCall) => ServerCallListener>;
+
+export interface GrpcServer {
+  /** Takes new certificates; open connections go on. */
+  useTls(tls: TlsPair): void;
+  /** Ends all calls. */
+  close(): Promise<void>;
+}
+
+/** How often a client is asked whether it still lives, and how long it may take to answer, ms. */
+const ASK_MS = 60_000;
+const ANSWER_MS = 20_000;
+
+export interface GrpcServerOptions {
+  readonly target: Target;
+  /** Undefined: plain text; else only clients with a certificate of its authority are let in. */
+  readonly tls: TlsPair | undefined;
+  readonly methods: Methods;
+  /** Told of clients that TLS does not let in: who, and why. */
+  readonly refused: (peer: string, reason: string) => void;
+}
+
+/** Listens. Throws where it cannot. */
+export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOptions): Promise<GrpcServer> {
+  const sessions = new Set<ServerHttp2Session>();
+  const server = tls === undefined ? createServer() : createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: true });
+  server.on('tlsClientError', (error: Error, socket: TLSSocket) => refused(peerOf(socket), error.message.replace(/^.*:([^:]+):$/, '$1')));
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session);
+    const asking = setInterval(() => ask(session), ASK_MS);
+    session.on('error', () => {});
+    session.on('close', () => {
+      clearInterval(asking);
+      sessions.delete(session);
+    });
+  });
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => accept(stream, headers, methods));
+  await listen(server, target);
+  return {
+    useTls: (pair) => (server as Http2SecureServer).setSecureContext(pair),
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const session of sessions) session.destroy();
+      await closed;
+    },
+  };
+}
+
+function ask(session: ServerHttp2Session): void {
+  const late = setTimeout(() => session.destroy(), ANSWER_MS);
+  if (!session.ping(() => clearTimeout(late))) clearTimeout(late);
+}
+
+function accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods: Methods): void {
+  stream.on('error', () => {});
+  const open = methods.get(headers[':path'] ?? '');
+  if (!headers['content-type']?.startsWith('application/grpc')) {
+    stream.respond({ ':status': 415 }, { endStream: true });
+    return;
+  }
+  if (open === undefined) {
+    endAtOnce(stream, STATUS.unimplemented, `there is no method ${headers[':path']}`);
+    return;
+  }
+  const socket = stream.session?.socket as TLSSocket | undefined;
+  const call: ServerCall = {
+    peer: peerOf(socket),
+    certificate: certificateOf(socket),
+    write(framed) {
+      if (stream.destroyed || stream.writableEnded) return false;
+      if (!stream.headersSent) respond(stream);
+      return stream.write(framed);
+    },
+    end(status, message) {
+      if (stream.destroyed || stream.writableEnded) return;
+      if (!stream.headersSent) endAtOnce(stream, status, message);
+      else {
+        stream.once('wantTrailers', () => stream.sendTrailers(statusHeaders(status, message)));
+        stream.end();
+      }
+    },
+  };
+  const listener = open(call);
+  const unframer = createUnframer((bytes) => listener.message(bytes));
+  stream.on('data', (chunk: Buffer) => {
+    try {
+      unframer.push(chunk);
+    } catch (error) {
+      call.end(STATUS.invalidArgument, (error as Error).message);
+    }
+  });
+  stream.on('drain', () => listener.drained());
+  stream.on('close', () => listener.closed());
+  // A client that has asked for the last time
+  stream.on('end', () => call.end(STATUS.ok, ''));
+}
+
+const HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto' };
+
+const respond = (stream: ServerHttp2Stream): void => stream.respond(HEADERS, { waitForTrailers: true });
+
+const statusHeaders = (status: number, message: string) => ({ 'grpc-status': String(status), 'grpc-message': encodeURIComponent(message) });
+
+function endAtOnce(stream: ServerHttp2Stream, status: number, message: string): void {
+  stream.respond({ ...HEADERS, ...statusHeaders(status, message) }, { endStream: true });
+}
+
+const peerOf = (socket: TLSSocket | undefined): string => socket?.remoteAddress ?? 'a local client';
+
+function certificateOf(socket: TLSSocket | undefined): ServerCall['certificate'] {
+  const certificate = socket?.getPeerCertificate?.();
+  if (certificate?.subject === undefined) return undefined;
+  const dnsNames = certificate.subjectaltname?.split(', ').flatMap((name) => (name.startsWith('DNS:') ? name.slice(4) : [])) ?? [];
+  return { commonName: String(certificate.subject.CN ?? ''), dnsNames };
+}
+
+async function listen(server: Http2Server | Http2SecureServer, target: Target): Promise<void> {
+  try {
+    await listenOnce(server, target);
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    if (!isTaken || target.type !== 'unix' || (await isAnswered(target.path))) {
+      const reason = isTaken ? 'another server listens there' : (error as Error).message;
+      throw new Error(`Cannot listen at ${formatTarget(target)}: ${reason}`);
+    }
+    // What a server that was killed has left
+    unlinkSync(target.path);
+    await listenOnce(server, target);
+  }
+}
+
+function listenOnce(server: Http2Server | Http2SecureServer, target: Target): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const done = (): void => {
+      server.off('error', reject);
+      server.on('error', () => {});
+      resolve();
+    };
+    if (target.type === 'unix') server.listen(target.path, done);
+    else server.listen({ port: target.port, ...(target.host !== '' && { host: target.host }) }, done);
+  });
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,99 @@
+import { type Address, familyOf, formatPrefix } from '#lib/address.ts';
+import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
+import type { Node } from '#model/node.ts';
+import type { Service } from '#model/service.ts';
+import type { ServiceCIDR } from '#model/service-cidr.ts';
+import type { EndpointInfo, EndpointMessage, IPSet, NodeInfo, Partially, ServiceCIDRMessage, ServiceMessage } from './messages.ts';
+import { PROTOCOLS } from './messages.ts';
+
+/** What an endpoint is for on one node. */
+export interface Standing {
+  readonly local: boolean;
+  /** It answers those who dial a ClusterIP; those who dial another address from outside. */
+  readonly internal: boolean;
+  readonly external: boolean;
+}
+
+/** `targetPorts`: by name of a Service port, for peers that look for the port of an endpoint there. */
+export function serviceMessage(service: Service, targetPorts: ReadonlyMap<string, number>): Partially<ServiceMessage> {
+  const { sourceRanges, loadBalancerIPs, affinitySeconds } = service;
+  return {
+    Namespace: service.namespace,
+    Name: service.name,
+    Type: typeOf(service),
+    IPs: {
+      ClusterIPs: ipSet(service.clusterIPs),
+      ExternalIPs: ipSet(service.externalIPs),
+      LoadBalancerIPs: ipSet(loadBalancerIPs),
+    },
+    Ports: service.ports.map(({ name, protocol, port, nodePort }) => ({
+      Name: name,
+      Protocol: PROTOCOLS[protocol],
+      Port: port,
+      NodePort: nodePort,
+      TargetPort: targetPorts.get(name) ?? 0,
+    })),
+    ExternalTrafficToLocal: service.externalTrafficPolicy === 'Local',
+    IPFilters: sourceRanges.length === 0 ? [] : [{ TargetIPs: ipSet(loadBalancerIPs), SourceRanges: sourceRanges.map(formatPrefix) }],
+    ClientIP: affinitySeconds === 0 ? undefined : { TimeoutSeconds: affinitySeconds },
+    InternalTrafficToLocal: service.internalTrafficPolicy === 'Local',
+    HealthCheckNodePort: service.healthCheckNodePort,
+    CreatedAt: service.createdAt,
+  };
+}
+
+/** The least type that may have all that the Service has: the model keeps none. */
+function typeOf({ loadBalancerIPs, sourceRanges, healthCheckNodePort, externalTrafficPolicy, ports }: Service): string {
+  if (loadBalancerIPs.length > 0 || sourceRanges.length > 0 || healthCheckNodePort > 0) return 'LoadBalancer';
+  return externalTrafficPolicy === 'Local' || ports.some(({ nodePort }) => nodePort > 0) ? 'NodePort' : 'ClusterIP';
+}
+
+/** An endpoint of a slice. Without a standing it is one of the global stream. */
+export function endpointMessage(endpoint: Endpoint, slice: EndpointSlice, standing?: Standing): Partially<EndpointMessage> {
+  return {
+    IPs: ipSet([endpoint.address]),
+    Local: standing?.local,
+    PortOverrides: slice.ports.map(({ name, port, protocol }) => ({ Name: name, Port: port, Protocol: PROTOCOLS[protocol] })),
+    Scopes: standing && { Internal: standing.internal, External: standing.external },
+    Facts: {
+      Slice: slice.name,
+      Ready: endpoint.ready,
+      Serving: endpoint.serving,
+      Terminating: endpoint.terminating,
+      Node: endpoint.nodeName,
+      HintZones: endpoint.hintZones,
+      HintNodes: endpoint.hintNodes,
+      Pod: endpoint.pod,
+    },
+  };
+}
+
+export const endpointInfo = (endpoint: Endpoint, slice: EndpointSlice): Partially<EndpointInfo> => ({
+  Namespace: slice.namespace,
+  SourceName: slice.name,
+  ServiceName: slice.serviceName,
+  Endpoint: endpointMessage(endpoint, slice),
+  Conditions: { Ready: endpoint.ready },
+  PodName: endpoint.pod.replace(/^.*\//, ''),
+  Topology: { Node: endpoint.nodeName },
+  Hints: endpoint.hintZones.length === 0 ? undefined : { Zones: endpoint.hintZones },
+});
+
+export const nodeInfo = (node: Node): Partially<NodeInfo> => ({
+  Node: {
+    Name: node.name,
+    // Old peers take the name from here, too
+    Topology: { Node: node.name, Zone: node.zone } as { Zone: string },
+    Facts: { Addresses: node.addresses, PodCIDRs: node.podCIDRs.map(formatPrefix), Leaving: node.isLeaving },
+  },
+});
+
+export const serviceCIDRMessage = ({ name, cidrs }: ServiceCIDR): Partially<ServiceCIDRMessage> => ({
+  Name: name,
+  CIDRs: cidrs.map(formatPrefix),
+});
+
+const ipSet = (addresses: readonly Address[]): Partially<IPSet> => ({
+  V4: addresses.filter((address) => familyOf(address) === 4),
+  V6: addresses.filter((address) => familyOf(address) === 6),
+});

@@ -1,0 +1,28 @@
+import { parseAddress } from './address.ts';
+
+/** Where a server listens: a Unix socket, or a port of a host. */
+export type Target =
+  | { readonly type: 'unix'; readonly path: string }
+  /** `host` is empty for all addresses of this machine. */
+  | { readonly type: 'tcp'; readonly host: string; readonly port: number };
+
+/** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///brain.example:12090`; undefined for anything else. */
+export function parseTarget(text: string): Target | undefined {
+  const [, path] = /^unix:(?:\/\/)?(\/.+)$/.exec(text) ?? [];
+  if (path !== undefined) return { type: 'unix', path };
+  const [, bracketed, plain = '', digits] = /^(?:tcp:\/\/|dns:(?:\/\/\/)?)?(?:\[([^\]]+)\]|([^:/[\]]*)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port < 1 || port > 65_535) return undefined;
+  if (bracketed !== undefined && parseAddress(bracketed) === undefined) return undefined;
+  return { type: 'tcp', host: bracketed ?? plain, port };
+}
+
+/** As it is written; it can be parsed again. */
+export const formatTarget = (target: Target): string =>
+  target.type === 'unix'
+    ? `unix://${target.path}`
+    : `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
+
+/** Whether nobody outside this machine hears what is said there. */
+export const isPrivate = (target: Target): boolean =>
+  target.type === 'unix' || target.host === 'localhost' || target.host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(target.host);

@@ -1,0 +1,21 @@
+/** How long something that goes on is not told again, ms. */
+const PAUSE_MS = 60_000;
+
+/** Tells what may happen very often: at once, then at most once a minute, with how often it has happened since. */
+export type Sparing = (what: string, message: string) => void;
+
+/** `what` is what makes two the same. `now`: ms of a clock that never goes back. */
+export function createSparing(tell: (message: string) => void, now: () => number = () => performance.now()): Sparing {
+  const toldAt = new Map<string, number>();
+  const untold = new Map<string, number>();
+  return (what, message) => {
+    const since = untold.get(what) ?? 0;
+    if (now() - (toldAt.get(what) ?? Number.NEGATIVE_INFINITY) < PAUSE_MS) {
+      untold.set(what, since + 1);
+      return;
+    }
+    toldAt.set(what, now());
+    untold.delete(what);
+    tell(since === 0 ? message : `${message} (and ${since} more of this kind since the last such line)`);
+  };
+}
