@@ -8,9 +8,10 @@ const FOLDER = join(import.meta.dirname, '../src/kpng');
 /** Names are kept as they are. Services and reserved numbers are no part of what encodes and decodes. */
 function descriptors(): string {
   const root = new protobuf.Root();
-  for (const name of ['localv1', 'globalv1'])
-    protobuf.parse(readFileSync(join(FOLDER, `${name}.proto`), 'utf8'), root, { keepCase: true });
-  const json = JSON.stringify(root.resolveAll().toJSON(), (key, value) => (['Sets', 'reserved', 'edition'].includes(key) ? undefined : value));
+  for (const name of ['localv1', 'globalv1']) protobuf.parse(readFileSync(join(FOLDER, `${name}.proto`), 'utf8'), root, { keepCase: true });
+  const json = JSON.stringify(root.resolveAll().toJSON(), (key, value) =>
+    ['Sets', 'reserved', 'edition'].includes(key) ? undefined : value,
+  );
   return `/** Generated from localv1.proto and globalv1.proto by scripts/kpng-descriptors.ts: make generate. */\nexport const DESCRIPTORS = ${json};\n`;
 }
 

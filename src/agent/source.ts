@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { Config } from '#config/config.ts';
+import type { Config, SourceConfig } from '#config/config.ts';
 import { type Result, success } from '#lib/result.ts';
+import { formatTarget } from '#lib/target.ts';
 import type { Log } from '#observe/log.ts';
 import { type Announcer, SILENT } from '#sources/announcer.ts';
 import { readAccess } from '#sources/api/access.ts';
@@ -16,20 +17,49 @@ export interface Origin {
   readonly announcer: Announcer;
 }
 
-/** What was configured, or why it cannot be: files that say how to reach an API server are looked at before anything else. */
-export function createOrigin({ source, nodeName, stateDir, journalDir }: Config, log: Log): Result<Origin> {
+/** What is followed, and for which node; undefined = for all of a cluster. */
+interface OriginConfig {
+  readonly source: SourceConfig;
+  readonly nodeName: string | undefined;
+  /** File in which it is written down what an API server says; undefined: nowhere. */
+  readonly journal: string | undefined;
+}
+
+/** What was configured, or why it cannot be: files that say how to reach a server are looked at before anything else. */
+export async function createOrigin({ source, nodeName, journal }: OriginConfig, log: Log): Promise<Result<Origin>> {
   const note = (message: string): void => log.info(message);
   if (source.type === 'manifests') return success({ source: createManifestSource({ dir: source.dir, note }), announcer: SILENT });
+  if (source.type === 'kpng') return createKpngOrigin(source, nodeName, log);
   const access = readAccess(source);
   if (!access.ok) return access;
   log.info('Following an API server', { server: access.value.server.href, identity: access.value.identity.described });
   const server = { readAccess: () => readAccess(source), nodeName, note };
   const problem = (message: string): void => log.warn(message);
-  const journal = journalDir === undefined ? undefined : journalPath(journalDir, stateDir);
-  return success({ source: createApiSource({ ...server, journal }), announcer: createApiAnnouncer({ ...server, problem }) });
+  const announcer = nodeName === undefined ? SILENT : createApiAnnouncer({ ...server, nodeName, problem });
+  return success({ source: createApiSource({ ...server, journal }), announcer });
 }
 
-/** One for each state folder: whoever works on that is alone. */
+/** Loaded only where it is wanted: the agent's memory has no room for it. */
+async function createKpngOrigin(
+  { target, tls }: Extract<SourceConfig, { type: 'kpng' }>,
+  nodeName: string | undefined,
+  log: Log,
+): Promise<Result<Origin>> {
+  const [{ createKpngSource }, { readTlsFiles }] = await Promise.all([
+    import('#sources/kpng/kpng-source.ts'),
+    import('#grpc/tls-files.ts'),
+  ]);
+  const readTls = () => readTlsFiles(tls);
+  const read = readTls();
+  if (!read.ok) return read;
+  log.info('Following a KPNG server', { server: formatTarget(target), tls: tls === undefined ? 'none' : 'mutual' });
+  return success({ source: createKpngSource({ target, readTls, nodeName, note: (message) => log.info(message) }), announcer: SILENT });
+}
+
+/** The agent's journal, one for each state folder: whoever works on that is alone. */
+export const journalOf = ({ journalDir, stateDir }: Pick<Config, 'journalDir' | 'stateDir'>): string | undefined =>
+  journalDir === undefined ? undefined : journalPath(journalDir, stateDir);
+
 const journalPath = (journalDir: string, stateDir: string): string =>
   join(journalDir, `${stateDir.split('/').filter(Boolean).join('+')}.journal`);
 

@@ -10,7 +10,7 @@ export interface Board {
   /** Brings the items up to date; numbers of those that have changed since the last call. */
   takeChanged(): readonly number[];
   item(number: number): Item | undefined;
-  /** Numbers of all items. */
+  /** Numbers of all items, and of some that are gone. */
   numbers(): Iterable<number>;
   zoneOf(nodeName: string): string;
   counts(): { readonly services: number; readonly endpoints: number };
@@ -28,7 +28,8 @@ export function createBoard(): Board {
   const slicesOf = new Map<string, Map<string, EndpointSlice>>();
   const items: (Item | undefined)[] = [];
   const numbers = new Map<string, number>();
-  let retired: number[] = [];
+  /** What is gone keeps its number while somebody has it: what comes back under its name must not be deleted by its end. */
+  const retired = new Map<number, string>();
   const free: number[] = [];
   const touched = new Set<string>();
   const changed = new Set<number>();
@@ -39,8 +40,9 @@ export function createBoard(): Board {
     const number = known ?? free.pop() ?? items.length;
     items[number] = item;
     changed.add(number);
-    if (item !== undefined) numbers.set(id, number);
-    else if (numbers.delete(id)) retired.push(number);
+    numbers.set(id, number);
+    if (item === undefined) retired.set(number, id);
+    else retired.delete(number);
   };
 
   const putSlice = (key: string, slice: EndpointSlice | undefined): void => {
@@ -64,7 +66,7 @@ export function createBoard(): Board {
     const group = slicesOf.get(key);
     if (group?.size === 0) slicesOf.delete(key);
     const number = numbers.get(`Service ${key}`);
-    const before = number === undefined ? undefined : (items[number] as ServiceItem);
+    const before = number === undefined ? undefined : (items[number] as ServiceItem | undefined);
     put(`Service ${key}`, service?.proxied ? new ServiceItem(service, [...(group?.values() ?? [])], before) : undefined);
   };
 
@@ -104,11 +106,13 @@ export function createBoard(): Board {
       endpoints: [...slices.values()].reduce((sum, { endpoints }) => sum + endpoints.length, 0),
     }),
     reuse(isHeld) {
-      if (retired.length < MANY) return;
-      const held = retired.filter(isHeld);
-      const isKept = new Set(held);
-      free.push(...retired.filter((number) => !isKept.has(number)));
-      retired = held;
+      if (retired.size < MANY) return;
+      for (const [number, id] of retired) {
+        if (isHeld(number)) continue;
+        retired.delete(number);
+        numbers.delete(id);
+        free.push(number);
+      }
     },
   };
 }

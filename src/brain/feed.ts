@@ -1,5 +1,5 @@
-import type { ServerCall } from '#grpc/server.ts';
 import { frame } from '#grpc/framing.ts';
+import type { ServerCall } from '#grpc/server.ts';
 import { resetOperation, syncOperation } from '#kpng/operations.ts';
 import { createPace } from '#sources/pace.ts';
 import type { Board } from './board.ts';

@@ -45,7 +45,7 @@ export class ServiceItem implements Item {
     const endpoints = this.#slices.flatMap((slice) => slice.endpoints);
     this.#special = new Set(endpoints.flatMap(({ nodeName, hintNodes }) => [nodeName, ...hintNodes]));
     this.#hasZones = endpoints.some(({ hintZones }) => hintZones.length > 0);
-    if (before !== undefined && before.#isServiceAs(this)) {
+    if (before?.isServiceAs(this)) {
       this.#operation = before.#operation;
       this.#globalOperation = before.#globalOperation;
     }
@@ -63,7 +63,8 @@ export class ServiceItem implements Item {
     return view;
   }
 
-  #isServiceAs(other: ServiceItem): boolean {
+  /** Whether it is the same apart from its endpoints. */
+  isServiceAs(other: ServiceItem): boolean {
     return isDeepStrictEqual([this.#service, this.#targets], [other.#service, other.#targets]);
   }
 
@@ -141,7 +142,11 @@ export class ServiceCIDRItem implements Item {
 
 const contextView = (made: Operation): View => ({ operations: { context: [made] }, triggeredAt: 0 });
 
-const operation = (set: SetNumber, path: string, bytes: Uint8Array): Operation => ({ set, path, framed: frame(setOperation(set, path, bytes)) });
+const operation = (set: SetNumber, path: string, bytes: Uint8Array): Operation => ({
+  set,
+  path,
+  framed: frame(setOperation(set, path, bytes)),
+});
 
 /** By port name, that of the first slice that has it: a Service's own target port is not known here. */
 const targetPorts = (slices: readonly EndpointSlice[]): ReadonlyMap<string, number> =>

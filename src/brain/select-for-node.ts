@@ -27,7 +27,9 @@ interface Asked {
 export function selectForNode(service: Service, slices: readonly EndpointSlice[], node: NodePlace): NodeSelection {
   const asked = FAMILIES.filter((family) => service.clusterIPs.some((address) => familyOf(address) === family)).flatMap((family) => {
     const own = slices.filter((slice) => slice.family === family);
-    return service.ports.map((port): Asked => ({ port, slices: own, selection: selectEndpoints({ servicePort: port, slices: own, ...node }) }));
+    return service.ports.map(
+      (port): Asked => ({ port, slices: own, selection: selectEndpoints({ servicePort: port, slices: own, ...node }) }),
+    );
   });
   const [internal, external] = [new Set<Endpoint>(), new Set<Endpoint>()];
   for (const { selection } of asked) {

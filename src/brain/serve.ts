@@ -1,6 +1,6 @@
+import type { TlsPair } from '#grpc/call.ts';
 import { STATUS, type Status } from '#grpc/failure.ts';
 import { type GrpcServer, type ServerCall, type ServerCallListener, serveGrpc } from '#grpc/server.ts';
-import type { TlsPair } from '#grpc/call.ts';
 import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
 import type { Target } from '#lib/target.ts';
@@ -83,6 +83,10 @@ export async function startBrain(options: BrainOptions): Promise<Brain> {
       board.set(object);
       wake();
     },
+    recall(object) {
+      board.set(object);
+      wake();
+    },
     remove(kind, key) {
       board.remove(kind, key);
       wake();
@@ -108,21 +112,31 @@ function localViewer(bytes: Buffer, zoneOf: (nodeName: string) => string): Viewe
 }
 
 function ask(call: ServerCall, feed: Feed, viewer: Viewer, { verifyNodeNames, log }: BrainOptions): void {
-  const known = feed.viewer;
-  const refuse = (status: Status, reason: string): void => {
-    log.refused(call.peer, reason);
-    call.end(status, reason);
-  };
-  if (viewer.stream === 'local') {
-    const { nodeName } = viewer;
-    if (nodeName === '') return refuse(STATUS.invalidArgument, 'NodeName is empty, must be the name of the node');
-    if (known?.stream === 'local' && known.nodeName !== nodeName)
-      return refuse(STATUS.invalidArgument, `NodeName is ${nodeName}, must be ${known.nodeName} as before on this stream`);
-    if (verifyNodeNames && !isCarried(nodeName, call.certificate))
-      return refuse(STATUS.permissionDenied, `the certificate is ${describe(call.certificate)}, must be that of node ${nodeName}`);
+  const refusal = reasonToRefuse(call, feed.viewer, viewer, verifyNodeNames);
+  if (refusal !== undefined) {
+    log.refused(call.peer, refusal.reason);
+    call.end(refusal.status, refusal.reason);
+    return;
   }
-  if (known === undefined) log.debug(`${call.peer} follows ${viewer.stream === 'local' ? `node ${viewer.nodeName}` : 'the cluster'}`);
+  const what = viewer.stream === 'local' ? `node ${viewer.nodeName}` : 'the cluster';
+  if (feed.viewer === undefined) log.debug(`${call.peer} follows ${what}`);
   feed.ask(viewer);
+}
+
+function reasonToRefuse(
+  { certificate }: ServerCall,
+  before: Viewer | undefined,
+  viewer: Viewer,
+  verifyNodeNames: boolean,
+): { readonly status: Status; readonly reason: string } | undefined {
+  if (viewer.stream !== 'local') return undefined;
+  const { nodeName } = viewer;
+  const invalid = (reason: string) => ({ status: STATUS.invalidArgument, reason });
+  if (nodeName === '') return invalid('NodeName is empty, must be the name of the node');
+  if (before?.stream === 'local' && before.nodeName !== nodeName)
+    return invalid(`NodeName is ${nodeName}, must be ${before.nodeName} as before on this stream`);
+  if (!verifyNodeNames || isCarried(nodeName, certificate)) return undefined;
+  return { status: STATUS.permissionDenied, reason: `the certificate is ${describe(certificate)}, must be that of node ${nodeName}` };
 }
 
 /** As a kubelet's certificate names its node (KEP-279, system:node:NAME), or by a DNS name. */

@@ -5,6 +5,7 @@ import { errorText } from '#observe/log.ts';
 /** Each command loads what it needs when it is asked for: the agent's memory has no room for the lab. */
 const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['run', async () => (await import('./run.ts')).runCommand()],
+  ['kpng-server', async () => (await import('./kpng-server.ts')).kpngServerCommand()],
   ['dump', async () => (await import('./dump.ts')).dumpCommand()],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
   ['cleanup', async () => (await import('./cleanup.ts')).cleanupCommand()],
@@ -12,7 +13,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
 ]);
 
 const CODES =
-  '0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port of the agent is taken (--bind-address-hard-fail), 6 the configuration file has changed';
+  '0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port is taken (of the agent: only with --bind-address-hard-fail), 6 the configuration file has changed';
 
 const program = new Command('weir')
   .description("A Kubernetes Service proxy for Linux nodes: eBPF and the kernel's own connection tracking, without iptables")

@@ -1,30 +1,23 @@
 import { hostname } from 'node:os';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { startAgent } from '#agent/agent.ts';
-import { createOrigin } from '#agent/source.ts';
+import { createOrigin, journalOf } from '#agent/source.ts';
 import { EXIT_CODES, Unable } from '#agent/unable.ts';
-import { FLAGS, type Flag, type Given, type GivenSettings } from '#config/flags.ts';
+import { FLAGS } from '#config/flags.ts';
 import { parseConfig } from '#config/parse-config.ts';
 import { createCounters } from '#observe/counters.ts';
 import { createLog } from '#observe/log.ts';
 import { readConfig } from './config-file.ts';
+import { flagOption, givenFlags, refuse } from './flag-options.ts';
 import { objectsDir } from './paths.ts';
 
 /** `weir run`: the agent, until SIGTERM or SIGINT. What the kernel does goes on afterwards. */
 export function runCommand(): Command {
   const command = new Command('run').description('the agent: follow Services and program the kernel of this node');
-  for (const flag of FLAGS) command.addOption(option(flag));
+  for (const flag of FLAGS) command.addOption(flagOption(flag));
   return command
     .addHelpText('after', '\nWorks in the network namespace that it is started in. SIGTERM ends the agent; the kernel goes on serving.')
     .action(run);
-}
-
-function option({ flags, help, repeatable }: Flag): Option {
-  const made = new Option(flags, help);
-  if (repeatable) made.argParser((value: string, all: string | undefined) => (all === undefined ? value : `${all},${value}`));
-  // pflag, which kube-proxy uses, takes -v=2 for -v 2
-  if (made.short) made.argParser((value: string) => value.replace(/^=/, ''));
-  return made;
 }
 
 async function run(_: unknown, command: Command): Promise<void> {
@@ -38,7 +31,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   const { config, warnings } = parsed.value;
   const log = createLog(config.verbosity);
   for (const warning of [...(fromFile?.value.warnings ?? []), ...warnings]) log.warn(warning);
-  const origin = createOrigin(config, log);
+  const origin = await createOrigin({ ...config, journal: journalOf(config) }, log);
   if (!origin.ok) return refuse(command, origin.errors);
   process.on('uncaughtException', ({ stack }) => {
     log.error('Ended by an error that nobody expected; the kernel goes on serving', { stack });
@@ -54,18 +47,4 @@ async function run(_: unknown, command: Command): Promise<void> {
     await agent.stop().catch((error) => log.error('Cannot stop as it should be', { error }));
     fail(new Unable('changed', `Ended, because ${file?.text} has changed: whoever started weir should start it again`));
   });
-}
-
-function givenFlags(command: Command): GivenSettings {
-  const values = Object.entries<unknown>(command.opts()).filter(([, value]) => value !== undefined);
-  return new Map(
-    values.map(([camel, value]): [string, Given] => {
-      const name = camel.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-      return [name, { text: String(value), from: `--${name}` }];
-    }),
-  );
-}
-
-function refuse(command: Command, errors: readonly string[]): void {
-  command.error(errors.map((error) => `weir run: ${error}`).join('\n'));
 }

@@ -1,4 +1,5 @@
 import type { Address, Endpoint, Prefix } from '#lib/address.ts';
+import type { Target } from '#lib/target.ts';
 
 /** How a pod's source is told from an outside one (kube-proxy: detectLocalMode). */
 export type LocalDetector =
@@ -16,7 +17,16 @@ export type NodePortAddresses =
 /** Where objects come from; the API server of a pod's own cluster where neither kubeconfig nor address are given. */
 export type SourceConfig =
   | { readonly type: 'manifests'; readonly dir: string }
-  | { readonly type: 'api'; readonly kubeconfig: string | undefined; readonly master: string | undefined };
+  | { readonly type: 'api'; readonly kubeconfig: string | undefined; readonly master: string | undefined }
+  /** Without TLS only where nobody else can listen. */
+  | { readonly type: 'kpng'; readonly target: Target; readonly tls: TlsFileNames | undefined };
+
+/** Paths of PEM files: a certificate, its key, and the authority of the other side. */
+export interface TlsFileNames {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
 
 /** Connection tracking of the node (kube-proxy: KubeProxyConntrackConfiguration). Times are s; 0 leaves a setting as the node has it. */
 export interface ConntrackSettings {

@@ -16,12 +16,24 @@ export interface Flag {
   readonly repeatable?: boolean;
 }
 
+/** Where objects come from. --kubeconfig and --master are kube-proxy's, --tls-... are KPNG's (client/tlsflags). */
+export const SOURCE_FLAGS: readonly Flag[] = [
+  { flags: '--kubeconfig <file>', help: 'how to reach the API server, for --source api (default: the service account of this pod)' },
+  { flags: '--master <address>', help: "address of the API server instead of the kubeconfig's" },
+  {
+    flags: '--source <kind>',
+    help: 'where objects come from: api, manifests, or kpng=ADDRESS for a KPNG server (default: manifests where --dir is given, else api)',
+  },
+  { flags: '--dir <folder>', help: 'folder of YAML and JSON files, for --source manifests' },
+  { flags: '--tls-crt <file>', help: 'certificate to show to the KPNG server, for addresses that others can reach' },
+  { flags: '--tls-key <file>', help: 'its key' },
+  { flags: '--tls-ca <file>', help: 'authority of the certificate of the KPNG server' },
+];
+
 /** Flags that keep kube-proxy's names and meaning (pkg/proxy/apis/config, cmd/kube-proxy/app/options.go). */
 const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--hostname-override <name>', help: 'name of this node among the Node objects (default: the host name)' },
   { flags: '--config <file>', help: "kube-proxy's configuration file; a flag that is given wins over it" },
-  { flags: '--kubeconfig <file>', help: 'how to reach the API server, for --source api (default: the service account of this pod)' },
-  { flags: '--master <address>', help: "address of the API server instead of the kubeconfig's" },
   { flags: '--cluster-cidr <ranges>', help: 'pod ranges, comma separated; tells pods from outsiders' },
   {
     flags: '--detect-local-mode <mode>',
@@ -62,8 +74,6 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
 /** Flags of weir's own. */
 const OWN_FLAGS: readonly Flag[] = [
   { flags: '--node-name <name>', help: 'the same as --hostname-override' },
-  { flags: '--source <kind>', help: 'where objects come from: api or manifests (default: manifests where --dir is given, else api)' },
-  { flags: '--dir <folder>', help: 'folder of YAML and JSON files, for --source manifests' },
   {
     flags: '--service-cidr <ranges>',
     help: 'ClusterIP ranges beside those of ServiceCIDR objects, comma separated; traffic to addresses there that nobody owns is dropped',
@@ -82,7 +92,7 @@ const OWN_FLAGS: readonly Flag[] = [
   { flags: '--conntrack-mark <bit>', help: 'bit of ct->mark on conntrack entries that weir makes (default: 0x2000)' },
 ];
 
-export const FLAGS: readonly Flag[] = [...KUBE_PROXY_FLAGS, ...OWN_FLAGS];
+export const FLAGS: readonly Flag[] = [...SOURCE_FLAGS, ...KUBE_PROXY_FLAGS, ...OWN_FLAGS];
 
 /** What was given, by long name without dashes, for example `cluster-cidr`. Repeated flags are joined by commas. */
 export interface Given {

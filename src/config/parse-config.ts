@@ -1,9 +1,10 @@
 import { TABLES } from '#abi/generated.ts';
 import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
 import { failure, type Result, success } from '#lib/result.ts';
-import type { Config, ConntrackSettings, LocalDetector, NodePortAddresses, SourceConfig } from './config.ts';
+import type { Config, ConntrackSettings, LocalDetector, NodePortAddresses } from './config.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
+import { readSource } from './read-source.ts';
 
 /** A Config, and what an operator should know about how it came to be. */
 export interface ParsedConfig {
@@ -21,7 +22,7 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
   const [all, loopback] = isOfFile && familyOf(bindAddress) === 6 ? ['[::]', '[::1]'] : ['0.0.0.0', '127.0.0.1'];
   const config: Config = {
     nodeName: nodeName(read, hostName),
-    source: source(read, warnings),
+    source: readSource(read, warnings),
     localDetector: localDetector(read, warnings),
     masqueradeAll: read.flag('masquerade-all', false),
     nodePortAddresses: nodePortAddresses(read),
@@ -64,21 +65,6 @@ function nodeName(read: SettingsReader, hostName: string): string {
   if (own !== undefined && familiar !== undefined && own !== familiar && read.isFlag('hostname-override'))
     read.reject('node-name', `the same as --hostname-override (${familiar}), or one of the two left out`);
   return (own || familiar || hostName).trim().toLowerCase();
-}
-
-function source(read: SettingsReader, warnings: string[]): SourceConfig {
-  const [dir, kubeconfig, master] = ['dir', 'kubeconfig', 'master'].map((name) => read.text(name) || undefined);
-  const ofApi = kubeconfig ?? master;
-  if (read.text('source') === undefined && dir !== undefined && ofApi !== undefined)
-    read.fail('--dir and --kubeconfig or --master are given: say with --source manifests or --source api which of both counts');
-  const type = read.choice('source', ['api', 'manifests'], dir === undefined ? 'api' : 'manifests');
-  if (type === 'api') {
-    if (dir !== undefined) warnings.push('--dir has no effect with --source api');
-    return { type, kubeconfig, master };
-  }
-  if (dir === undefined) read.reject('dir', 'a folder, because --source is manifests');
-  if (ofApi !== undefined) warnings.push('--kubeconfig and --master have no effect with --source manifests');
-  return { type, dir: dir ?? '' };
 }
 
 const MODES = ['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix'] as const;

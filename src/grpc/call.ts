@@ -23,7 +23,7 @@ export interface CallOptions {
 }
 
 export interface CallListener {
-  /** Throws a CallFailure, or any Error, for what makes the rest of the stream worthless. */
+  /** Throws a CallFailure for what makes the rest of the stream worthless. */
   message(bytes: Buffer): void;
   /** Called once, not after `close`. */
   ended(failure: CallFailure): void;
@@ -124,10 +124,13 @@ function followStream(
     try {
       unframer.push(chunk);
     } catch (error) {
-      end(error instanceof CallFailure ? error : new CallFailure('garbled', (error as Error).message));
+      if (!(error instanceof CallFailure)) throw error;
+      end(error);
     }
   });
-  stream.on('close', () => end(new CallFailure('cut', unframer.begun > 0 ? 'the stream broke off inside a message' : 'the stream broke off')));
+  stream.on('close', () =>
+    end(new CallFailure('cut', unframer.begun > 0 ? 'the stream broke off inside a message' : 'the stream broke off')),
+  );
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

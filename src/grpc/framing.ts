@@ -1,3 +1,5 @@
+import { CallFailure } from './failure.ts';
+
 /** Bytes before each message: a flag for compression, then the length (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
 const HEADER = 5;
 
@@ -20,7 +22,7 @@ export function frame(...parts: readonly Uint8Array[]): Buffer {
 
 /** Takes bytes as they come, gives each message as soon as all of it is there. */
 export interface Unframer {
-  /** Throws a RangeError for what is no message. The messages share memory with the chunks. */
+  /** Throws a CallFailure for what is no message. The messages share memory with the chunks. */
   push(chunk: Buffer): void;
   /** Bytes of a message whose rest is missing. */
   readonly begun: number;
@@ -58,8 +60,8 @@ export function createUnframer(take: (message: Buffer) => void): Unframer {
 }
 
 function lengthAt(bytes: Buffer, at: number): number {
-  if (bytes[at] !== 0) throw new RangeError(`a message has the compression flag ${bytes[at]}, must be 0`);
+  if (bytes[at] !== 0) throw new CallFailure('garbled', `a message has the compression flag ${bytes[at]}, must be 0`);
   const length = bytes.readUInt32BE(at + 1);
-  if (length > MAX_MESSAGE) throw new RangeError(`a message has ${length} bytes, must be at most ${MAX_MESSAGE}`);
+  if (length > MAX_MESSAGE) throw new CallFailure('garbled', `a message has ${length} bytes, must be at most ${MAX_MESSAGE}`);
   return length;
 }

@@ -31,7 +31,10 @@ const ELSEWHERE: readonly string[] = Object.freeze(['-']);
  * is there they are left out.
  */
 export function assembleSlices({ namespace, name, heard, endpoints, nodeName }: HeardGroup): readonly EndpointSlice[] {
-  const groups = new Map<string, { readonly slice: string; readonly like: HeardEndpoint; ports: readonly EndpointPort[]; all: Endpoint[] }>();
+  const groups = new Map<
+    string,
+    { readonly slice: string; readonly like: HeardEndpoint; ports: readonly EndpointPort[]; all: Endpoint[] }
+  >();
   const placed = placements(endpoints, heard?.service, nodeName);
   endpoints.forEach((each, i) => {
     const ports = portsOf(each, heard);
@@ -69,7 +72,7 @@ function portsOf({ ports, standing }: HeardEndpoint, heard: HeardService | undef
 /** Endpoints, those that a peer has selected with facts by which they are selected again: ready, here if the policy Local wants them. */
 function placements(endpoints: readonly HeardEndpoint[], service: Service | undefined, nodeName: string): readonly Endpoint[] {
   const lists = endpoints.map(({ standing }) => listsOf(standing, service));
-  const needHints = lists.some((list) => list !== undefined && list.local && !list.cluster);
+  const needHints = lists.some((list) => list?.local && !list.cluster);
   return endpoints.map(({ endpoint }, i) => {
     const list = lists[i];
     if (list === undefined) return endpoint;

@@ -19,9 +19,7 @@ export function parseTarget(text: string): Target | undefined {
 
 /** As it is written; it can be parsed again. */
 export const formatTarget = (target: Target): string =>
-  target.type === 'unix'
-    ? `unix://${target.path}`
-    : `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
+  target.type === 'unix' ? `unix://${target.path}` : `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
 
 /** Whether nobody outside this machine hears what is said there. */
 export const isPrivate = (target: Target): boolean =>

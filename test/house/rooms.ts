@@ -17,17 +17,20 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   lib: quietRoom('', 'ipaddr.js js-yaml'),
   abi: room('lib'),
   model: quietRoom('lib'),
-  sources: room('lib model abi'),
+  grpc: room('lib'),
+  kpng: quietRoom('lib model', 'protobufjs'),
+  sources: room('lib model abi grpc kpng'),
   config: room('lib model abi'),
   select: quietRoom('lib model abi'),
   plan: quietRoom('lib model abi select'),
   reconcile: room('lib model abi select plan'),
+  brain: room('lib model select grpc kpng sources'),
   kernel: room('lib model abi reconcile', 'koffi'),
   observe: room('lib model abi', 'prom-client'),
   health: room('lib model abi select plan'),
   lab: room('lib model abi sources kernel'),
-  agent: room('lib model abi sources config select plan reconcile kernel observe health'),
-  cli: room('lib model abi agent config lab kernel observe reconcile', 'commander'),
+  agent: room('lib model abi grpc sources config select plan reconcile kernel observe health'),
+  cli: room('lib model abi agent brain grpc sources config lab kernel observe reconcile', 'commander'),
 };
 
 /** Packages of tests. */
@@ -43,6 +46,8 @@ export const BUNDLED_PACKAGES: readonly string[] = [
   'commander',
   'ipaddr.js',
   'js-yaml',
+  'long',
   'prom-client',
+  'protobufjs',
   'tdigest',
 ];

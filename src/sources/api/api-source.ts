@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '#lib/result.ts';
+import { createBackOff } from '../back-off.ts';
 import type { Sink, Source } from '../source.ts';
 import { createStanding } from '../standing.ts';
 import type { Access } from './access.ts';
-import { createBackOff } from './back-off.ts';
 import { clusterUid } from './cluster-uid.ts';
 import { type Connection, createConnection } from './connection.ts';
 import { Holdings } from './holdings.ts';
@@ -16,8 +16,8 @@ import { API_TIMES, type ApiTimes } from './times.ts';
 export interface ApiSourceOptions {
   /** Asked before each request, so that rotated files count. */
   readonly readAccess: () => Result<Access>;
-  /** The only Node that is followed. */
-  readonly nodeName: string;
+  /** The only Node that is followed; undefined = all of them. */
+  readonly nodeName: string | undefined;
   /** File in which it is written down what the server says, so that another source can go on from there; undefined: nowhere. */
   readonly journal?: string | undefined;
   /** Told what is good news and so no problem. */

@@ -19,15 +19,15 @@ export interface Resource {
  */
 const labelSelector = '!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name';
 
-/** What the proxy of a node follows. */
-export const resourcesOf = (nodeName: string): readonly Resource[] => [
+/** What the proxy of a node follows; undefined = of all nodes. */
+export const resourcesOf = (nodeName: string | undefined): readonly Resource[] => [
   { kind: 'Service', what: 'Services', path: '/api/v1/services', select: { labelSelector, fieldSelector: 'spec.clusterIP!=None' } },
   { kind: 'EndpointSlice', what: 'EndpointSlices', path: '/apis/discovery.k8s.io/v1/endpointslices', select: { labelSelector } },
   {
     kind: 'Node',
-    what: `Node ${nodeName}`,
+    what: nodeName === undefined ? 'Nodes' : `Node ${nodeName}`,
     path: '/api/v1/nodes',
-    select: { fieldSelector: `metadata.name=${nodeName}` },
+    select: nodeName === undefined ? {} : { fieldSelector: `metadata.name=${nodeName}` },
     mayBeEmpty: true,
   },
   {

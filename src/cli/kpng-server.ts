@@ -1,0 +1,67 @@
+import { watchFile } from 'node:fs';
+import { Command } from 'commander';
+import { createOrigin } from '#agent/source.ts';
+import { Unable } from '#agent/unable.ts';
+import { type Brain, startBrain } from '#brain/serve.ts';
+import { parseServerConfig, SERVER_FLAGS, type ServerConfig } from '#config/server-config.ts';
+import { readTlsFiles } from '#grpc/tls-files.ts';
+import { formatTarget } from '#lib/target.ts';
+import { createLog, type Log } from '#observe/log.ts';
+import { createSparing } from '#sources/sparing.ts';
+import { flagOption, givenFlags, refuse } from './flag-options.ts';
+
+/** Time between looks at the files of certificates, ms. */
+const LOOK_MS = 10_000;
+
+/** `weir kpng-server`: one list and watch for the proxies of a whole cluster, until SIGTERM or SIGINT. */
+export function kpngServerCommand(): Command {
+  const command = new Command('kpng-server').description('follow Services once and tell many nodes, by the API of KPNG');
+  for (const flag of SERVER_FLAGS) command.addOption(flagOption(flag));
+  return command
+    .addHelpText('after', '\nAgents follow it with --source kpng=ADDRESS. Without TLS it listens on a Unix socket or loopback only.')
+    .action(serve);
+}
+
+async function serve(_: unknown, command: Command): Promise<void> {
+  const parsed = parseServerConfig(givenFlags(command));
+  if (!parsed.ok) return refuse(command, parsed.errors);
+  const { config, warnings } = parsed.value;
+  const log = createLog(config.verbosity);
+  for (const warning of warnings) log.warn(warning);
+  const tls = readTlsFiles(config.tls);
+  if (!tls.ok) return refuse(command, tls.errors);
+  const origin = await createOrigin({ source: config.source, nodeName: undefined, journal: undefined }, log);
+  if (!origin.ok) return refuse(command, origin.errors);
+  const sparing = createSparing((message) => log.warn(message));
+  const brain = await startBrain({
+    source: origin.value.source,
+    target: config.listen,
+    tls: tls.value,
+    verifyNodeNames: config.verifyNodeNames,
+    log: {
+      info: (message) => log.info(message),
+      refused: (peer, reason) => sparing(peer, `Refused ${peer}: ${reason}`),
+      problem: ({ message }) => log.warn(message),
+      debug: (message) => log.debug(2, message),
+    },
+  }).catch((error) => {
+    throw new Unable('port', (error as Error).message);
+  });
+  log.info(`Serving KPNG clients at ${formatTarget(config.listen)}${tls.value ? ' with mutual TLS' : ''}`);
+  followCertificates(config, brain, log);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void brain.stop().then(() => log.info('Stopped; nodes go on with what they know')));
+}
+
+/** Certificates are short-lived where they are rotated. */
+function followCertificates({ tls }: ServerConfig, brain: Brain, log: Log): void {
+  const look = (): void => {
+    const read = readTlsFiles(tls);
+    if (!read.ok) log.warn(`${read.errors.join('; ')}; the certificates of before stay in use`);
+    else if (read.value !== undefined) {
+      brain.useTls(read.value);
+      log.info('Using the certificates that have changed');
+    }
+  };
+  for (const file of Object.values(tls ?? {})) watchFile(file, { interval: LOOK_MS, persistent: false }, look);
+}
