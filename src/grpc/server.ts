@@ -137,7 +137,10 @@ const HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto' };
 
 const respond = (stream: ServerHttp2Stream): void => stream.respond(HEADERS, { waitForTrailers: true });
 
-const statusHeaders = (status: number, message: string) => ({ 'grpc-status': String(status), 'grpc-message': encodeURIComponent(message) });
+const statusHeaders = (status: number, message: string) => ({ 'grpc-status': String(status), 'grpc-message': encoded(message) });
+
+/** All but printable ASCII as %XX (doc/PROTOCOL-HTTP2.md). */
+const encoded = (message: string): string => message.replaceAll(/[^ -$&-~]+/g, (part) => encodeURIComponent(part));
 
 function endAtOnce(stream: ServerHttp2Stream, status: number, message: string): void {
   stream.respond({ ...HEADERS, ...statusHeaders(status, message) }, { endStream: true });

@@ -11,6 +11,7 @@ export const deleteOperation = (set: SetNumber, path: string): Uint8Array => opI
 /** Appended to an encoded OpItem it is a field of it: when what led to the change happened, ms since 1970. */
 export const triggerField = (at: number): Uint8Array => opItemCodec.encode({ TriggeredAt: at });
 
+/** An encoded OpItem after which everything follows. */
 export const resetOperation = (): Uint8Array => opItemCodec.encode({ Reset: {} });
 
 /** `incomplete`: something that exists may be missing. */

@@ -68,6 +68,7 @@ export function endpointMessage(endpoint: Endpoint, slice: EndpointSlice, standi
   };
 }
 
+/** The same for the global stream. */
 export const endpointInfo = (endpoint: Endpoint, slice: EndpointSlice): Partially<EndpointInfo> => ({
   Namespace: slice.namespace,
   SourceName: slice.name,
@@ -79,6 +80,7 @@ export const endpointInfo = (endpoint: Endpoint, slice: EndpointSlice): Partiall
   Hints: endpoint.hintZones.length === 0 ? undefined : { Zones: endpoint.hintZones },
 });
 
+/** A node, for itself and for the global stream. */
 export const nodeInfo = (node: Node): Partially<NodeInfo> => ({
   Node: {
     Name: node.name,
@@ -88,6 +90,7 @@ export const nodeInfo = (node: Node): Partially<NodeInfo> => ({
   },
 });
 
+/** A range of Service addresses. */
 export const serviceCIDRMessage = ({ name, cidrs }: ServiceCIDR): Partially<ServiceCIDRMessage> => ({
   Name: name,
   CIDRs: cidrs.map(formatPrefix),
