@@ -72,7 +72,8 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
   };
 
   let isConnected = false;
-  session.on('error', (error) => end(new CallFailure(isConnected ? 'cut' : 'unreachable', describe(error))));
+  const fail = (error: Error): void => end(new CallFailure(isConnected ? 'cut' : 'unreachable', describe(error)));
+  session.on('error', fail);
   session.on('close', () => end(new CallFailure('cut', 'the connection was closed')));
   session.on('connect', () => {
     isConnected = true;
@@ -87,6 +88,7 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
     [constants.HTTP2_HEADER_TE]: 'trailers',
     [constants.HTTP2_HEADER_USER_AGENT]: 'weir',
   });
+  stream.on('error', fail);
   followStream(stream, session, listener, end);
   return { send: (message) => void (isOver || stream.write(frame(message))), askEvery, close };
 }
@@ -112,7 +114,6 @@ function followStream(
     const code = headers['grpc-status'];
     if (code !== undefined) end(failureOfStatus(String(code), String(headers['grpc-message'] ?? '')));
   };
-  stream.on('error', (error) => end(new CallFailure('cut', describe(error))));
   stream.on('response', (headers) => {
     status(headers);
     const type = headers['content-type'] ?? 'none';

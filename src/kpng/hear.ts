@@ -1,4 +1,5 @@
 import { decodeObject } from '#model/decode.ts';
+import { show } from '#model/fields.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { HeardService } from './assemble-slices.ts';
 import { nodeDocument, serviceCIDRDocument, serviceDocument } from './documents.ts';
@@ -81,7 +82,7 @@ function readService<T>(
   const message = messageOf(decoded.message);
   if (message === null) return failed(wrong(`${what}: Service is missing, must be a Service`));
   const due = pathOf(message.Namespace, message.Name);
-  if (due !== path) return failed(wrong(`${what}: its message is that of ${due || 'no Service'}, must be of the same name as its path`));
+  if (due !== path) return failed(wrong(`${what}: its message is that of ${show(due)}, must be of the same name as its path`));
   const document = serviceDocument(message);
   const key = `${message.Namespace}/${message.Name}`;
   if (!document.ok) return { type: 'service', service: key, content: undefined, said: wrong(...document.errors) };

@@ -72,7 +72,7 @@ export class TestPeer {
         return;
       }
       this.#state.apply(reader.finish());
-      this.#state.removeMissing();
+      this.#state.deliver(true);
       this.syncs++;
       feed.ask(this.#viewer);
     });

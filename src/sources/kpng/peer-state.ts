@@ -40,7 +40,7 @@ export class PeerState {
     return this.#known.size;
   }
 
-  /** Applies a change set; what a whole set lacks stays. How much that is. */
+  /** Takes a change set; the sink gets what follows from it with `deliver`. How much a whole set lacks of what was there. */
   apply(changes: ChangeSet): Missing {
     const before = this.#known.size;
     if (changes.isWhole) this.#unseen = new Set([...this.#known.keys()].filter((id) => !changes.staged.has(id)));
@@ -49,15 +49,16 @@ export class PeerState {
       if (hearing === undefined) this.#remove(id, triggeredAt);
       else this.#put(id, hearing, triggeredAt);
     }
-    this.#deliver();
     return { missing: this.#unseen.size, before };
   }
 
-  /** Removes what the last whole set lacked. */
-  removeMissing(): void {
-    for (const id of this.#unseen) this.#remove(id, 0);
-    this.#unseen.clear();
-    this.#deliver();
+  /** `removesMissing`: what the last whole set lacked is gone. */
+  deliver(removesMissing: boolean): void {
+    if (removesMissing) {
+      for (const id of this.#unseen) this.#remove(id, 0);
+      this.#unseen.clear();
+    }
+    this.#deliverSlices();
   }
 
   #put(id: string, hearing: Hearing, triggeredAt: number): void {
@@ -109,7 +110,7 @@ export class PeerState {
   }
 
   /** Slices of all Services that were touched. */
-  #deliver(): void {
+  #deliverSlices(): void {
     for (const [key, triggeredAt] of this.#touched) {
       const before = this.#slicesOf.get(key) ?? new Map<string, EndpointSlice>();
       const now = new Map(this.#assemble(key).map((slice) => [slice.name, slice]));

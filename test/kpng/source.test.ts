@@ -1,0 +1,356 @@
+/** KPNG as a source, told by a server of other libraries what a server should and should not say. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { success } from '#lib/result.ts';
+import type { EndpointSlice } from '#model/endpoint-slice.ts';
+import { selectEndpoints } from '#select/endpoints.ts';
+import { createKpngSource } from '#sources/kpng/kpng-source.ts';
+import { until } from '#sources/test-folder.ts';
+import { type Recorded, recordingSink } from '#sources/test-sink.ts';
+import { encode, endpoint, OtherServer, RESET, remove, SYNC, service, set } from './other-server.ts';
+
+const TIMES = { connectMs: 2000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 150 };
+
+interface Followed extends Recorded {
+  readonly server: OtherServer;
+  readonly notes: string[];
+}
+
+const cleanups: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A source that follows a server, which has got its first request. */
+async function followed(nodeName: string | undefined): Promise<Followed> {
+  const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
+  cleanups.push(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, 'kpng.sock');
+  const server = new OtherServer(path);
+  await server.start();
+  cleanups.push(() => server.stop());
+  const notes: string[] = [];
+  const recorded = recordingSink((message) => message.replaceAll(`unix://${path}`, 'SERVER'));
+  const source = createKpngSource({
+    ...{ target: { type: 'unix', path }, readTls: () => success(undefined), nodeName, times: TIMES },
+    note: (message) => void notes.push(message),
+  });
+  source.start(recorded.sink);
+  cleanups.push(() => source.stop());
+  await until('a request', () => server.requests.length === 1);
+  return { ...recorded, server, notes };
+}
+
+/** The same after a Service `cart` with an endpoint; what was recorded until then is forgotten. */
+async function followedCart(): Promise<Followed> {
+  const all = await followed('n1');
+  all.server.say(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'), endpoint('cart', 'c2', '10.0.0.2'), SYNC);
+  await until('a second request', () => all.server.requests.length === 2);
+  all.calls.splice(0);
+  all.problems.splice(0);
+  return all;
+}
+
+const addresses = ({ objects }: Followed, name = 'cart'): readonly string[] =>
+  [...objects.values()]
+    .flatMap((object) => (object.kind === 'EndpointSlice' && object.value.serviceName === name ? object.value.endpoints : []))
+    .map(({ address }) => address)
+    .sort();
+
+const next = async ({ server }: Followed): Promise<void> => {
+  const { length } = server.requests;
+  server.say(SYNC);
+  await until('the next request', () => server.requests.length === length + 1);
+};
+
+test('a client asks for its node with the extensions, and again after each Sync', async () => {
+  const all = await followed('n1');
+  assert.deepEqual(all.server.requests, [{ NodeName: 'n1', Extended: true }]);
+  await next(all);
+  await next(all);
+  assert.equal(all.server.requests.length, 3);
+  assert.equal(all.server.connections, 1);
+});
+
+test('nothing counts before Sync, then everything at once; synced and complete come with the first', async () => {
+  const all = await followed('n1');
+  all.server.say(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'));
+  await sleep(50);
+  assert.deepEqual(all.calls, []);
+  await next(all);
+  assert.deepEqual(all.calls, ['set Service shop/cart', 'set EndpointSlice shop/cart-ipv4', 'synced', 'complete']);
+  assert.match(all.problems.join(), /^kpng_old_peer: The KPNG server SERVER does not speak weir's extensions.*"weir doctor"/);
+});
+
+test('a change set that is cut off counts for nothing; the whole set that comes then is compared', async () => {
+  const all = await followedCart();
+  all.server.say(remove('EndpointsSet', 'shop/cart/c1'), remove('ServicesSet', 'shop/cart'), endpoint('cart', 'c3', '10.0.0.3'));
+  await sleep(30);
+  all.server.stop();
+  await all.server.start();
+  await until('another connection', () => all.server.requests.length === 3);
+  assert.deepEqual(all.calls, []);
+  all.server.say(RESET, service('cart'), endpoint('cart', 'c2', '10.0.0.2'), endpoint('cart', 'c3', '10.0.0.3'));
+  await sleep(30);
+  assert.deepEqual(all.calls, []);
+  await next(all);
+  assert.deepEqual(all.calls, ['set EndpointSlice shop/cart-ipv4']);
+  assert.deepEqual(addresses(all), ['10.0.0.2', '10.0.0.3']);
+  assert.deepEqual(all.missed, ['Service', 'EndpointSlice']);
+});
+
+test('a whole set that is as before changes nothing', async () => {
+  const all = await followedCart();
+  all.server.say(RESET, endpoint('cart', 'c2', '10.0.0.2'), endpoint('cart', 'c1', '10.0.0.1'), service('cart'));
+  await next(all);
+  assert.deepEqual(all.calls, []);
+});
+
+test('Reset in the middle of a change set forgets what came before it', async () => {
+  const all = await followedCart();
+  all.server.say(service('other'), remove('EndpointsSet', 'shop/cart/c2'));
+  all.server.say(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'), endpoint('cart', 'c2', '10.0.0.2'));
+  await next(all);
+  assert.deepEqual(all.calls, []);
+});
+
+test('a whole set that lacks most of what was there removes nothing before another one confirms it', async () => {
+  const all = await followedCart();
+  all.server.say(RESET);
+  await next(all);
+  assert.deepEqual(all.calls, []);
+  assert.deepEqual(all.problems, [
+    'doubtful_list: The KPNG server no longer lists Services and endpoints: nothing is removed until another list confirms that in 0.15 s',
+  ]);
+  await until('another connection', () => all.server.connections === 2 && all.server.requests.length === 4);
+  await next(all);
+  assert.deepEqual(all.calls, ['remove Service shop/cart', 'remove EndpointSlice shop/cart-ipv4']);
+  assert.deepEqual(all.notes, ['The KPNG server has said again what there is: that counts']);
+});
+
+test('what has no Service is told, kept, and served when the Service comes', async () => {
+  const all = await followedCart();
+  all.server.say(endpoint('late', 'l1', '10.0.1.1'), endpoint('late', 'l2', '10.0.1.2'));
+  await next(all);
+  assert.deepEqual(all.calls, []);
+  assert.deepEqual(all.problems, [
+    'no_service: 2 endpoints of Service shop/late have come without their Service, for example shop/late/l1',
+  ]);
+  all.server.say(service('late'));
+  await next(all);
+  assert.deepEqual(addresses(all, 'late'), ['10.0.1.1', '10.0.1.2']);
+});
+
+/** What a server should not say, each with the one line that follows. */
+const MISTAKES: readonly (readonly [what: string, say: (server: OtherServer) => void, line: RegExp])[] = [
+  [
+    'a set that nobody knows',
+    (server) => server.say({ Set: { Ref: { Set: 77, Path: 'a' }, Bytes: '' } }),
+    /^kpng_mistake: The KPNG server SERVER sets a in set 77, which \/localv1.Sets\/Watch does not have: it is left out$/,
+  ],
+  [
+    'a set of the other stream',
+    (server) => server.say({ Set: { Ref: { Set: 'GlobalServiceInfos', Path: 'shop|x||' }, Bytes: '' } }),
+    /^kpng_mistake: .* in set 10, which/,
+  ],
+  [
+    'the end of what was never there',
+    (server) => server.say(...Array.from({ length: 50 }, (_, n) => remove('EndpointsSet', `shop/cart/x${n}`))),
+    /^kpng_mistake: The KPNG server SERVER deletes shop\/cart\/x0, which it never set$/,
+  ],
+  ['an operation that nobody knows', (server) => server.sayBytes(Buffer.from([0x2a, 0])), /^kpng_mistake: .* an operation that is neither/],
+  [
+    'a Service where an endpoint should be',
+    (server) => server.say(set('EndpointsSet', 'shop/cart/c9', 'localv1.Service', { Namespace: 'shop', Name: 'cart' })),
+    /^invalid_object: Endpoint shop\/cart\/c9: its bytes cannot be decoded: .*; it is left out$/,
+  ],
+  [
+    'an endpoint where a Service should be',
+    (server) => server.say(set('ServicesSet', 'shop/x', 'localv1.Endpoint', { Hostname: 'x', IPs: { V4: ['10.0.0.1'] } })),
+    /^invalid_object: Service shop\/x: its message is that of "x\/.*", must be of the same name as its path; it is left out$/,
+  ],
+  [
+    'bytes that are no message',
+    (server) => server.say({ Set: { Ref: { Set: 'ServicesSet', Path: 'shop/cart' }, Bytes: 'Cv8=' } }),
+    /^invalid_object: Service shop\/cart: its bytes cannot be decoded: .*; its last good version stays in force$/,
+  ],
+  [
+    'an address that is none',
+    (server) => server.say(endpoint('cart', 'c1', '10.0.0.300')),
+    /^invalid_object: Endpoint shop\/cart\/c1: endpoints\[0\]\.addresses\[0\] is "10.0.0.300", must be an IPv4 address; its last good version stays/,
+  ],
+  [
+    'a port that is none',
+    (server) => server.say(service('cart', { Ports: [{ Name: 'http', Protocol: 'TCP', Port: 70000 }] })),
+    /^invalid_object: Service shop\/cart: spec.ports\[0\].port is 70000, must be 1 to 65535; its last good version stays in force$/,
+  ],
+  [
+    'a protocol that is none',
+    (server) => server.say(service('cart', { Ports: [{ Name: 'http', Port: 80 }] })),
+    /spec.ports\[0\].protocol is "UnknownProtocol", must be TCP, UDP or SCTP/,
+  ],
+  ['whole addresses', (server) => server.say(service('cart', { MapIP: true })), /MapIP is true, must be false/],
+  [
+    'an endpoint of no Service',
+    (server) => server.say(set('EndpointsSet', 'c1', 'localv1.Endpoint', {})),
+    /its path must be NAMESPACE\/SERVICE\/KEY/,
+  ],
+];
+
+for (const [what, say, line] of MISTAKES)
+  test(`${what} is one line, and the rest of the change set counts`, async () => {
+    const all = await followedCart();
+    say(all.server);
+    all.server.say(endpoint('cart', 'c3', '10.0.0.3'));
+    await next(all);
+    assert.deepEqual(addresses(all), ['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+    assert.equal(all.problems.length, 1, all.problems.join('\n'));
+    assert.match(all.problems[0] ?? '', line);
+    assert.equal(all.server.connections, 1);
+  });
+
+test('a stream that is no stream of operations is left, told once, and followed anew', async () => {
+  const all = await followedCart();
+  for (let round = 0; round < 3; round++) {
+    const { connections } = all.server;
+    all.server.sayBytes(Buffer.from([0x12, 0xff]));
+    await until('another connection', () => all.server.connections === connections + 1);
+  }
+  assert.deepEqual(all.calls, []);
+  assert.equal(all.problems.length, 1, all.problems.join('\n'));
+  assert.match(
+    all.problems[0] ?? '',
+    /^kpng_garbled: Cannot follow KPNG server SERVER: it sends what is no OpItem: .* stays in force; trying again$/,
+  );
+});
+
+test('a server that refuses, and one that is not there, are told; when it is back that is said, too', async () => {
+  const all = await followedCart();
+  all.server.refuse(7, 'not you');
+  await until('told', () => all.problems.length === 1);
+  assert.match(all.problems[0] ?? '', /^kpng_refused: Cannot follow KPNG server SERVER: permission denied: not you\. What it said/);
+  all.server.stop();
+  await until('told', () => all.problems.length === 2);
+  assert.match(all.problems[1] ?? '', /^kpng_unreachable: .*(nothing listens there|there is no such socket)/);
+  await sleep(60);
+  await all.server.start();
+  const { length } = all.server.requests;
+  await until('asked', () => all.server.requests.length > length);
+  all.server.say(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'), endpoint('cart', 'c2', '10.0.0.2'));
+  await next(all);
+  assert.deepEqual(all.notes, ['The KPNG server answers again']);
+  assert.deepEqual(all.calls, []);
+});
+
+/** Who answers on node n1, by the lists of `select`. */
+function answers({ objects }: Followed): { readonly cluster: readonly string[]; readonly local: readonly string[] } {
+  const slices = [...objects.values()].flatMap((object): EndpointSlice[] => (object.kind === 'EndpointSlice' ? [object.value] : []));
+  const selection = selectEndpoints({ servicePort: { name: 'http', protocol: 'TCP' }, slices, nodeName: 'n1', zone: 'a' });
+  const texts = (list: 'cluster' | 'local'): string[] => selection[list].map(({ address, port }) => `${address}:${port}`).sort();
+  return { cluster: texts('cluster'), local: texts('local') };
+}
+
+test('what an old server has selected is selected again, whatever the policies', async () => {
+  const all = await followed('n1');
+  const external = { ExternalTrafficToLocal: true, Type: 'NodePort' };
+  all.server.say(RESET, service('cart', external));
+  all.server.say(endpoint('cart', 'here', '10.0.0.1', { Local: true }));
+  all.server.say(endpoint('cart', 'away', '10.0.0.2', { Scopes: { Internal: true } }));
+  await next(all);
+  assert.deepEqual(answers(all), { cluster: ['10.0.0.1:8080', '10.0.0.2:8080'], local: ['10.0.0.1:8080'] });
+  // Topology keeps insiders from the endpoint that outsiders get
+  all.server.say(endpoint('cart', 'here', '10.0.0.1', { Local: true, Scopes: { External: true } }));
+  await next(all);
+  assert.deepEqual(answers(all), { cluster: ['10.0.0.2:8080'], local: ['10.0.0.1:8080'] });
+  all.server.say(service('cart', { ...external, InternalTrafficToLocal: true }), remove('EndpointsSet', 'shop/cart/away'));
+  all.server.say(endpoint('cart', 'here', '10.0.0.1', { Local: true }));
+  await next(all);
+  assert.deepEqual(answers(all), { cluster: ['10.0.0.1:8080'], local: ['10.0.0.1:8080'] });
+});
+
+test('ports of endpoints are looked up as KPNG does, and may differ from one endpoint to the other', async () => {
+  const all = await followed('n1');
+  const unnamed = { Ports: [{ Protocol: 'TCP', Port: 80, TargetPort: 8080 }] };
+  all.server.say(
+    RESET,
+    service('cart'),
+    endpoint('cart', 'c1', '10.0.0.1'),
+    endpoint('cart', 'c2', '10.0.0.2', { PortOverrides: [{ Name: 'http', Port: 9090 }] }),
+  );
+  all.server.say(service('plain', unnamed), endpoint('plain', 'p1', '10.0.0.3', { PortOverrides: [] }));
+  await next(all);
+  const ports = [...all.objects.values()].flatMap((object) =>
+    object.kind === 'EndpointSlice'
+      ? object.value.endpoints.map(({ address }) => `${object.key} ${address} ${JSON.stringify(object.value.ports)}`)
+      : [],
+  );
+  assert.deepEqual(ports.sort(), [
+    'shop/cart-ipv4 10.0.0.1 [{"name":"http","protocol":"TCP","port":8080}]',
+    'shop/cart-ipv4.1 10.0.0.2 [{"name":"http","protocol":"TCP","port":9090}]',
+    'shop/plain-ipv4 10.0.0.3 [{"name":"","protocol":"TCP","port":8080}]',
+  ]);
+});
+
+test('a server of the whole cluster is followed by its global stream, also one that knows no extensions', async () => {
+  const all = await followed(undefined);
+  assert.deepEqual(all.server.requests, [{ Extended: true }]);
+  const info = {
+    Namespace: 'shop',
+    Name: 'cart',
+    Type: 'ClusterIP',
+    IPs: { ClusterIPs: { V4: ['10.96.0.1'] } },
+    Ports: [{ Name: 'http', Protocol: 'TCP', Port: 80 }],
+  };
+  const of = (address: string) => ({
+    ...{ Namespace: 'shop', SourceName: 'cart-x7k2p', ServiceName: 'cart', Conditions: { Ready: true }, Topology: { Node: 'n1' } },
+    ...{ Endpoint: { IPs: { V4: [address] }, PortOverrides: [{ Name: 'http', Port: 8080 }] }, Hints: { Zones: ['a'] } },
+  });
+  all.server.say(
+    RESET,
+    set('GlobalNodeInfos', '|n1||', 'globalv1.NodeInfo', { Hash: '1', Node: { Name: 'n1', Topology: { Node: 'n1', Zone: 'a' } } }),
+    set('GlobalServiceInfos', 'shop|cart||', 'globalv1.ServiceInfo', { Hash: '2', Service: info }),
+    set('GlobalEndpointInfos', 'shop|cart|cart-x7k2p|1f', 'globalv1.EndpointInfo', { Hash: '3', ...of('10.0.0.1') }),
+    set('GlobalEndpointInfos', 'shop|cart|cart-x7k2p|2f', 'globalv1.EndpointInfo', { Hash: '4', ...of('10.0.0.2') }),
+  );
+  await next(all);
+  assert.deepEqual(all.calls, ['set Node n1', 'set Service shop/cart', 'set EndpointSlice shop/cart-x7k2p', 'synced', 'complete']);
+  const slice = all.objects.get('EndpointSlice shop/cart-x7k2p')?.value as EndpointSlice;
+  assert.deepEqual(slice.ports, [{ name: 'http', protocol: 'TCP', port: 8080 }]);
+  assert.deepEqual(
+    slice.endpoints.map(({ address, ready, nodeName, hintZones }) => ({ address, ready, nodeName, hintZones })),
+    ['10.0.0.1', '10.0.0.2'].map((address) => ({ address, ready: true, nodeName: 'n1', hintZones: ['a'] })),
+  );
+});
+
+test('a server that cannot read everything says so: what it lacks stays until it can', async () => {
+  const all = await followed('n1');
+  const facts = { Slice: 'cart-a', Ready: true, Serving: true, Node: 'n1' };
+  const full = (pod: string, address: string) => endpoint('cart', pod, address, { Facts: facts });
+  all.server.say(RESET, service('cart'), full('c1', '10.0.0.1'), full('c2', '10.0.0.2'), { Sync: { Extended: true, Incomplete: true } });
+  await until('synced', () => all.calls.includes('synced'));
+  assert.ok(!all.calls.includes('complete'));
+  all.server.say(RESET, service('cart'), full('c1', '10.0.0.1'), { Sync: { Extended: true, Incomplete: true } });
+  await until('asked', () => all.server.requests.length === 3);
+  assert.equal(all.problems.length, 0, all.problems.join('\n'));
+  assert.deepEqual(addresses(all), ['10.0.0.1', '10.0.0.2']);
+  all.server.say({ Sync: { Extended: true } });
+  await until('complete', () => all.calls.includes('complete'));
+  assert.deepEqual(addresses(all), ['10.0.0.1']);
+});
+
+test('when what led to a change happened comes with the change', async () => {
+  const all = await followedCart();
+  const at = Date.now() - 1000;
+  const bytes = Buffer.concat([
+    encode('localv1.OpItem', endpoint('cart', 'c1', '10.0.0.9')),
+    encode('localv1.OpItem', { TriggeredAt: String(at) }),
+  ]);
+  all.server.sayBytes(bytes);
+  await next(all);
+  const slice = all.objects.get('EndpointSlice shop/cart-ipv4')?.value as EndpointSlice;
+  assert.equal(slice.triggeredAt, at);
+});
