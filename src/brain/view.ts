@@ -37,17 +37,17 @@ type Frames = Readonly<Record<'set' | 'delete', Readonly<Partial<Record<Operatio
 const NONE: readonly never[] = [];
 
 /** Clients go from one view to the next together: the way there is worked out once. */
-const known = new WeakMap<View, { readonly from: View | undefined; readonly to: View | undefined; readonly frames: Frames }>();
+const differences = new WeakMap<View, { readonly from: View | undefined; readonly to: View | undefined; readonly frames: Frames }>();
 
 /** Frames of one phase that bring a client from a view to another; undefined = nothing of the item. */
 export function framesBetween(from: View | undefined, to: View | undefined, [act, kind]: (typeof PHASES)[number]): readonly Buffer[] {
   if (from === undefined && act === 'set') return to?.operations[kind]?.map(({ framed }) => framed) ?? NONE;
   const key = to ?? from;
   if (key === undefined || from === undefined) return NONE;
-  const before = known.get(key);
+  const before = differences.get(key);
   if (before !== undefined && before.from === from && before.to === to) return before.frames[act][kind] ?? NONE;
   const frames = difference(from, to);
-  known.set(key, { from, to, frames });
+  differences.set(key, { from, to, frames });
   return frames[act][kind] ?? NONE;
 }
 
@@ -58,7 +58,8 @@ function difference(from: View, to: View | undefined): Frames {
     const before = new Map(from.operations[kind]?.map((operation) => [operation.path, operation]));
     const set: Buffer[] = [];
     for (const operation of to?.operations[kind] ?? NONE) {
-      if (before.get(operation.path) !== operation) set.push(withTrigger(operation.framed, trigger));
+      const known = before.get(operation.path);
+      if (known !== operation && !known?.framed.equals(operation.framed)) set.push(withTrigger(operation.framed, trigger));
       before.delete(operation.path);
     }
     frames.set[kind] = set;

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { formatTarget, type Target } from '#lib/target.ts';
@@ -41,6 +42,8 @@ export interface Call {
 const PATIENT_MS = 310_000;
 /** For the answer to such a question. */
 const ANSWER_MS = 20_000;
+/** For the reason of an end to arrive. */
+const REASON_MS = 50;
 /** Bytes that may be on their way: of a stream, of a connection. */
 const WINDOW = 1 << 20;
 
@@ -74,7 +77,8 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
   let isConnected = false;
   const fail = (error: Error): void => end(new CallFailure(isConnected ? 'cut' : 'unreachable', describe(error)));
   session.on('error', fail);
-  session.on('close', () => end(new CallFailure('cut', 'the connection was closed')));
+  let hasAnswered = false;
+  session.on('close', () => end(new CallFailure('cut', hasAnswered ? 'the connection was closed' : closedAtOnce(tls))));
   session.on('connect', () => {
     isConnected = true;
     clearTimeout(opening);
@@ -89,6 +93,9 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
     [constants.HTTP2_HEADER_USER_AGENT]: 'weir',
   });
   stream.on('error', fail);
+  stream.once('response', () => {
+    hasAnswered = true;
+  });
   followStream(stream, session, listener, end);
   return { send: (message) => void (isOver || stream.write(frame(message))), askEvery, close };
 }
@@ -129,9 +136,19 @@ function followStream(
       end(error);
     }
   });
-  stream.on('close', () =>
-    end(new CallFailure('cut', unframer.begun > 0 ? 'the stream broke off inside a message' : 'the stream broke off')),
-  );
+  // Why a connection ends may be known only after its streams have ended
+  stream.on('close', () => {
+    const message = unframer.begun > 0 ? 'the stream broke off inside a message' : 'the stream broke off';
+    setTimeout(() => end(new CallFailure('cut', message)), REASON_MS);
+  });
+}
+
+/** Some servers, ours among them, say nothing to those whom TLS does not let in. */
+function closedAtOnce(tls: TlsPair | undefined): string {
+  const closed = 'the connection was closed without an answer';
+  if (tls === undefined) return `${closed}: does the server want TLS?`;
+  const { subject, validTo } = new X509Certificate(tls.cert);
+  return `${closed}: does the server take our certificate (${subject.replaceAll('\n', ', ')}, valid until ${validTo})?`;
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

@@ -1,0 +1,133 @@
+/** A running server whose objects a test decides, and clients of other libraries. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'node:test';
+import { type ChannelCredentials, Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
+import { type Brain, type BrainOptions, startBrain } from '#brain/serve.ts';
+import { formatTarget, type Target } from '#lib/target.ts';
+import type { Sink, Source } from '#sources/source.ts';
+import { until } from '#sources/test-folder.ts';
+import { decode, encode } from './other-server.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** What happens after the test. */
+export const afterwards = (cleanup: () => unknown): void => void cleanups.push(cleanup);
+
+export interface Served {
+  readonly brain: Brain;
+  readonly sink: Sink;
+  readonly target: Target;
+  readonly refused: string[];
+}
+
+export function temporarySocket(): Target {
+  const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
+  afterwards(() => rmSync(dir, { recursive: true }));
+  return { type: 'unix', path: join(dir, 'kpng.sock') };
+}
+
+/** A server that has no object yet and waits for its source. */
+export async function served(options: Partial<BrainOptions> = {}): Promise<Served> {
+  let sink: Sink | undefined;
+  const source: Source = {
+    start(given) {
+      sink = given;
+    },
+    async stop() {},
+  };
+  const refused: string[] = [];
+  const target = options.target ?? temporarySocket();
+  const brain = await startBrain({
+    ...{ source, target, tls: undefined, verifyNodeNames: false },
+    log: { info() {}, problem() {}, debug() {}, refused: (_, reason) => void refused.push(reason) },
+    ...options,
+  });
+  afterwards(() => brain.stop());
+  return { brain, sink: sink as Sink, target, refused };
+}
+
+type Said = Readonly<Record<string, unknown>>;
+
+/** A client of @grpc/grpc-js that reads with @bufbuild/protobuf. */
+export class OtherClient {
+  readonly #call: ClientDuplexStream<Buffer, Buffer>;
+  readonly #request: string;
+  /** OpItems as JSON has them. */
+  readonly items: Said[] = [];
+  /** Status that ended the stream. */
+  ended: { readonly code: number; readonly details: string } | undefined;
+
+  constructor({
+    target,
+    method = '/localv1.Sets/Watch',
+    tls = credentials.createInsecure(),
+  }: { readonly target: Target; readonly method?: string; readonly tls?: ChannelCredentials }) {
+    const address = target.type === 'unix' ? `unix:${target.path}` : formatTarget(target);
+    const client = new Client(address, tls);
+    this.#request = method.startsWith('/globalv1') ? 'globalv1.GlobalWatchReq' : 'localv1.WatchReq';
+    this.#call = client.makeBidiStreamRequest(
+      method,
+      (bytes: Buffer) => bytes,
+      (bytes: Buffer) => bytes,
+    );
+    this.#call.on('data', (bytes: Buffer) => this.items.push(decode('localv1.OpItem', bytes) as Said));
+    this.#call.on('error', () => {});
+    this.#call.on('status', (status) => {
+      this.ended = status;
+    });
+    afterwards(() => {
+      this.#call.cancel();
+      client.close();
+    });
+  }
+
+  ask(request: Readonly<Record<string, string | boolean>>): void {
+    this.askBytes(encode(this.#request, request));
+  }
+
+  askBytes(bytes: Buffer): void {
+    this.#call.write(bytes);
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#call.pause();
+  }
+
+  resume(): void {
+    this.#call.resume();
+  }
+
+  hangUp(): void {
+    this.#call.end();
+  }
+
+  get syncs(): number {
+    return this.items.filter((item) => 'Sync' in item).length;
+  }
+
+  /** Asks, and waits for the Sync; what came since the one before, as `set PATH`, `delete PATH`, `reset` and `sync`. */
+  async next(request: Readonly<Record<string, string | boolean>>): Promise<readonly string[]> {
+    const [from, syncs] = [this.items.length, this.syncs];
+    this.ask(request);
+    await until('Sync', () => this.syncs > syncs || this.ended !== undefined);
+    return this.items.slice(from).map(brief);
+  }
+
+  async end(): Promise<string> {
+    await until('the end of the stream', () => this.ended !== undefined);
+    return `${this.ended?.code} ${this.ended?.details}`;
+  }
+}
+
+function brief(item: Said): string {
+  const { Set: value, Delete } = item as { Set?: { Ref: { Path: string } }; Delete?: { Path: string } };
+  if (value) return `set ${value.Ref.Path}`;
+  if (Delete) return `delete ${Delete.Path}`;
+  return 'Reset' in item ? 'reset' : 'sync';
+}
