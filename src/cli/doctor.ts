@@ -1,7 +1,11 @@
+import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
-import { DEFAULT_STATE_DIR } from '#config/flags.ts';
+import { DEFAULT_STATE_DIR, FLAGS } from '#config/flags.ts';
+import { readSettings } from '#config/read-settings.ts';
+import { readSource } from '#config/read-source.ts';
 import { findCgroupRoot } from '#kernel/mounts.ts';
 import { type Finding, type FindingStatus, probe } from '#kernel/probes.ts';
+import { flagOption, givenFlags, refuse } from './flag-options.ts';
 
 const MARKS: Readonly<Record<FindingStatus, string>> = { fine: 'fine    ', degraded: 'DEGRADED', missing: 'MISSING ' };
 
@@ -16,16 +20,38 @@ export function formatFindings(findings: readonly Finding[]): string {
   return [...lines, '', `${count('fine')} fine, ${count('degraded')} degraded, ${count('missing')} missing`].join('\n');
 }
 
+/** Where a KPNG server is, beside what `weir doctor` looks at anyway. */
+const PEER_FLAGS = FLAGS.filter(({ flags }) => /^--(source|tls-\w+|node-name) /.test(flags));
+
 /** `weir doctor`. Exit code 1: something without which weir cannot work is missing. */
 export function doctorCommand(): Command {
-  return new Command('doctor')
+  const command = new Command('doctor')
     .description('look at this kernel and node: what weir needs, what is there, what follows, what to do')
     .option('--cgroup-root <dir>', 'cgroup v2 folder with every process of this node (default: the cgroup v2 mount)')
     .option('--state-dir <dir>', 'bpffs folder for pins', DEFAULT_STATE_DIR)
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
-    .action(({ cgroupRoot, stateDir, output }: { cgroupRoot?: string; stateDir: string; output: 'table' | 'json' }) => {
-      const findings = probe({ cgroupRoot: cgroupRoot ?? findCgroupRoot(), stateDir });
-      process.stdout.write(`${output === 'json' ? JSON.stringify(findings, null, 2) : formatFindings(findings)}\n`);
-      if (findings.some(({ status }) => status === 'missing')) process.exitCode = 1;
-    });
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'));
+  for (const flag of PEER_FLAGS) command.addOption(flagOption(flag));
+  return command
+    .addHelpText('after', '\nWith --source kpng=ADDRESS it also says which rules of Services are lost with that server.')
+    .action(examine);
+}
+
+interface Asked {
+  readonly cgroupRoot?: string;
+  readonly stateDir: string;
+  readonly output: 'table' | 'json';
+  readonly nodeName?: string;
+}
+
+async function examine({ cgroupRoot, stateDir, output, nodeName }: Asked, command: Command): Promise<void> {
+  const read = readSettings(givenFlags(command));
+  const source = read.text('source') === undefined ? undefined : readSource(read, []);
+  if (read.errors.length > 0) return refuse(command, read.errors);
+  const findings = [...probe({ cgroupRoot: cgroupRoot ?? findCgroupRoot(), stateDir })];
+  if (source?.type === 'kpng') {
+    const { probePeer } = await import('./doctor-kpng.ts');
+    findings.push(...(await probePeer(source, (nodeName ?? hostname()).toLowerCase())));
+  }
+  process.stdout.write(`${output === 'json' ? JSON.stringify(findings, null, 2) : formatFindings(findings)}\n`);
+  if (findings.some(({ status }) => status === 'missing')) process.exitCode = 1;
 }

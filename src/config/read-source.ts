@@ -11,12 +11,15 @@ const ADDRESS = 'an address such as unix:///run/kpng.sock or 127.0.0.1:12090';
 /** Where objects come from, by the flags --source, --dir, --kubeconfig, --master and --tls-... */
 export function readSource(read: SettingsReader, warnings: string[]): SourceConfig {
   const [given, dir, kubeconfig, master] = ['source', 'dir', 'kubeconfig', 'master'].map((name) => read.text(name) || undefined);
-  if (given?.startsWith(KPNG)) return readKpng(read, given.slice(KPNG.length));
+  if (given?.startsWith(KPNG)) {
+    if (dir !== undefined) warnings.push('--dir has no effect with --source kpng=');
+    return readKpng(read, given.slice(KPNG.length));
+  }
   const ofApi = kubeconfig ?? master;
   if (given === undefined && dir !== undefined && ofApi !== undefined)
     read.fail('--dir and --kubeconfig or --master are given: say with --source manifests or --source api which of both counts');
   const type = TYPES.find((one) => one === (given ?? (dir === undefined ? 'api' : 'manifests')));
-  if (type === undefined) read.reject('source', `api, manifests or kpng=ADDRESS`);
+  if (type === undefined) read.reject('source', 'api, manifests or kpng=ADDRESS');
   if (type !== 'manifests') {
     if (dir !== undefined) warnings.push('--dir has no effect with --source api');
     return { type: 'api', kubeconfig, master };

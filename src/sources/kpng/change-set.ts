@@ -1,5 +1,6 @@
+import { CallFailure } from '#grpc/failure.ts';
 import { type Hearing, hear } from '#kpng/hear.ts';
-import type { OpItem, Ref } from '#kpng/messages.ts';
+import { type OpItem, opItemCodec, type Ref } from '#kpng/messages.ts';
 import { clip } from '#model/fields.ts';
 
 /** What becomes of one object. */
@@ -59,3 +60,12 @@ export class ChangeSetReader {
 }
 
 const idOf = ({ Set: set, Path }: Ref): string => `${set} ${Path}`;
+
+/** What a server says. Throws a CallFailure for bytes that are no operation: nothing that comes after them can be believed. */
+export function readOperation(bytes: Uint8Array): OpItem {
+  try {
+    return opItemCodec.decode(bytes);
+  } catch (error) {
+    throw new CallFailure('garbled', `it sends what is no OpItem: ${(error as Error).message}`);
+  }
+}

@@ -1,6 +1,6 @@
 import { type Call, openCall, type TlsPair } from '#grpc/call.ts';
 import { CallFailure } from '#grpc/failure.ts';
-import { globalWatchReqCodec, type OpItem, opItemCodec, watchReqCodec } from '#kpng/messages.ts';
+import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
 import type { Result } from '#lib/result.ts';
 import { formatTarget, type Target } from '#lib/target.ts';
@@ -9,7 +9,7 @@ import { doubtFinding, isDoubtful } from '../doubt.ts';
 import type { Sink, Source } from '../source.ts';
 import { createSparing } from '../sparing.ts';
 import { createStanding, type Standing } from '../standing.ts';
-import { ChangeSetReader } from './change-set.ts';
+import { ChangeSetReader, readOperation } from './change-set.ts';
 import { PeerState } from './peer-state.ts';
 import { KPNG_TIMES, type KpngTimes } from './times.ts';
 
@@ -105,7 +105,7 @@ class Follower {
   }
 
   #take(bytes: Buffer): void {
-    const item = decode(bytes);
+    const item = readOperation(bytes);
     if (item.Op !== 'Sync') {
       this.#reader.take(item);
       return;
@@ -168,13 +168,5 @@ class Follower {
       this.#standing.replace('connection', [{ id: text, reason: `kpng_${reason}`, message: text }]);
     }
     this.#timer = setTimeout(() => this.connect(), this.#backOff.next());
-  }
-}
-
-function decode(bytes: Buffer): OpItem {
-  try {
-    return opItemCodec.decode(bytes);
-  } catch (error) {
-    throw new CallFailure('garbled', `it sends what is no OpItem: ${(error as Error).message}`);
   }
 }

@@ -1,0 +1,162 @@
+/** Agents of real nodes that follow `weir kpng-server`: they answer as they do from the folder itself. */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Lab } from '#lab/lab.ts';
+import { labDir, manifestsDir, WEIR } from '#lab/paths.ts';
+import { createAuthority } from '#sources/api/test-certificates.ts';
+import { raise, restartAgent, weir } from '../datapath/ground.ts';
+import {
+  balanced,
+  clusterIP,
+  node,
+  nodeAddress,
+  nodePort,
+  numbered,
+  outerIP,
+  type PodSpec,
+  parked,
+  podAddress,
+  slices,
+} from '../datapath/objects.ts';
+import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from '../datapath/paths.ts';
+
+const HERE: PodSpec = { name: 'p1', node: 'n1' };
+const AWAY: PodSpec = { name: 'p2', node: 'n2' };
+const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+const [WEB, LOCAL, DRAINING, NOBODY, SWAP] = [1, 2, 3, 4, 5];
+const DRAINS = { ready: false, serving: true, terminating: true };
+
+const authority = createAuthority();
+
+let lab: Lab;
+let server: ChildProcess | undefined;
+
+before(async () => {
+  lab = await raise('q', [
+    ...[node('n1'), node('n2'), ...parked([HERE, AWAY, CLIENT])],
+    ...[numbered('web', WEB, balanced(WEB, { loadBalancerSourceRanges: ['203.0.113.0/24', '2001:db8:1::/64'] }))],
+    ...slices({ of: 'web', pods: [HERE, AWAY] }),
+    numbered('local', LOCAL, { spec: { externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local' } }),
+    ...slices({ of: 'local', pods: [AWAY] }),
+    numbered('draining', DRAINING),
+    ...slices({ of: 'draining', pods: [{ ...AWAY, conditions: DRAINS }] }),
+    numbered('nobody', NOBODY),
+  ]);
+  swapTo(HERE);
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p1');
+});
+
+after(async () => {
+  await endServer('SIGKILL');
+  await lab?.down();
+});
+
+const swapTo = (pod: PodSpec): void => lab.writeManifest('swap.json', [numbered('swap', SWAP), ...slices({ of: 'swap', pods: [pod] })]);
+
+const socket = (): string => `unix://${join(labDir(lab.topology.name), 'kpng.sock')}`;
+
+/** Starts it outside of all nodes, and waits until it has read the folder. */
+async function startServer(...flags: readonly string[]): Promise<void> {
+  const listen = flags.includes('--listen') ? [] : ['--listen', socket()];
+  const argv = ['--pdeathsig', 'KILL', '--', WEIR, 'kpng-server', '--dir', manifestsDir(lab.topology.name), ...listen, ...flags];
+  server = lab.spawn('outside', ['setpriv', ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  server.stderr?.on('data', (chunk) => {
+    said += chunk;
+  });
+  await until('the server is ready', () => /Ready: /.test(said) || assert.equal(server?.exitCode, null, said) !== undefined);
+}
+
+async function endServer(signal: NodeJS.Signals): Promise<void> {
+  if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  const end = once(server, 'exit');
+  server.kill(signal);
+  await end;
+}
+
+/** What the kernel of a node holds for its Services, and how often decisions fell. */
+async function tablesOf(name: string): Promise<unknown> {
+  const { outcomes, ...tables } = JSON.parse(await weir(lab, name, 'dump', '-o', 'json'));
+  return tables;
+}
+
+const PATHS: readonly Path[] = [
+  ['t/p9', tcp(clusterIP(WEB), 80), answer(podAddress(CLIENT), 'p1', 'p2')],
+  ['t/p9', udp(clusterIP(WEB, 6), 80), answer(podAddress(CLIENT, 6), 'p1', 'p2')],
+  ['outside', tcp(nodeAddress('n1'), nodePort(WEB)), answer(nodeAddress('n1'), 'p1', 'p2')],
+  ['outside', tcp(outerIP(WEB), 80), answer(nodeAddress('n1'), 'p1', 'p2')],
+  ['t/p9', tcp(clusterIP(LOCAL), 80), 'dropped'],
+  ['outside', tcp(nodeAddress('n1'), nodePort(LOCAL)), 'dropped'],
+  ['outside', tcp(nodeAddress('n2'), nodePort(LOCAL)), answer('203.0.113.2', 'p2')],
+  ['t/p9', tcp(clusterIP(DRAINING), 80), answer(podAddress(CLIENT), 'p2')],
+  ['t/p9', tcp(clusterIP(NOBODY), 80), 'refused'],
+  ['t/p9', tcp(clusterIP(77), 80), 'dropped'],
+];
+
+test('agents that follow the server hold and answer what they do from the folder', async () => {
+  const names = ['n1', 'n2'];
+  const fromFolder = await Promise.all(names.map(tablesOf));
+  await assertPaths(lab, PATHS);
+  await startServer();
+  for (const name of names) {
+    await restartAgent(lab, name, '--source', `kpng=${socket()}`);
+    assert.match(lab.agent(name).log, /Following a KPNG server/);
+    assert.match(lab.agent(name).log, /Adopted the tables of an earlier agent/);
+    assert.doesNotMatch(lab.agent(name).log, /Wrote tables/);
+  }
+  assert.deepEqual(await Promise.all(names.map(tablesOf)), fromFolder);
+  await assertPaths(lab, PATHS);
+});
+
+test('a change of the folder reaches all nodes', async () => {
+  swapTo(AWAY);
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p2');
+  await untilAnsweredBy(lab, 'n2', tcp(clusterIP(SWAP), 80), 'p2');
+});
+
+test('nodes go on while the server is away, and follow again when it is back', async () => {
+  await endServer('SIGKILL');
+  swapTo(HERE);
+  await until('the agent has noticed', () => /WARN.*Cannot follow KPNG server/.test(lab.agent('n1').log));
+  await assertPaths(lab, [...PATHS, ['t/p9', tcp(clusterIP(SWAP), 80), answer(podAddress(CLIENT), 'p2')]]);
+  await startServer();
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p1');
+  assert.match(lab.agent('n1').log, /INFO.*The KPNG server answers again/);
+  await assertPaths(lab, PATHS);
+  assert.doesNotMatch(lab.agent('n1').log, /ERROR/);
+});
+
+test('across the network an agent follows by mutual TLS, by the certificate of its node only', async () => {
+  await endServer('SIGTERM');
+  const address = '203.0.113.2:12090';
+  const files = (flag: string, name: string, subject: string, names: string): string[] => {
+    const pair = authority.issue(subject, names);
+    const path = (kind: string): string => join(labDir(lab.topology.name), `${name}.${kind}`);
+    writeFileSync(path('crt'), pair.cert);
+    writeFileSync(path('key'), pair.key);
+    writeFileSync(path('ca'), authority.ca);
+    return ['crt', 'key', 'ca'].flatMap((kind) => [`--${flag}tls-${kind}`, path(kind)]);
+  };
+  await startServer('--listen', address, ...files('listen-', 'server', '/CN=kpng', 'IP:203.0.113.2'), '--verify-node-names');
+  const wrong = await lab.exec('n1', [
+    WEIR,
+    'doctor',
+    '--source',
+    `kpng=${address}`,
+    '--node-name',
+    'n1',
+    ...files('', 'n2', '/CN=system:node:n2', 'DNS:n2'),
+  ]);
+  assert.match(wrong.stdout, /MISSING.*KPNG server.*the certificate is of system:node:n2, n2, must be that of node n1/);
+  const right = files('', 'n1', '/O=system:nodes/CN=system:node:n1', 'DNS:elsewhere');
+  await restartAgent(lab, 'n1', '--source', `kpng=${address}`, ...right);
+  swapTo(AWAY);
+  await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p2');
+  await assertPaths(lab, PATHS);
+  const fine = await lab.exec('n1', [WEIR, 'doctor', '--source', `kpng=${address}`, '--node-name', 'n1', ...right]);
+  assert.match(fine.stdout, /fine.*KPNG server.*with weir's extensions: nothing is lost/);
+});
