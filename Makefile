@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo test kernels bench bench-api cluster cluster-down conformance image generate clean help
+.PHONY: all build setup bpf demo test kernels bench bench-api bench-kpng cluster cluster-down conformance image generate clean help
 
 all: build
 
@@ -37,6 +37,9 @@ bench: build ## compare with direct connections
 bench-api: build ## start, restart, changes and memory with a real API server and 10,000 Services (test/cluster/build first)
 	@node bench/api/main.ts
 
+bench-kpng: build ## kpng-server with 10,000 Services and 200 agents: memory, first Sync, changes
+	@node bench/kpng/main.ts
+
 cluster: image ## a real cluster (kubelets, containerd, pods) in network namespaces, with weir as its Service proxy (NODES=3, PROXY=weir)
 	@test/conformance/prepare
 	@node test/conformance/main.ts up --nodes $(or $(NODES),3) --proxy $(or $(PROXY),weir)
@@ -52,8 +55,9 @@ image: build ## the container image, dist/weir-image.tar, an OCI layout that doc
 	@deploy/image/root dist/image/root
 	@deploy/image/pack dist/image/root dist/weir-image.tar
 
-generate: setup ## src/abi/generated.ts and abi.json from bpf/abi
+generate: setup ## src/abi/generated.ts and abi.json from bpf/abi, src/kpng/descriptors.ts from its .proto files
 	@node src/abi/generate.ts
+	@node scripts/kpng-descriptors.ts
 
 clean: ## remove what was built
 	rm -rf dist
