@@ -2,7 +2,8 @@ import type { SourceConfig } from '#config/config.ts';
 import { readTlsFiles } from '#grpc/tls-files.ts';
 import { degraded, type Finding, fine, missing } from '#kernel/finding.ts';
 import { formatTarget } from '#lib/target.ts';
-import { lookAtPeer, lostRules } from '#sources/kpng/look-at-peer.ts';
+import { lookAtPeer } from '#sources/kpng/look-at-peer.ts';
+import { lostRules } from '#sources/kpng/lost-rules.ts';
 
 /** For a server to say everything, ms. */
 const WAIT_MS = 15_000;

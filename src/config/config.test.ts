@@ -82,7 +82,7 @@ test('each wrong flag is named with what it is and what it must be', () => {
       { 'detect-local-mode': 'BridgeInterface' },
       '--pod-bridge-interface is "", must be a name, because --detect-local-mode is BridgeInterface',
     ],
-    [{ source: 'kpng' }, '--source is "kpng", must be api or manifests'],
+    [{ source: 'kpng' }, '--source is "kpng", must be api, manifests or kpng=ADDRESS'],
     [{ source: 'manifests', dir: '' }, '--dir is "", must be a folder, because --source is manifests'],
     [
       { kubeconfig: '/k' },

@@ -8,7 +8,7 @@ export type Target =
 
 /** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///brain.example:12090`; undefined for anything else. */
 export function parseTarget(text: string): Target | undefined {
-  const [, path] = /^unix:(?:\/\/)?(\/.+)$/.exec(text) ?? [];
+  const [, path] = /^unix:(?:\/\/)?(\/(?!\/).+)$/.exec(text) ?? [];
   if (path !== undefined) return { type: 'unix', path };
   const [, bracketed, plain = '', digits] = /^(?:tcp:\/\/|dns:(?:\/\/\/)?)?(?:\[([^\]]+)\]|([^:/[\]]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);

@@ -1,71 +1,12 @@
-/** KPNG as a source, told by a server of other libraries what a server should and should not say. */
+/** KPNG as a source, told by a server of other libraries. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { success } from '#lib/result.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import { selectEndpoints } from '#select/endpoints.ts';
-import { createKpngSource } from '#sources/kpng/kpng-source.ts';
 import { until } from '#sources/test-folder.ts';
-import { type Recorded, recordingSink } from '#sources/test-sink.ts';
-import { encode, endpoint, OtherServer, RESET, remove, SYNC, service, set } from './other-server.ts';
-
-const TIMES = { connectMs: 2000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 150 };
-
-interface Followed extends Recorded {
-  readonly server: OtherServer;
-  readonly notes: string[];
-}
-
-const cleanups: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-/** A source that follows a server, which has got its first request. */
-async function followed(nodeName: string | undefined): Promise<Followed> {
-  const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
-  cleanups.push(() => rmSync(dir, { recursive: true }));
-  const path = join(dir, 'kpng.sock');
-  const server = new OtherServer(path);
-  await server.start();
-  cleanups.push(() => server.stop());
-  const notes: string[] = [];
-  const recorded = recordingSink((message) => message.replaceAll(`unix://${path}`, 'SERVER'));
-  const source = createKpngSource({
-    ...{ target: { type: 'unix', path }, readTls: () => success(undefined), nodeName, times: TIMES },
-    note: (message) => void notes.push(message),
-  });
-  source.start(recorded.sink);
-  cleanups.push(() => source.stop());
-  await until('a request', () => server.requests.length === 1);
-  return { ...recorded, server, notes };
-}
-
-/** The same after a Service `cart` with an endpoint; what was recorded until then is forgotten. */
-async function followedCart(): Promise<Followed> {
-  const all = await followed('n1');
-  all.server.say(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'), endpoint('cart', 'c2', '10.0.0.2'), SYNC);
-  await until('a second request', () => all.server.requests.length === 2);
-  all.calls.splice(0);
-  all.problems.splice(0);
-  return all;
-}
-
-const addresses = ({ objects }: Followed, name = 'cart'): readonly string[] =>
-  [...objects.values()]
-    .flatMap((object) => (object.kind === 'EndpointSlice' && object.value.serviceName === name ? object.value.endpoints : []))
-    .map(({ address }) => address)
-    .sort();
-
-const next = async ({ server }: Followed): Promise<void> => {
-  const { length } = server.requests;
-  server.say(SYNC);
-  await until('the next request', () => server.requests.length === length + 1);
-};
+import { addresses, type Followed, followed, followedCart, next } from './followed.ts';
+import { encode, endpoint, RESET, remove, service, set } from './other-server.ts';
 
 test('a client asks for its node with the extensions, and again after each Sync', async () => {
   const all = await followed('n1');
@@ -144,74 +85,6 @@ test('what has no Service is told, kept, and served when the Service comes', asy
   await next(all);
   assert.deepEqual(addresses(all, 'late'), ['10.0.1.1', '10.0.1.2']);
 });
-
-/** What a server should not say, each with the one line that follows. */
-const MISTAKES: readonly (readonly [what: string, say: (server: OtherServer) => void, line: RegExp])[] = [
-  [
-    'a set that nobody knows',
-    (server) => server.say({ Set: { Ref: { Set: 77, Path: 'a' }, Bytes: '' } }),
-    /^kpng_mistake: The KPNG server SERVER sets a in set 77, which \/localv1.Sets\/Watch does not have: it is left out$/,
-  ],
-  [
-    'a set of the other stream',
-    (server) => server.say({ Set: { Ref: { Set: 'GlobalServiceInfos', Path: 'shop|x||' }, Bytes: '' } }),
-    /^kpng_mistake: .* in set 10, which/,
-  ],
-  [
-    'the end of what was never there',
-    (server) => server.say(...Array.from({ length: 50 }, (_, n) => remove('EndpointsSet', `shop/cart/x${n}`))),
-    /^kpng_mistake: The KPNG server SERVER deletes shop\/cart\/x0, which it never set$/,
-  ],
-  ['an operation that nobody knows', (server) => server.sayBytes(Buffer.from([0x2a, 0])), /^kpng_mistake: .* an operation that is neither/],
-  [
-    'a Service where an endpoint should be',
-    (server) => server.say(set('EndpointsSet', 'shop/cart/c9', 'localv1.Service', { Namespace: 'shop', Name: 'cart' })),
-    /^invalid_object: Endpoint shop\/cart\/c9: its bytes cannot be decoded: .*; it is left out$/,
-  ],
-  [
-    'an endpoint where a Service should be',
-    (server) => server.say(set('ServicesSet', 'shop/x', 'localv1.Endpoint', { Hostname: 'x', IPs: { V4: ['10.0.0.1'] } })),
-    /^invalid_object: Service shop\/x: its message is that of "x\/.*", must be of the same name as its path; it is left out$/,
-  ],
-  [
-    'bytes that are no message',
-    (server) => server.say({ Set: { Ref: { Set: 'ServicesSet', Path: 'shop/cart' }, Bytes: 'Cv8=' } }),
-    /^invalid_object: Service shop\/cart: its bytes cannot be decoded: .*; its last good version stays in force$/,
-  ],
-  [
-    'an address that is none',
-    (server) => server.say(endpoint('cart', 'c1', '10.0.0.300')),
-    /^invalid_object: Endpoint shop\/cart\/c1: endpoints\[0\]\.addresses\[0\] is "10.0.0.300", must be an IPv4 address; its last good version stays/,
-  ],
-  [
-    'a port that is none',
-    (server) => server.say(service('cart', { Ports: [{ Name: 'http', Protocol: 'TCP', Port: 70000 }] })),
-    /^invalid_object: Service shop\/cart: spec.ports\[0\].port is 70000, must be 1 to 65535; its last good version stays in force$/,
-  ],
-  [
-    'a protocol that is none',
-    (server) => server.say(service('cart', { Ports: [{ Name: 'http', Port: 80 }] })),
-    /spec.ports\[0\].protocol is "UnknownProtocol", must be TCP, UDP or SCTP/,
-  ],
-  ['whole addresses', (server) => server.say(service('cart', { MapIP: true })), /MapIP is true, must be false/],
-  [
-    'an endpoint of no Service',
-    (server) => server.say(set('EndpointsSet', 'c1', 'localv1.Endpoint', {})),
-    /its path must be NAMESPACE\/SERVICE\/KEY/,
-  ],
-];
-
-for (const [what, say, line] of MISTAKES)
-  test(`${what} is one line, and the rest of the change set counts`, async () => {
-    const all = await followedCart();
-    say(all.server);
-    all.server.say(endpoint('cart', 'c3', '10.0.0.3'));
-    await next(all);
-    assert.deepEqual(addresses(all), ['10.0.0.1', '10.0.0.2', '10.0.0.3']);
-    assert.equal(all.problems.length, 1, all.problems.join('\n'));
-    assert.match(all.problems[0] ?? '', line);
-    assert.equal(all.server.connections, 1);
-  });
 
 test('a stream that is no stream of operations is left, told once, and followed anew', async () => {
   const all = await followedCart();

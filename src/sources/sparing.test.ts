@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createSparing } from './sparing.ts';
+
+test('what happens often is told at once, then once a minute with how often it was', () => {
+  const told: string[] = [];
+  let now = 0;
+  const tell = createSparing(
+    (message) => told.push(message),
+    () => now,
+  );
+  for (let i = 0; i < 5; i++) tell('a', `a${i}`);
+  tell('b', 'b0');
+  now = 60_000;
+  tell('a', 'a5');
+  tell('a', 'a6');
+  now = 120_000;
+  tell('b', 'b1');
+  assert.deepEqual(told, ['a0', 'b0', 'a5 (and 4 more of this kind since the last such line)', 'b1']);
+});
