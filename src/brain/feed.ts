@@ -4,12 +4,17 @@ import { resetOperation, syncOperation } from '#kpng/operations.ts';
 import { createPace } from '#sources/pace.ts';
 import type { Board } from './board.ts';
 import type { Viewer } from './items.ts';
-import { framesBetween, PHASES, type View } from './view.ts';
+import { framesBetween, framesOf, PHASES, type View } from './view.ts';
 
 /** Whether the source has said everything: nothing is sent before it has said what it could. */
 export type Progress = 'loading' | 'incomplete' | 'complete';
 
-type Changes = readonly (readonly [from: View | undefined, to: View | undefined])[];
+/** What a client has of some items, and what it should have. */
+interface Changes {
+  /** Nothing of any of them, at first. */
+  readonly from: readonly (View | undefined)[];
+  readonly to: readonly (View | undefined)[];
+}
 
 export interface FeedParts {
   readonly call: Pick<ServerCall, 'write'>;
@@ -97,7 +102,7 @@ export class Feed {
     const changes = await this.#takeChanges();
     // As it is after what was taken: what was held back before may be among it
     const progress = this.#parts.progress() as 'incomplete' | 'complete';
-    if (isFirst || changes.length > 0 || progress !== this.#told) {
+    if (isFirst || changes.to.length > 0 || progress !== this.#told) {
       await this.#write(changes, isFirst, progress);
       this.#told = progress;
       this.#asked--;
@@ -109,21 +114,23 @@ export class Feed {
   /** What differs from what the client has; from then on it counts as sent. */
   async #takeChanges(): Promise<Changes> {
     const pace = createPace();
-    const changes: (readonly [View | undefined, View | undefined])[] = [];
+    const from: (View | undefined)[] = [];
+    const to: (View | undefined)[] = [];
     for (const number of this.#changed) {
       this.#changed.delete(number);
-      const from = this.#sent[number];
-      const to = this.#parts.board.item(number)?.view(this.#viewer as Viewer);
-      if (from === to) continue;
-      this.#sent[number] = to;
-      changes.push([from, to]);
+      const before = this.#sent[number];
+      const now = this.#parts.board.item(number)?.view(this.#viewer as Viewer);
+      if (before === now) continue;
+      this.#sent[number] = now;
+      if (this.#told !== 'loading') from.push(before);
+      to.push(now);
       if (pace.due()) await pace.rest();
-      if (this.#isClosed) return [];
+      if (this.#isClosed) break;
     }
-    return changes;
+    return { from, to };
   }
 
-  async #write(changes: Changes, isFirst: boolean, progress: 'incomplete' | 'complete'): Promise<void> {
+  async #write({ from, to }: Changes, isFirst: boolean, progress: 'incomplete' | 'complete'): Promise<void> {
     let held: Buffer[] = isFirst ? [RESET] : [];
     let bytes = 0;
     const flush = async (): Promise<void> => {
@@ -135,12 +142,16 @@ export class Feed {
         this.#drained = resolve;
       });
     };
+    const push = (framed: Buffer): void => {
+      held.push(framed);
+      bytes += framed.length;
+    };
     for (const phase of PHASES) {
-      for (const [from, to] of changes) {
-        for (const framed of framesBetween(from, to, phase)) {
-          held.push(framed);
-          bytes += framed.length;
-        }
+      const [act, kind] = phase;
+      for (let i = 0; i < to.length; i++) {
+        const before = from[i];
+        if (before !== undefined) for (const framed of framesBetween(before, to[i], phase)) push(framed);
+        else if (act === 'set') for (const framed of framesOf(to[i], kind)) push(framed);
         if (bytes >= CHUNK) await flush();
         if (this.#isClosed) return;
       }

@@ -34,8 +34,9 @@ export class ServiceItem implements Item {
   readonly #hasZones: boolean;
   /** Of all other nodes, and of global viewers. */
   readonly #views = new Map<string, View>();
-  #operation: Operation | undefined;
-  #globalOperation: Operation | undefined;
+  /** The Service itself, as one list for all views. */
+  #operation: readonly Operation[] | undefined;
+  #globalOperation: readonly Operation[] | undefined;
 
   constructor(service: Service, slices: readonly EndpointSlice[], before?: ServiceItem) {
     this.#service = service;
@@ -58,7 +59,10 @@ export class ServiceItem implements Item {
   view(viewer: Viewer): View {
     if (viewer.stream === 'local' && this.#special.has(viewer.nodeName)) return this.#localView(viewer);
     const key = viewer.stream === 'global' ? 'global' : `${viewer.extended} ${this.#hasZones ? viewer.zone : ''}`;
-    const view = this.#views.get(key) ?? (viewer.stream === 'global' ? this.#globalView() : this.#localView({ ...viewer, nodeName: '' }));
+    const known = this.#views.get(key);
+    if (known !== undefined) return known;
+    const made = viewer.stream === 'global' ? this.#globalView() : this.#localView({ ...viewer, nodeName: '' });
+    const view = { ...made, joined: {} };
     this.#views.set(key, view);
     return view;
   }
@@ -82,14 +86,15 @@ export class ServiceItem implements Item {
       if (!isWanted) continue;
       (entry.endpoint.pod === '' ? anonymous : endpoint).push(entry.operation(standing));
     }
-    this.#operation ??= this.#encode();
-    return { operations: { service: [this.#operation], endpoint, anonymous }, triggeredAt: this.#triggeredAt };
+    this.#operation ??= [this.#encode()];
+    const operations = { service: this.#operation, ...(endpoint.length > 0 && { endpoint }), ...(anonymous.length > 0 && { anonymous }) };
+    return { operations, triggeredAt: this.#triggeredAt };
   }
 
   #globalView(): View {
-    this.#globalOperation ??= this.#encodeGlobal();
+    this.#globalOperation ??= [this.#encodeGlobal()];
     const endpoint = this.#entries.map((entry) => entry.globalOperation());
-    return { operations: { service: [this.#globalOperation], endpoint }, triggeredAt: this.#triggeredAt };
+    return { operations: { service: this.#globalOperation, endpoint }, triggeredAt: this.#triggeredAt };
   }
 
   get #triggeredAt(): number {

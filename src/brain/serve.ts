@@ -16,6 +16,8 @@ export interface BrainOptions {
   readonly tls: TlsPair | undefined;
   /** A client is served as a node only if its certificate is that node's. */
   readonly verifyNodeNames: boolean;
+  /** Told that there is work. */
+  readonly busy: () => void;
   readonly log: {
     info(message: string): void;
     /** Somebody did what should not be; may be said very often. */
@@ -41,6 +43,7 @@ export async function startBrain(options: BrainOptions): Promise<Brain> {
 
   const tell = (): void => {
     next = undefined;
+    options.busy();
     if (progress === 'loading') return;
     const changed = board.takeChanged();
     for (const feed of feeds) feed.follow(changed);
@@ -111,7 +114,7 @@ function localViewer(bytes: Buffer, zoneOf: (nodeName: string) => string): Viewe
   return { stream: 'local', nodeName, zone: zoneOf(nodeName), extended };
 }
 
-function ask(call: ServerCall, feed: Feed, viewer: Viewer, { verifyNodeNames, log }: BrainOptions): void {
+function ask(call: ServerCall, feed: Feed, viewer: Viewer, { verifyNodeNames, busy, log }: BrainOptions): void {
   const refusal = reasonToRefuse(call, feed.viewer, viewer, verifyNodeNames);
   if (refusal !== undefined) {
     log.refused(call.peer, refusal.reason);
@@ -120,6 +123,7 @@ function ask(call: ServerCall, feed: Feed, viewer: Viewer, { verifyNodeNames, lo
   }
   const what = viewer.stream === 'local' ? `node ${viewer.nodeName}` : 'the cluster';
   if (feed.viewer === undefined) log.debug(`${call.peer} follows ${what}`);
+  busy();
   feed.ask(viewer);
 }
 

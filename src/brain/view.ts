@@ -18,6 +18,8 @@ export interface View {
   readonly operations: Readonly<Partial<Record<OperationKind, readonly Operation[]>>>;
   /** When what led to it happened, ms since 1970; 0 = not known. */
   readonly triggeredAt: number;
+  /** Of a view that many clients have: its frames by kind, in one piece, as far as they were asked for. */
+  readonly joined?: Partial<Record<OperationKind, readonly Buffer[]>>;
 }
 
 /** The order in which a change set says things, as KPNG does (server/jobs/store2localdiff, SendDiff): nothing is orphaned on the way. */
@@ -39,11 +41,18 @@ const NONE: readonly never[] = [];
 /** Clients go from one view to the next together: the way there is worked out once. */
 const differences = new WeakMap<View, { readonly from: View | undefined; readonly to: View | undefined; readonly frames: Frames }>();
 
-/** Frames of one phase that bring a client from a view to another; undefined = nothing of the item. */
-export function framesBetween(from: View | undefined, to: View | undefined, [act, kind]: (typeof PHASES)[number]): readonly Buffer[] {
-  if (from === undefined && act === 'set') return to?.operations[kind]?.map(({ framed }) => framed) ?? NONE;
+/** Frames that tell a client of everything in a view that it has nothing of. */
+export function framesOf(view: View | undefined, kind: OperationKind): readonly Buffer[] {
+  const operations = view?.operations[kind];
+  if (operations === undefined) return NONE;
+  if (view?.joined === undefined) return operations.map(({ framed }) => framed);
+  view.joined[kind] ??= [Buffer.concat(operations.map(({ framed }) => framed))];
+  return view.joined[kind];
+}
+
+/** Frames of one phase that bring a client from a view that it has to another; undefined = nothing of the item is left. */
+export function framesBetween(from: View, to: View | undefined, [act, kind]: (typeof PHASES)[number]): readonly Buffer[] {
   const key = to ?? from;
-  if (key === undefined || from === undefined) return NONE;
   const before = differences.get(key);
   if (before !== undefined && before.from === from && before.to === to) return before.frames[act][kind] ?? NONE;
   const frames = difference(from, to);

@@ -1,6 +1,7 @@
 import { watchFile } from 'node:fs';
 import { Command } from 'commander';
 import { createOrigin } from '#agent/source.ts';
+import { createSpareMemory } from '#agent/spare-memory.ts';
 import { Unable } from '#agent/unable.ts';
 import { type Brain, startBrain } from '#brain/serve.ts';
 import { parseServerConfig, SERVER_FLAGS, type ServerConfig } from '#config/server-config.ts';
@@ -33,7 +34,9 @@ async function serve(_: unknown, command: Command): Promise<void> {
   const origin = await createOrigin({ source: config.source, nodeName: undefined, journal: undefined }, log);
   if (!origin.ok) return refuse(command, origin.errors);
   const sparing = createSparing((message) => log.warn(message));
+  const memory = createSpareMemory();
   const brain = await startBrain({
+    busy: memory.busy,
     source: origin.value.source,
     target: config.listen,
     tls: tls.value,
@@ -50,7 +53,10 @@ async function serve(_: unknown, command: Command): Promise<void> {
   log.info(`Serving KPNG clients at ${formatTarget(config.listen)}${tls.value ? ' with mutual TLS' : ''}`);
   followCertificates(config, brain, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void brain.stop().then(() => log.info('Stopped; nodes go on with what they know')));
+    process.once(signal, () => {
+      memory.stop();
+      void brain.stop().then(() => log.info('Stopped; nodes go on with what they know'));
+    });
 }
 
 /** Certificates are short-lived where they are rotated. */

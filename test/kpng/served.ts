@@ -43,7 +43,7 @@ export async function served(options: Partial<BrainOptions> = {}): Promise<Serve
   const refused: string[] = [];
   const target = options.target ?? temporarySocket();
   const brain = await startBrain({
-    ...{ source, target, tls: undefined, verifyNodeNames: false },
+    ...{ source, target, tls: undefined, verifyNodeNames: false, busy() {} },
     log: { info() {}, problem() {}, debug() {}, refused: (_, reason) => void refused.push(reason) },
     ...options,
   });
