@@ -3,7 +3,7 @@ import { CallFailure } from './failure.ts';
 /** Bytes before each message: a flag for compression, then the length (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
 const HEADER = 5;
 
-/** Bytes of the longest message that is believed. */
+/** Bytes of the longest message that is believed, where nothing else is said. */
 const MAX_MESSAGE = 16 << 20;
 
 /** A message as it goes over the wire; several may follow each other in one write. */
@@ -29,7 +29,7 @@ export interface Unframer {
 }
 
 /** `take` may throw; what comes after that message is lost. */
-export function createUnframer(take: (message: Buffer) => void): Unframer {
+export function createUnframer(take: (message: Buffer) => void, maxMessage = MAX_MESSAGE): Unframer {
   let parts: Buffer[] = [];
   let held = 0;
   /** Bytes without which nothing can be said. */
@@ -47,7 +47,7 @@ export function createUnframer(take: (message: Buffer) => void): Unframer {
       held = 0;
       let at = 0;
       for (wanted = HEADER; bytes.length - at >= HEADER; wanted = HEADER) {
-        wanted = HEADER + lengthAt(bytes, at);
+        wanted = HEADER + lengthAt(bytes, at, maxMessage);
         if (bytes.length - at < wanted) break;
         take(bytes.subarray(at + HEADER, at + wanted));
         at += wanted;
@@ -59,9 +59,9 @@ export function createUnframer(take: (message: Buffer) => void): Unframer {
   };
 }
 
-function lengthAt(bytes: Buffer, at: number): number {
+function lengthAt(bytes: Buffer, at: number, maxMessage: number): number {
   if (bytes[at] !== 0) throw new CallFailure('garbled', `a message has the compression flag ${bytes[at]}, must be 0`);
   const length = bytes.readUInt32BE(at + 1);
-  if (length > MAX_MESSAGE) throw new CallFailure('garbled', `a message has ${length} bytes, must be at most ${MAX_MESSAGE}`);
+  if (length > maxMessage) throw new CallFailure('garbled', `a message has ${length} bytes, must be at most ${maxMessage}`);
   return length;
 }

@@ -45,6 +45,9 @@ export interface GrpcServer {
   close(): Promise<void>;
 }
 
+/** Bytes of a request; they are a name and a flag. */
+const MAX_REQUEST = 64 << 10;
+
 /** How often a client is asked whether it still lives, and how long it may take to answer, ms. */
 const ASK_MS = 60_000;
 const ANSWER_MS = 20_000;
@@ -119,7 +122,7 @@ function accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods
     },
   };
   const listener = open(call);
-  const unframer = createUnframer((bytes) => listener.message(bytes));
+  const unframer = createUnframer((bytes) => listener.message(bytes), MAX_REQUEST);
   stream.on('data', (chunk: Buffer) => {
     try {
       unframer.push(chunk);

@@ -76,7 +76,9 @@ export function endpointDocument({ PortOverrides, Facts }: EndpointMessage, addr
         addresses: [address],
         conditions: { ready: said.Ready, serving: said.Serving, terminating: said.Terminating },
         nodeName: said.Node,
-        hints: { forZones: named(said.HintZones), forNodes: named(said.HintNodes) },
+        ...(said.HintZones.length + said.HintNodes.length > 0 && {
+          hints: { forZones: named(said.HintZones), forNodes: named(said.HintNodes) },
+        }),
         ...(said.Pod !== '' && { targetRef: podReference(said.Pod) }),
       },
     ],
@@ -91,7 +93,8 @@ const factsOf = ({ slice, ready, nodeName, hintZones, pod }: EndpointPlace) => (
   ...{ HintNodes: [], Pod: pod },
 });
 
-const named = (names: readonly string[]): readonly object[] => names.map((name) => ({ name }));
+const named = (names: readonly string[]): readonly object[] | undefined =>
+  names.length === 0 ? undefined : names.map((name) => ({ name }));
 
 function podReference(pod: string): object {
   const [namespace, name] = pod.split('/');

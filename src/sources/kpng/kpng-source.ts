@@ -5,7 +5,7 @@ import { METHODS } from '#kpng/sets.ts';
 import type { Result } from '#lib/result.ts';
 import { formatTarget, type Target } from '#lib/target.ts';
 import { createBackOff } from '../back-off.ts';
-import { doubtFinding, isDoubtful } from '../doubt.ts';
+import { doubtFinding, isDoubtful, type Missing } from '../doubt.ts';
 import type { Sink, Source } from '../source.ts';
 import { createSparing } from '../sparing.ts';
 import { createStanding, type Standing } from '../standing.ts';
@@ -122,7 +122,7 @@ class Follower {
     const changes = this.#reader.finish();
     if (changes.isWhole && this.#isSynced) for (const kind of ['Service', 'EndpointSlice'] as const) this.#sink.missed(kind);
     const missing = this.#state.apply(changes);
-    if (changes.isWhole) this.#judge(missing, isIncomplete);
+    if (changes.isWhole && !isIncomplete) this.#judge(missing);
     this.#state.deliver(!isIncomplete && this.#confirmation === undefined);
     if (!this.#isSynced) this.#sink.synced();
     this.#isSynced = true;
@@ -132,9 +132,9 @@ class Follower {
   }
 
   /** A whole set that lacks most of what was there has to be confirmed by another one, as with the API. */
-  #judge(missing: Parameters<typeof isDoubtful>[0], isIncomplete: boolean): void {
+  #judge(missing: Missing): void {
     const what = 'Services and endpoints';
-    if (isDoubtful(missing, this.#state.size) && !this.#confirms && !isIncomplete) {
+    if (isDoubtful(missing, this.#state.size) && !this.#confirms) {
       this.#standing.replace('doubt', [doubtFinding(WHO, what, missing, this.#times.confirmMs)]);
       this.#confirmation ??= setTimeout(() => this.#askAgain(), this.#times.confirmMs);
       return;

@@ -8,6 +8,8 @@ import type { Sink } from '../source.ts';
 import type { Standing } from '../standing.ts';
 import type { ChangeSet } from './change-set.ts';
 
+type EndpointHearing = Extract<Hearing, { readonly type: 'endpoint' }>;
+
 export interface PeerStateParts {
   readonly sink: Sink;
   readonly standing: Standing;
@@ -73,7 +75,10 @@ export class PeerState {
     }
     this.#touch(hearing.service, triggeredAt);
     if (hearing.type === 'endpoint') {
-      this.#endpointsOf.set(hearing.service, (this.#endpointsOf.get(hearing.service) ?? new Set()).add(id));
+      const group = this.#endpointsOf.get(hearing.service) ?? new Set();
+      const [sibling] = group;
+      if (sibling !== undefined) this.#known.set(id, sharing(hearing, this.#known.get(sibling)));
+      this.#endpointsOf.set(hearing.service, group.add(id));
       return;
     }
     const { service } = hearing.content;
@@ -159,3 +164,15 @@ export class PeerState {
 }
 
 const describe = (id: string): string => id.slice(id.indexOf(' ') + 1);
+
+/** The same with what it has in common with another endpoint of the Service, for there are many: names and ports. */
+function sharing(hearing: EndpointHearing, sibling: Hearing | undefined): EndpointHearing {
+  const [like] = sibling?.type === 'endpoint' ? (sibling.content ?? []) : [];
+  if (like === undefined || sibling?.type !== 'endpoint') return hearing;
+  const content = hearing.content?.map((each) => ({
+    ...each,
+    slice: each.slice === like.slice ? like.slice : each.slice,
+    ports: isDeepStrictEqual(each.ports, like.ports) ? like.ports : each.ports,
+  }));
+  return { ...hearing, service: sibling.service, content };
+}
