@@ -38,8 +38,11 @@ type Frames = Readonly<Record<'set' | 'delete', Readonly<Partial<Record<Operatio
 
 const NONE: readonly never[] = [];
 
-/** Clients go from one view to the next together: the way there is worked out once. */
-const differences = new WeakMap<View, { readonly from: View | undefined; readonly to: View | undefined; readonly frames: Frames }>();
+/**
+ * Clients go from one view to the next together: the way there is worked out once. By the view that they come to, or from if nothing is left;
+ * the other one is held weakly, or each view would keep all that were before it.
+ */
+const differences = new WeakMap<View, { readonly from: WeakRef<View>; readonly isEnd: boolean; readonly frames: Frames }>();
 
 /** Frames that tell a client of everything in a view that it has nothing of. */
 export function framesOf(view: View | undefined, kind: OperationKind): readonly Buffer[] {
@@ -53,10 +56,11 @@ export function framesOf(view: View | undefined, kind: OperationKind): readonly 
 /** Frames of one phase that bring a client from a view that it has to another; undefined = nothing of the item is left. */
 export function framesBetween(from: View, to: View | undefined, [act, kind]: (typeof PHASES)[number]): readonly Buffer[] {
   const key = to ?? from;
-  const before = differences.get(key);
-  if (before !== undefined && before.from === from && before.to === to) return before.frames[act][kind] ?? NONE;
+  const isEnd = to === undefined;
+  const known = differences.get(key);
+  if (known !== undefined && known.from.deref() === from && known.isEnd === isEnd) return known.frames[act][kind] ?? NONE;
   const frames = difference(from, to);
-  differences.set(key, { from, to, frames });
+  differences.set(key, { from: new WeakRef(from), isEnd, frames });
   return frames[act][kind] ?? NONE;
 }
 
