@@ -21,8 +21,8 @@ const PAUSE_MS = 20;
 /** Changes that go by clients that read nothing, and Services that each of them changes. */
 const MISSED = 50;
 const MISSED_SERVICES = 200;
-/** Longer than the server waits before what it does not need any more has been collected, ms. */
-const REST_MS = 8000;
+/** Longer than the server waits before it gives back memory that it does not need, ms. */
+const REST_MS = 15_000;
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { frame } from '#grpc/framing.ts';
 import { endpointCodec, endpointInfoCodec } from '#kpng/messages.ts';
 import { setOperation } from '#kpng/operations.ts';
 import { globalPath, SETS } from '#kpng/sets.ts';
 import { endpointInfo, endpointMessage, type Standing } from '#kpng/to-messages.ts';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
+import { keptFrame } from './kept-frame.ts';
 import type { Operation } from './view.ts';
 
 /** An endpoint of a Service, and how it is sent; that depends on what it is for on a node. */
@@ -14,7 +14,8 @@ export class EndpointEntry {
   readonly slice: EndpointSlice;
   /** Last part of its path, unique in its Service. */
   readonly key: string;
-  #variants: (Operation | undefined)[] = [];
+  /** Those of one or two standings, most of the time. */
+  #variants: readonly (Operation & { readonly variant: number })[] = [];
   #global: Operation | undefined;
 
   constructor(endpoint: Endpoint, slice: EndpointSlice, key: string) {
@@ -34,8 +35,10 @@ export class EndpointEntry {
   /** In the local stream. */
   operation(standing: Standing): Operation {
     const variant = Number(standing.local) + 2 * Number(standing.internal) + 4 * Number(standing.external);
-    const made = this.#variants[variant] ?? this.#encode(standing);
-    this.#variants[variant] = made;
+    const known = this.#variants.find((each) => each.variant === variant);
+    if (known !== undefined) return known;
+    const made = { ...this.#encode(standing), variant };
+    this.#variants = [...this.#variants, made];
     return made;
   }
 
@@ -49,7 +52,7 @@ export class EndpointEntry {
     const { namespace, serviceName } = this.slice;
     const path = `${namespace}/${serviceName}/${this.key}`;
     const bytes = endpointCodec.encode(endpointMessage(this.endpoint, this.slice, standing));
-    return { set: SETS.Endpoints, path, framed: frame(setOperation(SETS.Endpoints, path, bytes)) };
+    return { set: SETS.Endpoints, path, framed: keptFrame(setOperation(SETS.Endpoints, path, bytes)) };
   }
 
   #encodeGlobal(): Operation {
@@ -57,7 +60,7 @@ export class EndpointEntry {
     const path = globalPath(namespace, serviceName, name, this.key);
     const info = endpointInfo(this.endpoint, this.slice);
     const bytes = endpointInfoCodec.encode({ ...info, Hash: hashOf(endpointInfoCodec.encode(info)) });
-    return { set: SETS.GlobalEndpointInfos, path, framed: frame(setOperation(SETS.GlobalEndpointInfos, path, bytes)) };
+    return { set: SETS.GlobalEndpointInfos, path, framed: keptFrame(setOperation(SETS.GlobalEndpointInfos, path, bytes)) };
   }
 }
 

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { frame } from '#grpc/framing.ts';
 import { nodeInfoCodec, serviceCIDRCodec, serviceCodec, serviceInfoCodec } from '#kpng/messages.ts';
 import { setOperation } from '#kpng/operations.ts';
 import { globalPath, SETS, type SetNumber } from '#kpng/sets.ts';
@@ -9,6 +8,7 @@ import type { Node } from '#model/node.ts';
 import type { Service } from '#model/service.ts';
 import type { ServiceCIDR } from '#model/service-cidr.ts';
 import { type EndpointEntry, entriesOf, hashOf } from './endpoint-entry.ts';
+import { keptFrame } from './kept-frame.ts';
 import { type NodePlace, selectForNode } from './select-for-node.ts';
 import type { Operation, View } from './view.ts';
 
@@ -150,7 +150,7 @@ const contextView = (made: Operation): View => ({ operations: { context: [made] 
 const operation = (set: SetNumber, path: string, bytes: Uint8Array): Operation => ({
   set,
   path,
-  framed: frame(setOperation(set, path, bytes)),
+  framed: keptFrame(setOperation(set, path, bytes)),
 });
 
 /** By port name, that of the first slice that has it: a Service's own target port is not known here. */
