@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { formatTarget, type Target } from '#lib/target.ts';
-import { CallFailure, failureOfStatus } from './failure.ts';
+import { CallFailure, failureOfStatus, tlsReason } from './failure.ts';
 import { createUnframer, frame } from './framing.ts';
 
 /** PEM texts of mutual TLS. */
@@ -170,7 +170,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 function describe(error: Error): string {
   const { code = '', cause } = error as NodeJS.ErrnoException;
   if (cause instanceof Error) return describe(cause);
-  const tls = /(?:SSL routines:[^:]*:|alert )([^:]+?)(?::|$)/.exec(error.message)?.[1];
+  const tls = tlsReason(error.message);
   if (tls !== undefined) return `TLS failed: ${tls}`;
   const advice = ADVICE[code];
   return advice === undefined ? error.message : `${advice} (${code})`;

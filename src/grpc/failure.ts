@@ -23,6 +23,9 @@ export class CallFailure extends Error {
   }
 }
 
+/** What OpenSSL says in the middle of its messages; undefined for those of others. */
+export const tlsReason = (message: string): string | undefined => /(?:SSL routines:[^:]*:|alert )([^:]+?)(?::|$)/.exec(message)?.[1];
+
 const NAMES: Readonly<Record<number, string>> = {
   [STATUS.invalidArgument]: 'invalid argument',
   [STATUS.permissionDenied]: 'permission denied',

@@ -12,7 +12,7 @@ import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { formatTarget, type Target } from '#lib/target.ts';
 import type { TlsPair } from './call.ts';
-import { STATUS, type Status } from './failure.ts';
+import { STATUS, type Status, tlsReason } from './failure.ts';
 import { createUnframer } from './framing.ts';
 
 /** A stream that a client has opened. */
@@ -65,7 +65,7 @@ export interface GrpcServerOptions {
 export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOptions): Promise<GrpcServer> {
   const sessions = new Set<ServerHttp2Session>();
   const server = tls === undefined ? createServer() : createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: true });
-  server.on('tlsClientError', (error: Error, socket: TLSSocket) => refused(peerOf(socket), error.message.replace(/^.*:([^:]+):$/, '$1')));
+  server.on('tlsClientError', (error: Error, socket: TLSSocket) => refused(peerOf(socket), whyNotIn(error, socket)));
   server.on('session', (session: ServerHttp2Session) => {
     sessions.add(session);
     const asking = setInterval(() => ask(session), ASK_MS);
@@ -147,6 +147,12 @@ const encoded = (message: string): string => message.replaceAll(/[^ -$&-~]+/g, (
 
 function endAtOnce(stream: ServerHttp2Stream, status: number, message: string): void {
   stream.respond({ ...HEADERS, ...statusHeaders(status, message) }, { endStream: true });
+}
+
+function whyNotIn({ message }: Error, { authorizationError }: TLSSocket): string {
+  // Types say Error, Node gives its code
+  if (authorizationError) return `its certificate is not accepted: ${authorizationError}`;
+  return tlsReason(message) ?? message;
 }
 
 const peerOf = (socket: TLSSocket | undefined): string => socket?.remoteAddress ?? 'a local client';

@@ -68,7 +68,8 @@ export class OtherClient {
     tls = credentials.createInsecure(),
   }: { readonly target: Target; readonly method?: string; readonly tls?: ChannelCredentials }) {
     const address = target.type === 'unix' ? `unix:${target.path}` : formatTarget(target);
-    const client = new Client(address, tls);
+    // It would send an address as the name of the server, which Node does not like
+    const client = new Client(address, tls, { 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' });
     this.#request = method.startsWith('/globalv1') ? 'globalv1.GlobalWatchReq' : 'localv1.WatchReq';
     this.#call = client.makeBidiStreamRequest(
       method,
