@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import { success } from '#lib/result.ts';
 import { createKpngSource } from '#sources/kpng/kpng-source.ts';
+import type { KpngTimes } from '#sources/kpng/times.ts';
 import { until } from '#sources/test-folder.ts';
 import { type Recorded, recordingSink } from '#sources/test-sink.ts';
 import { endpoint, OtherServer, RESET, SYNC, service } from './other-server.ts';
 
-const TIMES = { connectMs: 2000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 150 };
+const TIMES = { connectMs: 2000, syncMs: 60_000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 150 };
 
 export interface Followed extends Recorded {
   readonly server: OtherServer;
@@ -22,7 +23,7 @@ afterEach(async () => {
 });
 
 /** A source that follows a server, which has got its first request. */
-export async function followed(nodeName: string | undefined): Promise<Followed> {
+export async function followed(nodeName: string | undefined, times: Partial<KpngTimes> = {}): Promise<Followed> {
   const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
   cleanups.push(() => rmSync(dir, { recursive: true }));
   const path = join(dir, 'kpng.sock');
@@ -32,7 +33,7 @@ export async function followed(nodeName: string | undefined): Promise<Followed> 
   const notes: string[] = [];
   const recorded = recordingSink((message) => message.replaceAll(`unix://${path}`, 'SERVER'));
   const source = createKpngSource({
-    ...{ target: { type: 'unix', path }, readTls: () => success(undefined), nodeName, times: TIMES },
+    ...{ target: { type: 'unix', path }, readTls: () => success(undefined), nodeName, times: { ...TIMES, ...times } },
     note: (message) => void notes.push(message),
   });
   source.start(recorded.sink);

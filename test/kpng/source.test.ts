@@ -44,6 +44,16 @@ test('a change set that is cut off counts for nothing; the whole set that comes 
   assert.deepEqual(all.missed, ['Service', 'EndpointSlice']);
 });
 
+test('a server that takes long is told of, and waited for', async () => {
+  const all = await followed('n1', { syncMs: 60 });
+  await until('told', () => all.problems.length === 1);
+  assert.deepEqual(all.problems, ['kpng_silent: The KPNG server SERVER has not said everything within 0.06 s: waiting for it']);
+  all.server.say(service('cart'));
+  await next(all);
+  assert.deepEqual(all.calls, ['set Service shop/cart', 'synced', 'complete']);
+  assert.equal(all.server.connections, 1);
+});
+
 test('a whole set that is as before changes nothing', async () => {
   const all = await followedCart();
   all.server.say(RESET, endpoint('cart', 'c2', '10.0.0.2'), endpoint('cart', 'c1', '10.0.0.1'), service('cart'));

@@ -91,7 +91,7 @@ function follow(target: Target, pair: Pair, ca: string) {
   };
   write(pair);
   const recorded = recordingSink((message) => message.replaceAll(/127.0.0.1:\d+|localhost:\d+/g, 'SERVER'));
-  const times = { connectMs: 2000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 60_000 };
+  const times = { connectMs: 2000, syncMs: 60_000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 60_000 };
   const source = createKpngSource({ target, readTls: () => readTlsFiles(files), nodeName: 'n1', times });
   source.start(recorded.sink);
   afterwards(() => source.stop());

@@ -57,6 +57,7 @@ class Follower {
   #call: Call | undefined;
   #reader: ChangeSetReader;
   #timer: NodeJS.Timeout | undefined;
+  #silence: NodeJS.Timeout | undefined;
   #confirmation: NodeJS.Timeout | undefined;
   /** The next whole set counts whatever it lacks. */
   #confirms = false;
@@ -96,9 +97,12 @@ class Follower {
       { message: (bytes) => this.#take(bytes), ended: (failure) => this.#recover(failure) },
     );
     this.#call.send(this.#request);
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#tellSilence(), this.#times.syncMs);
   }
 
   stop(): void {
+    clearTimeout(this.#silence);
     clearTimeout(this.#timer);
     clearTimeout(this.#confirmation);
     this.#call?.close();
@@ -152,8 +156,15 @@ class Follower {
     this.connect();
   }
 
+  #tellSilence(): void {
+    const message = `The ${WHO} ${formatTarget(this.#options.target)} has not said everything within ${this.#times.syncMs / 1000} s: waiting for it`;
+    this.#standing.replace('silence', [{ id: 'silence', reason: 'kpng_silent', message }]);
+  }
+
   #greet(isExtended: boolean): void {
     this.#failures = 0;
+    clearTimeout(this.#silence);
+    this.#standing.replace('silence', []);
     if (this.#standing.replace('connection', [])) this.#options.note?.(`The ${WHO} answers again`);
     const message = `The ${WHO} ${formatTarget(this.#options.target)} does not speak weir's extensions, so some rules cannot be kept: "weir doctor" with the same --source says which`;
     this.#standing.replace('extensions', isExtended ? [] : [{ id: 'old', reason: 'kpng_old_peer', message }]);
@@ -161,6 +172,7 @@ class Follower {
 
   #recover({ reason, message }: CallFailure): void {
     this.#failures++;
+    clearTimeout(this.#silence);
     // One cut may be over with the next try
     if (!this.#isSynced || this.#failures > 1 || reason !== 'cut') {
       const effect = this.#isSynced ? 'What it said before stays in force' : 'Nothing is served before that works';
