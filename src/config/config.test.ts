@@ -197,11 +197,13 @@ test('what kubeadm writes out for fields that nobody set is no warning', () => {
     'detectLocal: { bridgeInterface: "", interfaceNamePrefix: "" }',
     'enableProfiling: false',
     'ipvs: { excludeCIDRs: null, strictARP: false, syncPeriod: 0s }',
-    'logging: { flushFrequency: 0, options: { json: { infoBufferSize: "0" } }, verbosity: 0 }',
+    'logging: { flushFrequency: 0, options: { json: { infoBufferSize: "0" }, text: { infoBufferSize: "0" } }, verbosity: 0 }',
     'nodePortAddresses: null',
     'winkernel: { enableDSR: false, networkName: "" }',
   );
-  assert.deepEqual(file.ok && file.value.warnings, ['logging.options in kp.yaml has no effect: lines go to stderr in one format']);
+  assert.deepEqual(file.ok && file.value.warnings, []);
+  const used = fileOf('logging: { options: { json: { infoBufferSize: "64Ki" } } }');
+  assert.deepEqual(used.ok && used.value.warnings, ['logging.options in kp.yaml has no effect: lines go to stderr in one format']);
 });
 
 test('a file that is not as kube-proxy would take it is refused', () => {

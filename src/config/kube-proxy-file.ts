@@ -54,4 +54,5 @@ const isUnset = (value: unknown): boolean =>
   value === null || value === undefined || value === '' || (typeof value === 'object' && Object.keys(value).length === 0);
 
 /** Written out defaults are nothing to warn about. */
-const isZero = (value: unknown): boolean => value === 0 || value === false || value === '0s';
+const isZero = (value: unknown): boolean =>
+  [0, false, '0', '0s'].some((zero) => value === zero) || isUnset(value) || (isRecord(value) && Object.values(value).every(isZero));
