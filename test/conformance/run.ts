@@ -8,7 +8,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Lab } from '#lab/lab.ts';
-import { CHECKOUT } from '#lab/paths.ts';
+import { CHECKOUT, labDir } from '#lab/paths.ts';
 import { outcomeOf } from '#lab/place.ts';
 import { OUTSIDE } from '#lab/topology.ts';
 import { machine, updatePage } from '../../bench/page.ts';
@@ -67,7 +67,11 @@ async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[
       ...[join(BIN, 'e2e.test'), '--', '--kubeconfig', kubeconfigOf(CLUSTER), '--provider', 'skeleton', '--num-nodes', `${nodes}`],
     ];
     const output = openSync(log, 'w');
-    const child = lab.spawn(OUTSIDE, argv, { stdio: ['ignore', output, output], cwd: RESULTS });
+    const child = lab.spawn(OUTSIDE, argv, {
+      stdio: ['ignore', output, output],
+      cwd: RESULTS,
+      env: { ...process.env, TMPDIR: labDir(CLUSTER) },
+    });
     await outcomeOf(child);
     closeSync(output);
     if (!existsSync(report)) throw new Error(`ginkgo ended without a report, ${log} says why`);
