@@ -35,7 +35,7 @@ const SYNC = { incomplete: frame(syncOperation(true)), complete: frame(syncOpera
  */
 export class Feed {
   readonly #parts: FeedParts;
-  readonly #changed = new Set<number>();
+  #changed = new Set<number>();
   /** What the client has, by number of the item. */
   readonly #sent: (View | undefined)[] = [];
   /** Undefined until it has asked for the first time. */
@@ -54,7 +54,8 @@ export class Feed {
   /** The client asks for a change set. */
   ask(viewer: Viewer): void {
     if (this.#viewer === undefined) for (const number of this.#parts.board.numbers()) this.#changed.add(number);
-    this.#viewer = viewer;
+    // From then on `follow` sees to what changes about it
+    this.#viewer ??= viewer;
     this.#asked++;
     this.#go();
   }
@@ -99,9 +100,8 @@ export class Feed {
 
   async #send(): Promise<void> {
     const isFirst = this.#told === 'loading';
-    const changes = await this.#takeChanges();
-    // As it is after what was taken: what was held back before may be among it
     const progress = this.#parts.progress() as 'incomplete' | 'complete';
+    const changes = await this.#takeChanges();
     if (isFirst || changes.to.length > 0 || progress !== this.#told) {
       await this.#write(changes, isFirst, progress);
       this.#told = progress;
@@ -111,13 +111,17 @@ export class Feed {
     this.#go();
   }
 
-  /** What differs from what the client has; from then on it counts as sent. */
+  /**
+   * What differs from what the client has; from then on it counts as sent. Each item is in it once: what changes meanwhile is for the next
+   * change set, or one part of this one would undo the other.
+   */
   async #takeChanges(): Promise<Changes> {
     const pace = createPace();
+    const changed = this.#changed;
+    this.#changed = new Set();
     const from: (View | undefined)[] = [];
     const to: (View | undefined)[] = [];
-    for (const number of this.#changed) {
-      this.#changed.delete(number);
+    for (const number of changed) {
       const before = this.#sent[number];
       const now = this.#parts.board.item(number)?.view(this.#viewer as Viewer);
       if (before === now) continue;

@@ -39,11 +39,14 @@ export async function startBrain(options: BrainOptions): Promise<Brain> {
   const board = createBoard();
   const feeds = new Set<Feed>();
   let progress: Progress = 'loading';
+  /** It counts once everything that was said before has been told. */
+  let reached: Progress = 'loading';
   let next: NodeJS.Immediate | undefined;
 
   const tell = (): void => {
     next = undefined;
     options.busy();
+    progress = reached;
     if (progress === 'loading') return;
     const changed = board.takeChanged();
     for (const feed of feeds) feed.follow(changed);
@@ -52,12 +55,12 @@ export async function startBrain(options: BrainOptions): Promise<Brain> {
   const wake = (): void => {
     next ??= setImmediate(tell);
   };
-  const reach = (reached: Progress): void => {
-    if (progress === 'loading') {
+  const reach = (now: Progress): void => {
+    if (reached === 'loading') {
       const { services, endpoints } = board.counts();
       log.info(`Ready: ${services} Services, ${endpoints} endpoints`);
     }
-    progress = reached;
+    reached = now;
     wake();
   };
 
