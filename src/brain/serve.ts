@@ -27,6 +27,9 @@ export interface BrainOptions {
   };
 }
 
+/** Characters of the longest name that a Node can have (RFC 1123, as Kubernetes has it). */
+const MAX_NAME = 253;
+
 /** A server that is running. */
 export interface Brain {
   useTls(tls: TlsPair): void;
@@ -140,6 +143,7 @@ function reasonToRefuse(
   const { nodeName } = viewer;
   const invalid = (reason: string) => ({ status: STATUS.invalidArgument, reason });
   if (nodeName === '') return invalid('NodeName is empty, must be the name of the node');
+  if (nodeName.length > MAX_NAME) return invalid(`NodeName has ${nodeName.length} characters, must have at most ${MAX_NAME}`);
   if (before?.stream === 'local' && before.nodeName !== nodeName)
     return invalid(`NodeName is ${nodeName}, must be ${before.nodeName} as before on this stream`);
   if (!verifyNodeNames || isCarried(nodeName, certificate)) return undefined;

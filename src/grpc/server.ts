@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import {
   createSecureServer,
   createServer,
@@ -48,6 +48,12 @@ export interface GrpcServer {
 /** Bytes of a request; they are a name and a flag. */
 const MAX_REQUEST = 64 << 10;
 
+/** Characters of a path that are said back: what is longer would be too much for a header. */
+const MAX_SHOWN = 200;
+
+/** Streams of one connection: each has a memory of what was sent. */
+const MAX_STREAMS = 100;
+
 /** How often a client is asked whether it still lives, and how long it may take to answer, ms. */
 const ASK_MS = 60_000;
 const ANSWER_MS = 20_000;
@@ -64,7 +70,9 @@ export interface GrpcServerOptions {
 /** Listens. Throws where it cannot. */
 export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOptions): Promise<GrpcServer> {
   const sessions = new Set<ServerHttp2Session>();
-  const server = tls === undefined ? createServer() : createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: true });
+  const settings = { maxConcurrentStreams: MAX_STREAMS };
+  const server =
+    tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings, requestCert: true, rejectUnauthorized: true });
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => refused(peerOf(socket), whyNotIn(error, socket)));
   server.on('session', (session: ServerHttp2Session) => {
     sessions.add(session);
@@ -100,7 +108,7 @@ function accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods
     return;
   }
   if (open === undefined) {
-    endAtOnce(stream, STATUS.unimplemented, `there is no method ${headers[':path']}`);
+    endAtOnce(stream, STATUS.unimplemented, `there is no method ${headers[':path']?.slice(0, MAX_SHOWN)}`);
     return;
   }
   const socket = stream.session?.socket as TLSSocket | undefined;
@@ -160,7 +168,9 @@ const peerOf = (socket: TLSSocket | undefined): string => socket?.remoteAddress 
 function certificateOf(socket: TLSSocket | undefined): ServerCall['certificate'] {
   const certificate = socket?.getPeerCertificate?.();
   if (certificate?.subject === undefined) return undefined;
-  const dnsNames = certificate.subjectaltname?.split(', ').flatMap((name) => (name.startsWith('DNS:') ? name.slice(4) : [])) ?? [];
+  // Names with a comma stand in quotes: they are no names of nodes, but may hold what looks like one
+  const names = certificate.subjectaltname?.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(', ') ?? [];
+  const dnsNames = names.flatMap((name) => (name.startsWith('DNS:') && name !== 'DNS:' ? name.slice(4) : []));
   return { commonName: String(certificate.subject.CN ?? ''), dnsNames };
 }
 
@@ -169,10 +179,13 @@ async function listen(server: Http2Server | Http2SecureServer, target: Target): 
     await listenOnce(server, target);
   } catch (error) {
     const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    if (!isTaken || target.type !== 'unix' || (await isAnswered(target.path))) {
-      const reason = isTaken ? 'another server listens there' : (error as Error).message;
+    const fail = (reason: string): never => {
       throw new Error(`Cannot listen at ${formatTarget(target)}: ${reason}`);
-    }
+    };
+    if (!isTaken) return fail((error as Error).message);
+    if (target.type !== 'unix') return fail('another server listens there');
+    if (!lstatSync(target.path).isSocket()) return fail('a file is there that is no socket');
+    if (await isAnswered(target.path)) return fail('another server listens there');
     // What a server that was killed has left
     unlinkSync(target.path);
     await listenOnce(server, target);
@@ -199,6 +212,6 @@ function isAnswered(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.on('error', () => resolve(false));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'));
   });
 }

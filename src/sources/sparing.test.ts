@@ -18,3 +18,16 @@ test('what happens often is told at once, then once a minute with how often it w
   tell('b', 'b1');
   assert.deepEqual(told, ['a0', 'b0', 'a5 (and 4 more of this kind since the last such line)', 'b1']);
 });
+
+test('of very many kinds the oldest is forgotten', () => {
+  const told: string[] = [];
+  const tell = createSparing(
+    (message) => told.push(message),
+    () => 0,
+  );
+  for (let i = 0; i <= 1000; i++) tell(`peer ${i}`, '');
+  told.length = 0;
+  tell('peer 1000', 'youngest');
+  tell('peer 0', 'oldest');
+  assert.deepEqual(told, ['oldest']);
+});

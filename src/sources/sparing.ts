@@ -1,6 +1,9 @@
 /** How long something that goes on is not told again, ms. */
 const PAUSE_MS = 60_000;
 
+/** Kinds that are remembered: others may be able to make up any number of them. */
+const MAX_KINDS = 1000;
+
 /** Tells what may happen very often: at once, then at most once a minute, with how often it has happened since. */
 export type Sparing = (what: string, message: string) => void;
 
@@ -14,8 +17,14 @@ export function createSparing(tell: (message: string) => void, now: () => number
       untold.set(what, since + 1);
       return;
     }
+    toldAt.delete(what);
     toldAt.set(what, now());
     untold.delete(what);
+    if (toldAt.size > MAX_KINDS) {
+      const [oldest = ''] = toldAt.keys();
+      toldAt.delete(oldest);
+      untold.delete(oldest);
+    }
     tell(since === 0 ? message : `${message} (and ${since} more of this kind since the last such line)`);
   };
 }

@@ -1,6 +1,9 @@
 /** `weir kpng-server` as clients of other libraries see it. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { connect, type Settings } from 'node:http2';
+import { connect as connectSocket, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
@@ -9,7 +12,7 @@ import type { Service } from '#model/service.ts';
 import { address, endpoint, service as modelService, slice as modelSlice } from '#model/testing.ts';
 import { until } from '#sources/test-folder.ts';
 import { decode } from './other-server.ts';
-import { OtherClient, type Served, served, temporarySocket } from './served.ts';
+import { afterwards, OtherClient, type Served, served, temporarySocket } from './served.ts';
 
 const service = (name: string, more: Partial<Service> = {}): ModelObject => ({
   kind: 'Service',
@@ -191,6 +194,10 @@ test('requests that are none end the stream with what is wrong', async () => {
     return client.end();
   };
   assert.equal(await ask((client) => client.ask({})), '3 NodeName is empty, must be the name of the node');
+  assert.equal(
+    await ask((client) => client.ask({ NodeName: 'é'.repeat(20_000) })),
+    '3 NodeName has 20000 characters, must have at most 253',
+  );
   assert.match(await ask((client) => client.askBytes(Buffer.from([0x0a, 0xff]))), /^3 index out of range/);
   const moved = async (client: OtherClient): Promise<void> => {
     await client.next(N1);
@@ -198,6 +205,8 @@ test('requests that are none end the stream with what is wrong', async () => {
   };
   assert.equal(await ask(moved), '3 NodeName is n2, must be n1 as before on this stream');
   assert.equal(await ask((client) => client.ask(N1), '/localv1.Sets/Peek'), '12 there is no method /localv1.Sets/Peek');
+  const long = `/${'x'.repeat(20_000)}`;
+  assert.equal(await ask((client) => client.ask(N1), long), `12 there is no method ${long.slice(0, 200)}`);
   assert.equal(await ask((client) => client.next(N1).then(() => client.hangUp())), '0 ');
 });
 
@@ -229,13 +238,34 @@ test('a client that reads nothing holds nobody up, and gets the last state when 
   assert.deepEqual(p7.IPs.V4, ['10.40.0.7']);
 });
 
-test('a socket that a killed server has left is taken, one that is in use is not', async () => {
+test('one connection cannot have any number of streams', async () => {
+  const { target } = await served();
+  assert.ok(target.type === 'unix');
+  const session = connect('http://localhost', { createConnection: () => connectSocket(target.path) });
+  afterwards(() => session.destroy());
+  const [settings] = (await once(session, 'remoteSettings')) as [Settings];
+  assert.equal(settings.maxConcurrentStreams, 100);
+});
+
+/** The socket of a server that did not get to remove it. */
+async function leaveSocket(path: string): Promise<void> {
+  const server = createServer().listen(`${path}.0`);
+  await once(server, 'listening');
+  renameSync(`${path}.0`, path);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+test('a socket that a killed server has left is taken; one that is in use, and what is no socket, are not', async () => {
   const target = temporarySocket();
   assert.ok(target.type === 'unix');
   const first = await served({ target });
   await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: another server listens there$/);
   await first.brain.stop();
-  writeFileSync(target.path, '');
+  writeFileSync(target.path, 'precious');
+  await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: a file is there that is no socket$/);
+  assert.equal(readFileSync(target.path, 'utf8'), 'precious');
+  unlinkSync(target.path);
+  await leaveSocket(target.path);
   const second = await served({ target });
   fill(second);
   assert.deepEqual(await new OtherClient(second).next(N1), ['reset', 'sync']);

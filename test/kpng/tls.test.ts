@@ -71,13 +71,14 @@ test("with --verify-node-names a certificate must be the node's: by its common n
   for (const [pair, is] of [
     [ours.issue('/CN=system:node:n2', 'DNS:n2'), 'system:node:n2, n2'],
     [ours.issue('/CN=n1', 'DNS:n11'), 'n1, n11'],
+    [ours.issue('/CN=z', '@all\n[all]\nDNS.1 = "x, DNS:n1, y"\nURI.1 = "urn:x, DNS:n1, y"\nDNS.2 = n3'), 'z, n3'],
   ] as const) {
     const client = dial(all, pair);
     client.ask(N1);
     assert.equal(await client.end(), `7 the certificate is of ${is}, must be that of node n1`);
     assert.deepEqual(client.items, []);
   }
-  assert.equal(all.refused.length, 2);
+  assert.equal(all.refused.length, 3);
 });
 
 /** An agent's source with these files. */
