@@ -8,7 +8,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { formatTarget, type Target } from '#lib/target.ts';
 import type { TlsPair } from './call.ts';
@@ -69,19 +69,20 @@ export interface GrpcServerOptions {
 
 /** Listens. Throws where it cannot. */
 export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOptions): Promise<GrpcServer> {
-  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
   const settings = { maxConcurrentStreams: MAX_STREAMS };
   const server =
     tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings, requestCert: true, rejectUnauthorized: true });
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => refused(peerOf(socket), whyNotIn(error, socket)));
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on(tls === undefined ? 'connection' : 'secureConnection', leaveInTime);
   server.on('session', (session: ServerHttp2Session) => {
-    sessions.add(session);
     const asking = setInterval(() => ask(session), ASK_MS);
     session.on('error', () => {});
-    session.on('close', () => {
-      clearInterval(asking);
-      sessions.delete(session);
-    });
+    session.on('close', () => clearInterval(asking));
   });
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => accept(stream, headers, methods));
   await listen(server, target);
@@ -89,13 +90,22 @@ export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOpt
     useTls: (pair) => (server as Http2SecureServer).setSecureContext(pair),
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
 }
 
+/** A client that has said goodbye may keep its half of the connection open. */
+function leaveInTime(socket: Socket): void {
+  socket.on('finish', () => {
+    const late = setTimeout(() => socket.destroy(), ANSWER_MS);
+    socket.on('close', () => clearTimeout(late));
+  });
+}
+
 function ask(session: ServerHttp2Session): void {
+  if (session.destroyed) return;
   const late = setTimeout(() => session.destroy(), ANSWER_MS);
   if (!session.ping(() => clearTimeout(late))) clearTimeout(late);
 }

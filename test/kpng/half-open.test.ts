@@ -1,0 +1,36 @@
+/** Clients that do not close what they have left. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { served } from './served.ts';
+
+/** Of HTTP/2: what a client says first, empty settings, and GOAWAY without an error (RFC 9113, 3.4, 6.5, 6.8). */
+const HELLO = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from('000000040000000000', 'hex')]);
+const GOODBYE = Buffer.from('0000080700000000000000000000000000', 'hex');
+
+test('a client that says goodbye and leaves its half of the connection open is left in the end', async (t) => {
+  const { target } = await served();
+  assert.ok(target.type === 'unix');
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const socket = connect({ path: target.path, allowHalfOpen: true });
+  socket.write(Buffer.concat([HELLO, GOODBYE]));
+  socket.resume();
+  await once(socket, 'end');
+  t.mock.timers.tick(60_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  socket.write('x');
+  const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'EPIPE');
+});
+
+test('a server stops although such a client is there', async () => {
+  const { target, brain } = await served();
+  assert.ok(target.type === 'unix');
+  const socket = connect({ path: target.path, allowHalfOpen: true });
+  socket.write(Buffer.concat([HELLO, GOODBYE]));
+  socket.resume();
+  await once(socket, 'end');
+  await brain.stop();
+  socket.destroy();
+});
