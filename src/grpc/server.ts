@@ -73,7 +73,10 @@ export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOpt
   const settings = { maxConcurrentStreams: MAX_STREAMS };
   const server =
     tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings, requestCert: true, rejectUnauthorized: true });
-  server.on('tlsClientError', (error: Error, socket: TLSSocket) => refused(peerOf(socket), whyNotIn(error, socket)));
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    // Who goes by itself, as one that only looks whether the port is open, was not refused
+    if (error.code !== 'ECONNRESET' || socket.authorizationError) refused(peerOf(socket), whyNotIn(error, socket));
+  });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));

@@ -1,7 +1,8 @@
 /** Who is let in, with certificates that openssl has made. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { credentials } from '@grpc/grpc-js';
@@ -79,6 +80,19 @@ test("with --verify-node-names a certificate must be the node's: by its common n
     assert.deepEqual(client.items, []);
   }
   assert.equal(all.refused.length, 3);
+});
+
+test('who only looks whether the port is open is not told of as refused', async () => {
+  const all = await servedByTls(false);
+  assert.ok(all.target.type === 'tcp');
+  const probe = connect(all.target.port, all.target.host);
+  await once(probe, 'connect');
+  probe.end();
+  await once(probe, 'close');
+  const other = connect(all.target.port, all.target.host, () => other.write('GET / HTTP/1.0\r\n\r\n'));
+  other.on('error', () => {});
+  await until('told', () => all.refused.length > 0);
+  assert.deepEqual(all.refused, ['http request']);
 });
 
 /** An agent's source with these files. */
