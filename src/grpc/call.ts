@@ -104,7 +104,9 @@ function openSession(target: Target, tls: TlsPair | undefined): ClientHttp2Sessi
   const settings = { initialWindowSize: WINDOW, enablePush: false };
   if (target.type === 'unix') return connect('http://localhost', { settings, createConnection: () => connectSocket(target.path) });
   const at = formatTarget(target.host === '' ? { ...target, host: 'localhost' } : target);
-  return tls === undefined ? connect(`http://${at}`, { settings }) : connect(`https://${at}`, { settings, ...tls });
+  return tls === undefined
+    ? connect(`http://${at}`, { settings })
+    : connect(`https://${at}`, { settings, ...tls, rejectUnauthorized: true });
 }
 
 function followStream(

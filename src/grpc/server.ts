@@ -51,6 +51,8 @@ const MAX_REQUEST = 64 << 10;
 /** Characters of a path that are said back: what is longer would be too much for a header. */
 const MAX_SHOWN = 200;
 
+/** For a TLS handshake; who has not finished it then is not served. */
+const HANDSHAKE_MS = 10_000;
 /** Streams of one connection: each has a memory of what was sent. */
 const MAX_STREAMS = 100;
 
@@ -72,7 +74,9 @@ export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOpt
   const sockets = new Set<Socket>();
   const settings = { maxConcurrentStreams: MAX_STREAMS };
   const server =
-    tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings, requestCert: true, rejectUnauthorized: true });
+    tls === undefined
+      ? createServer({ settings })
+      : createSecureServer({ ...tls, settings, requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_MS });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
     // Who goes by itself, as one that only looks whether the port is open, was not refused
     if (error.code !== 'ECONNRESET' || socket.authorizationError) refused(peerOf(socket), whyNotIn(error, socket));

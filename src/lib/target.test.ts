@@ -24,5 +24,6 @@ test('targets are read as gRPC and KPNG write them, and printed so that they can
 test('only Unix sockets and loopback are private', () => {
   const is = (text: string): boolean => isPrivate(parseTarget(text) ?? assert.fail(text));
   for (const text of ['unix:///a', '127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1']) assert.ok(is(text), text);
-  for (const text of [':1', '0.0.0.0:1', '[::]:1', '10.0.0.1:1', '127.0.0.1.example:1', 'localhost.example:1']) assert.ok(!is(text), text);
+  for (const text of [':1', '0.0.0.0:1', '[::]:1', '10.0.0.1:1', '127.0.0.1.example:1', '127.999.1.1:1', 'localhost.example:1'])
+    assert.ok(!is(text), text);
 });

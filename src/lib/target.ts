@@ -23,4 +23,7 @@ export const formatTarget = (target: Target): string =>
 
 /** Whether nobody outside this machine hears what is said there. */
 export const isPrivate = (target: Target): boolean =>
-  target.type === 'unix' || target.host === 'localhost' || target.host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(target.host);
+  target.type === 'unix' ||
+  target.host === 'localhost' ||
+  target.host === '::1' ||
+  (target.host.startsWith('127.') && parseAddress(target.host) !== undefined);

@@ -23,6 +23,13 @@ test('an error shows what caused it, and stays on one line', () => {
   );
 });
 
+test('what a peer says cannot move the cursor of whoever reads it', () => {
+  assert.deepEqual(
+    lines(0, (log) => log.warn('said \x1b[2J\r\n')),
+    ['WARN  said \\u001b[2J\\r\\n\n'],
+  );
+});
+
 test('debug lines need their verbosity', () => {
   const say = (log: ReturnType<typeof createLog>): void => log.debug(2, 'Wrote');
   assert.deepEqual(lines(1, say), []);

@@ -37,4 +37,4 @@ function factText(value: unknown): string {
 export const errorText = (error: Error): string =>
   error.cause instanceof Error ? `${error.message}: ${errorText(error.cause)}` : error.message;
 
-const oneLine = (text: string): string => text.replaceAll('\n', '\\n');
+const oneLine = (text: string): string => text.replaceAll(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));

@@ -225,6 +225,18 @@ test('a server that cannot read everything says so: what it lacks stays until it
   assert.deepEqual(addresses(all), ['10.0.0.1']);
 });
 
+test('a whole set that was not complete is judged when the server is, as any other', async () => {
+  const all = await followedCart();
+  all.server.say(RESET, { Sync: { Extended: true, Incomplete: true } });
+  all.server.say({ Sync: { Extended: true } });
+  await until('told', () => all.problems.length > 0);
+  assert.match(all.problems[0] ?? '', /^doubtful_list: /);
+  assert.deepEqual(
+    all.calls.filter((call) => call.startsWith('remove')),
+    [],
+  );
+});
+
 test('when what led to a change happened comes with the change', async () => {
   const all = await followedCart();
   const at = Date.now() - 1000;

@@ -66,6 +66,9 @@ class Follower {
   /** In a row. */
   #failures = 0;
 
+  /** Objects that were there before the last whole set, until the server has been complete since then: what is missing counts only then. */
+  #beforeWhole: number | undefined;
+
   constructor(options: KpngSourceOptions, sink: Sink) {
     const { nodeName, times = KPNG_TIMES } = options;
     this.#options = options;
@@ -125,8 +128,12 @@ class Follower {
   #commit(isIncomplete: boolean): void {
     const changes = this.#reader.finish();
     if (changes.isWhole && this.#isSynced) for (const kind of ['Service', 'EndpointSlice'] as const) this.#sink.missed(kind);
-    const missing = this.#state.apply(changes);
-    if (changes.isWhole && !isIncomplete) this.#judge(missing);
+    const { missing, before } = this.#state.apply(changes);
+    if (changes.isWhole) this.#beforeWhole = before;
+    if (this.#beforeWhole !== undefined && !isIncomplete) {
+      this.#judge({ missing, before: this.#beforeWhole });
+      this.#beforeWhole = undefined;
+    }
     this.#state.deliver(!isIncomplete && this.#confirmation === undefined);
     if (!this.#isSynced) this.#sink.synced();
     this.#isSynced = true;
