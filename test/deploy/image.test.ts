@@ -195,6 +195,6 @@ test('a pod that does not see the bpffs of its node refuses to serve only as lon
   t.after(() => pod.remove());
   await assert.rejects(
     pod.start(),
-    /would be gone with it, mount -t bpf bpf \/sys\/fs\/bpf on the node, and give the container that folder/,
+    /would be gone with them, mount -t bpf bpf \/sys\/fs\/bpf on the node, and give the container that folder/,
   );
 });
