@@ -47,7 +47,7 @@ function ground() {
     ranges = serviceCIDRs.map(formatPrefix);
   };
   const isContested = ({ name }: PortPlan): boolean => contested.has(name);
-  const dropUnwanted = (name: string): void => void told.push(`?${name}`);
+  const dropUnwanted = (names: readonly string[]): void => void told.push(...names.map((name) => `?${name}`));
   const reconciler = { want, wantNode, isContested, dropUnwanted } as never;
   const programmer = createProgrammer({
     config: CONFIG,

@@ -124,10 +124,8 @@ export function createProgrammer({ config, store, reconciler, ruleset, serviceHe
         for (const key of keys) waiting.add(key);
         return 0;
       }
-      for (const key of keys) {
-        planOne(key, nodeView, !isComplete);
-        if (isComplete) reconciler.dropUnwanted(key);
-      }
+      for (const key of keys) planOne(key, nodeView, !isComplete);
+      if (isComplete) reconciler.dropUnwanted(keys);
       return keys.length;
     },
     withoutLocal: () => [...withoutLocal.values()].flat(),

@@ -75,7 +75,7 @@ test('what the kernel holds of a Service that is known for certain goes before e
   const next = createReconciler({ tables, now: () => 5000 });
   const kept = plans[1] ?? assert.fail();
   next.want(kept, kept);
-  next.dropUnwanted('a/web');
+  next.dropUnwanted(['a/web']);
   next.flush();
   const names = tables.dump('services').map(({ value }) => value.text);
   assert.deepEqual(names.sort(), ['a/w:http', 'a/web2:http', 'a/web:https']);

@@ -54,8 +54,8 @@ export interface Reconciler {
   wantNode(facts: NodeFacts): void;
   /** Whether another Service port has one of the plan's frontends in the kernel, so that only all plans tell who should have it. */
   isContested(plan: PortPlan): boolean;
-  /** A Service, by `namespace/name`, is known for certain: what the kernel holds of it and nobody wants goes with the next flush. */
-  dropUnwanted(service: string): void;
+  /** Services, by `namespace/name`, are known for certain: what the kernel holds of them and nobody wants goes with the next flush. */
+  dropUnwanted(services: readonly string[]): void;
   /** Writes what changed and what is due for another try. */
   flush(): Report;
   /** From now on everything is known that should be: a flush that also removes what adopt() found, or will find, and nobody wants. */
@@ -134,10 +134,11 @@ export function createReconciler({ tables, now }: { readonly tables: Tables; rea
       const identity = identityOf(plan);
       return frontendKeys(plan, plan.frontends).some((key) => (owners.get(frontendText(key))?.identity ?? identity) !== identity);
     },
-    dropUnwanted(service) {
+    dropUnwanted(services) {
       const { ports } = held ?? takeOver();
-      const isOfService = (identity: string): boolean => identity.startsWith(`${service}:`) || identity.startsWith(`${service} `);
-      for (const identity of ports.keys()) if (isOfService(identity) && !desired.targets.has(identity)) desired.dirty.add(identity);
+      const certain = new Set(services);
+      const isCertain = (identity: string): boolean => certain.has(identity.replace(/[: ].*/, ''));
+      for (const identity of ports.keys()) if (isCertain(identity) && !desired.targets.has(identity)) desired.dirty.add(identity);
     },
     flush,
     sweep() {

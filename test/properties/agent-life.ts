@@ -231,9 +231,10 @@ export class AgentLife {
       else this.#wanted.set(id, plan);
       reconciler.want(key, plan);
     };
-    const dropUnwanted = (service: string): void => {
-      for (const [id, { name }] of this.#wanted) if (name.replace(/:.*/, '') === service && !this.#judged.has(id)) this.#wanted.delete(id);
-      reconciler.dropUnwanted(service);
+    const dropUnwanted = (services: readonly string[]): void => {
+      const isCertain = (name: string): boolean => services.includes(name.replace(/:.*/, ''));
+      for (const [id, { name }] of this.#wanted) if (isCertain(name) && !this.#judged.has(id)) this.#wanted.delete(id);
+      reconciler.dropUnwanted(services);
     };
     return { ...reconciler, want, dropUnwanted };
   }
