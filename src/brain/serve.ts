@@ -4,6 +4,7 @@ import { type GrpcServer, type ServerCall, type ServerCallListener, serveGrpc } 
 import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
 import type { Target } from '#lib/target.ts';
+import type { ModelObject } from '#model/objects.ts';
 import type { Problem, Source } from '#sources/source.ts';
 import { createBoard } from './board.ts';
 import { Feed, type Progress } from './feed.ts';
@@ -87,15 +88,13 @@ export async function startBrain(options: BrainOptions): Promise<Brain> {
       [METHODS.global, (call) => open(call, (bytes) => ({ stream: 'global', extended: globalWatchReqCodec.decode(bytes).Extended }))],
     ]),
   });
+  const set = (object: ModelObject): void => {
+    board.set(object);
+    wake();
+  };
   source.start({
-    set(object) {
-      board.set(object);
-      wake();
-    },
-    recall(object) {
-      board.set(object);
-      wake();
-    },
+    set,
+    recall: set,
     remove(kind, key) {
       board.remove(kind, key);
       wake();

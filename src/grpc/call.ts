@@ -4,6 +4,7 @@ import { connect as connectSocket } from 'node:net';
 import { formatTarget, type Target } from '#lib/target.ts';
 import { CallFailure, failureOfStatus, tlsReason } from './failure.ts';
 import { createUnframer, frame } from './framing.ts';
+import { ANSWER_MS, askForLife } from './keepalive.ts';
 
 /** PEM texts of mutual TLS. */
 export interface TlsPair {
@@ -40,8 +41,6 @@ export interface Call {
 
 /** As often as every gRPC server bears to be asked (grpc-go, keepalive.EnforcementPolicy: 5 minutes). */
 const PATIENT_MS = 310_000;
-/** For the answer to such a question. */
-const ANSWER_MS = 20_000;
 /** For the reason of an end to arrive. */
 const REASON_MS = 50;
 /** Bytes that may be on their way: of a stream, of a connection. */
@@ -65,13 +64,10 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
     listener.ended(failure);
   };
   const opening = setTimeout(() => end(new CallFailure('unreachable', `no connection within ${connectMs / 1000} s`)), connectMs);
-  const ask = (): void => {
-    const late = setTimeout(() => end(new CallFailure('cut', `no sign of life within ${ANSWER_MS / 1000} s`)), ANSWER_MS);
-    if (!session.ping(() => clearTimeout(late))) clearTimeout(late);
-  };
+  const late = (): void => end(new CallFailure('cut', `no sign of life within ${ANSWER_MS / 1000} s`));
   const askEvery = (ms: number): void => {
     clearInterval(asking);
-    asking = setInterval(ask, ms);
+    asking = setInterval(() => askForLife(session, late), ms);
   };
 
   let isConnected = false;

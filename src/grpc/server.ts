@@ -14,6 +14,7 @@ import { formatTarget, type Target } from '#lib/target.ts';
 import type { TlsPair } from './call.ts';
 import { STATUS, type Status, tlsReason } from './failure.ts';
 import { createUnframer } from './framing.ts';
+import { ANSWER_MS, askForLife } from './keepalive.ts';
 
 /** A stream that a client has opened. */
 export interface ServerCall {
@@ -53,12 +54,12 @@ const MAX_SHOWN = 200;
 
 /** For a TLS handshake; who has not finished it then is not served. */
 const HANDSHAKE_MS = 10_000;
+
 /** Streams of one connection: each has a memory of what was sent. */
 const MAX_STREAMS = 100;
 
-/** How often a client is asked whether it still lives, and how long it may take to answer, ms. */
+/** How often a client is asked whether it still lives, ms. */
 const ASK_MS = 60_000;
-const ANSWER_MS = 20_000;
 
 export interface GrpcServerOptions {
   readonly target: Target;
@@ -87,7 +88,7 @@ export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOpt
   });
   server.on(tls === undefined ? 'connection' : 'secureConnection', leaveInTime);
   server.on('session', (session: ServerHttp2Session) => {
-    const asking = setInterval(() => ask(session), ASK_MS);
+    const asking = setInterval(() => askForLife(session, () => session.destroy()), ASK_MS);
     session.on('error', () => {});
     session.on('close', () => clearInterval(asking));
   });
@@ -109,12 +110,6 @@ function leaveInTime(socket: Socket): void {
     const late = setTimeout(() => socket.destroy(), ANSWER_MS);
     socket.on('close', () => clearTimeout(late));
   });
-}
-
-function ask(session: ServerHttp2Session): void {
-  if (session.destroyed) return;
-  const late = setTimeout(() => session.destroy(), ANSWER_MS);
-  if (!session.ping(() => clearTimeout(late))) clearTimeout(late);
 }
 
 function accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods: Methods): void {
