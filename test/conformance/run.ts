@@ -103,10 +103,10 @@ async function readySeconds(lab: Lab): Promise<number> {
 }
 
 /** Verdicts of a proxy that were found so far on this kernel with this Kubernetes: a slice replaces those of its own tests. */
-const storeOf = (proxy: ServiceProxy): string => join(RESULTS, `${proxy}-${kubernetesVersion()}-${release()}.json`);
+const storeOf = (proxy: ServiceProxy, version: string): string => join(RESULTS, `${proxy}-${version}-${release()}.json`);
 
-const readStore = (proxy: ServiceProxy): Verdicts =>
-  new Map(existsSync(storeOf(proxy)) ? (JSON.parse(readFileSync(storeOf(proxy), 'utf8')) as [string, Verdict][]) : []);
+const readStore = (store: string): Verdicts =>
+  new Map(existsSync(store) ? (JSON.parse(readFileSync(store, 'utf8')) as [string, Verdict][]) : []);
 
 async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string | undefined): Promise<void> {
   if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
@@ -116,13 +116,15 @@ async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string 
     .filter(({ chosen }) => chosen.length > 0);
   if (sweeps.length === 0) throw new Error(`None of the tests matches ${only}`);
   mkdirSync(RESULTS, { recursive: true });
+  const version = kubernetesVersion();
   const found = new Map<ServiceProxy, Verdicts>();
   for (const proxy of proxies) {
     const verdicts = new Map<string, Verdict>();
     for (const { nodes, chosen } of sweeps) {
       for (const [name, verdict] of await sweep(proxy, nodes, chosen)) verdicts.set(name, verdict);
-      const others = only.source === EVERYTHING ? [] : readStore(proxy);
-      writeFileSync(storeOf(proxy), JSON.stringify([...others, ...verdicts], null, 1));
+      const store = storeOf(proxy, version);
+      const others = only.source === EVERYTHING ? [] : readStore(store);
+      writeFileSync(store, JSON.stringify([...others, ...verdicts], null, 1));
     }
     found.set(proxy, verdicts);
   }
@@ -131,7 +133,7 @@ async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string 
     updatePage(
       page,
       'conformance',
-      `${machine()}, Kubernetes ${kubernetesVersion()}.\n\n${pageOf(new Map(PROXIES.map((proxy) => [proxy, readStore(proxy)])))}`,
+      `${machine()}, Kubernetes ${version}.\n\n${pageOf(new Map(PROXIES.map((proxy) => [proxy, readStore(storeOf(proxy, version))])))}`,
     );
 }
 
