@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { findCgroupRoot, isBpffs, mountBpffs, parseMounts, unmountBpffs } from './mounts.ts';
+import { findCgroupHierarchies, findCgroupRoot, isBpffs, mountBpffs, parseMounts, unmountBpffs } from './mounts.ts';
 import { run, scratchState, skipIf, whyNoKernel } from './test-ground.ts';
 
 const HYBRID = `proc /proc proc rw 0 0
@@ -15,6 +15,10 @@ test('the cgroup v2 root is found beside cgroup v1', () => {
   assert.equal(findCgroupRoot(parseMounts(HYBRID)), '/sys/fs/cgroup/unified');
   assert.equal(findCgroupRoot(parseMounts('cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n')), '/sys/fs/cgroup');
   assert.equal(findCgroupRoot(parseMounts('proc /proc proc rw 0 0\n')), undefined);
+});
+
+test('the hierarchies of both cgroup versions are found', () => {
+  assert.deepEqual(findCgroupHierarchies(parseMounts(HYBRID)), ['/sys/fs/cgroup/cpu', '/sys/fs/cgroup/unified']);
 });
 
 test('blanks and backslashes in mount points are unescaped', () => {

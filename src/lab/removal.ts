@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findCgroupRoot, unmountBpffs } from '#kernel/mounts.ts';
+import { findCgroupHierarchies, findCgroupRoot, unmountBpffs } from '#kernel/mounts.ts';
 import { bpffsDir, labCgroup, labDir, nodeDir } from './paths.ts';
 import { netnsPrefix } from './topology.ts';
 
@@ -38,7 +38,7 @@ function cgroupOf(lab: string): string | undefined {
 }
 
 /** Folders below a folder, parents first. */
-export const subfolders = (dir: string): string[] =>
+const subfolders = (dir: string): string[] =>
   readdirSync(dir, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap((entry) => [join(dir, entry.name), ...subfolders(join(dir, entry.name))]);
@@ -81,8 +81,10 @@ function deleteNamespaces(lab: string): number {
   return names.length;
 }
 
+/** Of every hierarchy: container runtimes make them in those of version 1, too. */
 function removeCgroups(lab: string): void {
-  const dir = cgroupOf(lab);
-  if (!dir) return;
-  for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
+  const dirs = findCgroupHierarchies().map((root) => labCgroup(root, lab));
+  for (const dir of dirs.filter((each) => existsSync(each))) {
+    for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
+  }
 }

@@ -1,6 +1,6 @@
 /** A real cluster on one machine: a control plane, and nodes with kubelet and containerd, in the namespaces of a lab. */
 import { spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findCgroupRoot } from '#kernel/mounts.ts';
@@ -9,7 +9,7 @@ import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { CHECKOUT, labDir, nodeDir } from '#lab/paths.ts';
 import { spawnAt } from '#lab/place.ts';
-import { labExists, removeLab, subfolders } from '#lab/removal.ts';
+import { labExists, removeLab } from '#lab/removal.ts';
 import { OUTSIDE, wireNetns } from '#lab/topology.ts';
 import { netnsPath } from '#lab/wiring.ts';
 import { familyOf } from '#lib/address.ts';
@@ -186,7 +186,6 @@ async function installWeir(lab: Lab): Promise<void> {
 /** Removes whatever exists of the cluster. */
 export async function removeCluster(name: string): Promise<void> {
   await removeLab(name);
-  removeV1Cgroups(name);
   rmSync(disks(name), { recursive: true, force: true });
 }
 
@@ -202,18 +201,4 @@ export function removeOnInterruption(name: string, say: (line: string) => void =
       }
       process.exit(130);
     });
-}
-
-/** A node has cgroups in each hierarchy; of those beside cgroup v2 a lab knows nothing. */
-function removeV1Cgroups(name: string): void {
-  const hierarchies = readFileSync('/proc/mounts', 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      const [, target, type] = line.split(' ');
-      return type === 'cgroup' && target ? [target] : [];
-    });
-  for (const hierarchy of hierarchies) {
-    const dir = join(hierarchy, `weir-${name}`);
-    if (existsSync(dir)) for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
-  }
 }

@@ -1,6 +1,6 @@
 /** A container of weir's image on a node of a lab, by runc, with what the DaemonSet asks for. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '#kernel/test-ground.ts';
@@ -114,7 +114,6 @@ export class Container {
     this.#runc('delete', '--force', this.#name);
     spawnSync('umount', [join(this.#dir, 'root')]);
     rmSync(this.#dir, { recursive: true, force: true });
-    for (const path of this.#ownCgroups()) rmdirSync(path);
   }
 
   #runc(...argv: string[]): string {
@@ -128,14 +127,5 @@ export class Container {
   /** The node's cgroup below the root of its hierarchy. */
   #cgroup(): string {
     return this.#place.cgroup.slice(this.#place.cgroup.indexOf('/weir-'));
-  }
-
-  /** runc makes the cgroup in every hierarchy of version 1, and removes no more than the last folder. */
-  #ownCgroups(): string[] {
-    const [, top = ''] = this.#cgroup().split('/');
-    return readdirSync('/sys/fs/cgroup').flatMap((name) => {
-      const dir = join('/sys/fs/cgroup', name, this.#cgroup());
-      return this.#place.cgroup !== dir && top.startsWith('weir-') && existsSync(dir) ? [dir, join(dir, '..')] : [];
-    });
   }
 }
