@@ -56,7 +56,7 @@ image: build ## the container image, dist/weir-image.tar, an OCI layout that doc
 	@deploy/image/pack dist/image/root dist/weir-image.tar
 
 generate: setup ## src/abi/generated.ts and abi.json from bpf/abi, src/kpng/descriptors.ts from its .proto files
-	@node src/abi/generate.ts
+	@node scripts/abi/generate.ts
 	@node scripts/kpng-descriptors.ts
 
 clean: ## remove what was built

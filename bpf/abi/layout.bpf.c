@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * layout.bpf.c: holds no program. src/abi/generate.ts compiles it and reads every struct, enum and map from its BTF.
+ * layout.bpf.c: holds no program. scripts/abi/generate.ts compiles it and reads every struct, enum and map from its BTF.
  * Clang describes only what is used: structs are used by the maps, the others by the variables below.
  */
 #include <linux/bpf.h>

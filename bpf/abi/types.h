@@ -2,7 +2,7 @@
 /*
  * types.h: what the datapath and the control plane say to each other.
  *
- * Every struct here becomes a codec in src/abi/generated.ts (see src/abi/generate.ts), so each field carries a comment,
+ * Every struct here becomes a codec in src/abi/generated.ts (see scripts/abi/generate.ts), so each field carries a comment,
  * padding is spelled out as `reserved` (always 0), and what travels in network byte order has a __be type.
  *
  * An address of either family is 16 bytes: an IPv4 address a.b.c.d is ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). One table

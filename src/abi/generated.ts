@@ -1,4 +1,4 @@
-// Made by src/abi/generate.ts from bpf/abi; do not edit.
+// Made by scripts/abi/generate.ts from bpf/abi; do not edit.
 import { type Address, decodeAddress, encodeAddress } from '#lib/address.ts';
 import { type Codec, getBe16, getText, getU32, getU64, getU8, putBe16, putText, putU32, putU64, putU8 } from './codec.ts';
 

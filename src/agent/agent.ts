@@ -1,24 +1,25 @@
 import type { Config } from '#config/config.ts';
+import type { Announcer } from '#events/announcer.ts';
 import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
-import { walkUdpEntries } from '#kernel/conntrack.ts';
-import type { Datapath } from '#kernel/datapath.ts';
-import { listLinks, watchLinks } from '#kernel/links.ts';
-import { namespacesBelow } from '#kernel/namespaces.ts';
-import { canEnterNetns, netnsCookie } from '#kernel/netns.ts';
-import { createRuleset, hasRuleset } from '#kernel/ruleset.ts';
-import { canEndSockets, type StaleSockets } from '#kernel/stale-sockets.ts';
-import { bridgesAskNetfilter } from '#kernel/sysctl.ts';
+import type { Datapath } from '#kernel/bpf/datapath.ts';
+import { canEndSockets, type StaleSockets } from '#kernel/bpf/stale-sockets.ts';
+import { walkUdpEntries } from '#kernel/netlink/conntrack.ts';
+import { listLinks, watchLinks } from '#kernel/netlink/links.ts';
+import { createRuleset, hasRuleset } from '#kernel/nftables/ruleset.ts';
+import { namespacesBelow } from '#kernel/node/namespaces.ts';
+import { canEnterNetns, netnsCookie } from '#kernel/node/netns.ts';
+import { bridgesAskNetfilter } from '#kernel/node/sysctl.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import { createMetrics, type Metrics, type Trigger } from '#observe/metrics.ts';
-import { createReconciler } from '#reconcile/reconciler.ts';
-import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
-import type { Announcer } from '#sources/announcer.ts';
+import { createRulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
+import { createReconciler } from '#reconcile/tables/reconciler.ts';
 import type { Source } from '#sources/source.ts';
 import { type Alarm, createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
+import type { ExitError } from './exit-error.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 import { openPorts } from './ports.ts';
@@ -29,7 +30,6 @@ import { createRulesetGuard } from './ruleset-guard.ts';
 import { createStaleFlows } from './stale-flows.ts';
 import { createStore, type Store } from './store.ts';
 import { takeNode } from './take-node.ts';
-import type { Unable } from './unable.ts';
 
 /** What the agent is given besides its configuration. */
 export interface Surroundings {
@@ -40,7 +40,7 @@ export interface Surroundings {
   readonly log: Log;
   readonly counters: Counters;
   /** Ends the process, after the start too. */
-  readonly fail: (reason: Unable) => void;
+  readonly fail: (reason: ExitError) => void;
 }
 
 /** A running agent. */
@@ -51,7 +51,7 @@ export interface Agent {
 
 /**
  * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
- * holds the first complete state and programs are attached. Throws where it cannot work at all, an Unable where somebody can help that.
+ * holds the first complete state and programs are attached. Throws where it cannot work at all, an ExitError where somebody can help that.
  */
 export async function startAgent(config: Config, { objectsDir, source, announcer, log, counters, fail }: Surroundings): Promise<Agent> {
   const { cgroupRoot, datapath, release } = await takeNode(config, objectsDir);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type Announcement, SILENT } from '#events/announcer.ts';
 import { createLog } from '#observe/log.ts';
-import { type Announcement, SILENT } from '#sources/announcer.ts';
 import { createAlarm } from './alarm.ts';
 
 test('trouble is logged and said as an Event, each with what is known beside it', () => {

@@ -1,5 +1,5 @@
+import type { Announcer, Reason } from '#events/announcer.ts';
 import { type Facts, type Log, withFacts } from '#observe/log.ts';
-import type { Announcer, Reason } from '#sources/announcer.ts';
 
 /** Tells trouble to those who read the log, and as an Event to those who look at objects. */
 export interface Alarm {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Link } from '#kernel/links.ts';
+import { SILENT } from '#events/announcer.ts';
+import type { Link } from '#kernel/netlink/links.ts';
 import { createLog } from '#observe/log.ts';
-import { SILENT } from '#sources/announcer.ts';
 import { createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
 

@@ -1,5 +1,5 @@
-import type { Datapath, Layer } from '#kernel/datapath.ts';
-import type { Link } from '#kernel/links.ts';
+import type { Datapath, Layer } from '#kernel/bpf/datapath.ts';
+import type { Link } from '#kernel/netlink/links.ts';
 import type { Log } from '#observe/log.ts';
 import type { Alarm } from './alarm.ts';
 import { attachableDevices, type DeviceRules } from './devices.ts';

@@ -1,5 +1,5 @@
-import type { Layer } from '#kernel/datapath.ts';
-import type { Link, LinkAddress } from '#kernel/links.ts';
+import type { Layer } from '#kernel/bpf/datapath.ts';
+import type { Link, LinkAddress } from '#kernel/netlink/links.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 
 /** A device as far as it decides where programs sit. */

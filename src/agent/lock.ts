@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
-import { lockStateFolder } from '#kernel/state-folder.ts';
-import { Unable } from './unable.ts';
+import { lockStateFolder } from '#kernel/bpf/state-folder.ts';
+import { ExitError } from './exit-error.ts';
 
 /**
  * Makes this the one agent of a network namespace: two would undo each other's work. The lock is an abstract Unix socket, which
@@ -12,7 +12,7 @@ export function lockNode(): Promise<Server> {
     server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
       const isTaken = code === 'EADDRINUSE';
       const reason = isTaken ? 'another weir agent runs in this network namespace: stop it first' : message;
-      reject(new Unable(isTaken ? 'taken' : 'node', `Cannot take this node: ${reason}`));
+      reject(new ExitError(isTaken ? 'taken' : 'node', `Cannot take this node: ${reason}`));
     });
     server.listen({ path: '\0weir-agent' }, () => {
       server.unref();
@@ -21,9 +21,9 @@ export function lockNode(): Promise<Server> {
   });
 }
 
-/** Makes this the one process that works on a state folder; throws an Unable where another does. */
+/** Makes this the one process that works on a state folder; throws an ExitError where another does. */
 export function lockState(stateDir: string): { close(): void } {
   const folder = lockStateFolder(stateDir);
   if (folder !== undefined) return folder;
-  throw new Unable('taken', `Cannot use state folder ${stateDir}: another weir agent works there, stop it first`);
+  throw new ExitError('taken', `Cannot use state folder ${stateDir}: another weir agent works there, stop it first`);
 }

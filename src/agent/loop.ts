@@ -1,15 +1,15 @@
 import type { Config } from '#config/config.ts';
+import type { Reason } from '#events/announcer.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
-import type { Datapath } from '#kernel/datapath.ts';
-import { listAddresses, listLinks } from '#kernel/links.ts';
+import type { Datapath } from '#kernel/bpf/datapath.ts';
+import { listAddresses, listLinks } from '#kernel/netlink/links.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import type { Problem, Reconciler, Report } from '#reconcile/reconciler.ts';
-import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
-import type { Reason } from '#sources/announcer.ts';
+import type { RulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
+import type { Problem, Reconciler, Report } from '#reconcile/tables/reconciler.ts';
 import { createStanding, type Finding } from '#sources/standing.ts';
 import type { Alarm } from './alarm.ts';
 import type { Attachments } from './attachments.ts';
@@ -63,7 +63,7 @@ export function createLoop(parts: LoopParts): Loop {
   let isSynced = false;
   let isReady = false;
   let isComplete = false;
-  let isSwept = false;
+  let isPruned = false;
   let areNewsTold = false;
   let isStopped = false;
   let areLossesKnown = true;
@@ -86,7 +86,7 @@ export function createLoop(parts: LoopParts): Loop {
     if (!isReady && !isComplete && mustWaitForNode(parts)) return;
     memory.busy();
     const start = performance.now();
-    const isFull = !isReady || (isComplete && !isSwept);
+    const isFull = !isReady || (isComplete && !isPruned);
     try {
       const devicesChanged = devices === undefined;
       devices ??= localDevices(listLinks(), listAddresses());
@@ -98,15 +98,15 @@ export function createLoop(parts: LoopParts): Loop {
         }
       }
       parts.programmer.plan(devices, parts.datapath.adopted && !isComplete);
-      const report = isComplete && !isSwept ? parts.reconciler.sweep() : parts.reconciler.flush();
-      if (isComplete && !isSwept) areLossesKnown = false;
-      isSwept = isComplete;
+      const report = isComplete && !isPruned ? parts.reconciler.prune() : parts.reconciler.flush();
+      if (isComplete && !isPruned) areLossesKnown = false;
+      isPruned = isComplete;
       const rulesetRetryInMs = parts.ruleset.flush(isComplete || !parts.datapath.adopted);
       say(report);
       if (areLossesKnown) parts.staleFlows.follow(report.udpLosses);
       else parts.staleFlows.lookAtAll();
       areLossesKnown = true;
-      const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isSwept);
+      const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isPruned);
       isReady = true;
       parts.serviceHealth.follow();
       parts.metrics.passed(performance.now() - start, isFull);
@@ -160,13 +160,13 @@ function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {
 }
 
 /** After the first pass: the tables are complete, so the programs that use them may come. Says whether all devices have theirs. */
-function begin(parts: LoopParts, isSwept: boolean): boolean {
+function begin(parts: LoopParts, isPruned: boolean): boolean {
   const { config, datapath, attachments, rulesetGuard, log, store } = parts;
   rulesetGuard.start();
   const areServed = attachments.follow();
   datapath.attachSockets(parts.cgroupRoot);
   for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
-  if (datapath.adopted && !isSwept)
+  if (datapath.adopted && !isPruned)
     log.warn('The source is empty or something in it cannot be used: what an earlier agent served stays until that is over');
   if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
   const { services, slices } = store.counts();

@@ -7,9 +7,9 @@ import {
   OUTCOME_PACKET_DROP_SOURCE_RANGE,
   type TableName,
 } from '#abi/generated.ts';
+import { type Announcement, SILENT } from '#events/announcer.ts';
 import { createLog } from '#observe/log.ts';
-import { createFakeTables } from '#reconcile/fake-tables.ts';
-import { type Announcement, SILENT } from '#sources/announcer.ts';
+import { createFakeTables } from '#support/fake-tables.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 
 /** A watch that looks all the time, over tables in memory; `looks` counts what it reads of a table. */

@@ -6,11 +6,11 @@ import {
   OUTCOME_PACKET_DROP_NO_SOURCE_PORT,
   OUTCOME_SOCKET_REFUSED_BROKEN_TABLE,
 } from '#abi/generated.ts';
-import { sysctl } from '#kernel/sysctl.ts';
+import type { Announcer, Reason } from '#events/announcer.ts';
+import { sysctl } from '#kernel/node/sysctl.ts';
 import { type Facts, type Log, withFacts } from '#observe/log.ts';
-import { countOutcomes } from '#reconcile/outcomes.ts';
-import type { Tables } from '#reconcile/tables.ts';
-import type { Announcer, Reason } from '#sources/announcer.ts';
+import type { Tables } from '#reconcile/ports/tables.ts';
+import { countOutcomes } from '#reconcile/tables/outcomes.ts';
 
 type Readable = Pick<Tables, 'dump'>;
 

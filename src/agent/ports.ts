@@ -1,13 +1,14 @@
 import type { Config } from '#config/config.ts';
-import { NOT_FOUND, proxyAnswer } from '#health/answer.ts';
-import type { Listener } from '#health/listener.ts';
-import { openPort } from '#health/open-port.ts';
+import { proxyAnswer } from '#health/answer.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
+import { NOT_FOUND } from '#http/answer.ts';
+import type { Listener } from '#http/listener.ts';
+import { openPort } from '#http/open-port.ts';
 import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
 import type { Alarm } from './alarm.ts';
+import { ExitError } from './exit-error.ts';
 import type { Store } from './store.ts';
-import { Unable } from './unable.ts';
 
 interface Parts {
   readonly config: Config;
@@ -17,13 +18,13 @@ interface Parts {
   readonly alarm: Alarm;
   readonly log: Log;
   /** Told of a port that cannot be opened where that must not be. */
-  readonly fail: (reason: Unable) => void;
+  readonly fail: (reason: ExitError) => void;
 }
 
 /** Opens the ports on which the agent speaks of itself, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
 export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly Listener[] {
   const note = (message: string): void => log.info(message);
-  const fatal = (message: string): void => fail(new Unable('port', `${message}; ended, because bindAddressHardFail is set`));
+  const fatal = (message: string): void => fail(new ExitError('port', `${message}; ended, because bindAddressHardFail is set`));
   const health = config.healthzBindAddress && {
     flag: '--healthz-bind-address',
     at: config.healthzBindAddress,

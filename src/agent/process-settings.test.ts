@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConntrackSettings } from '#config/config.ts';
-import { inScratchNetns } from '#kernel/netns.ts';
-import { setSysctl, sysctl } from '#kernel/sysctl.ts';
-import { skipIf, whyNoKernel } from '#kernel/test-ground.ts';
+import { inScratchNetns } from '#kernel/node/netns.ts';
+import { setSysctl, sysctl } from '#kernel/node/sysctl.ts';
 import { createLog } from '#observe/log.ts';
+import { skipIf, whyNoKernel } from '#support/kernel-ground.ts';
 import { applyProcessSettings, conntrackMax } from './process-settings.ts';
 
 const LEFT: ConntrackSettings = {

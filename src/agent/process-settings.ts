@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Config, ConntrackSettings } from '#config/config.ts';
-import { readSetting, setSysctl, sysctl } from '#kernel/sysctl.ts';
+import { readSetting, setSysctl, sysctl } from '#kernel/node/sysctl.ts';
 import type { Log } from '#observe/log.ts';
 
 /** More entries are not asked for because of many cores, to bound their memory (kube-proxy: getConntrackMax). */

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import type { Config } from '#config/config.ts';
 import { formatPrefix } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
-import { address, endpoint, prefix, service, slice } from '#model/testing.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import type { NodeFacts } from '#reconcile/node-tables.ts';
+import type { NodeFacts } from '#reconcile/tables/node-tables.ts';
+import { address, endpoint, prefix, service, slice } from '#support/model-objects.ts';
 import { createProgrammer } from './programmer.ts';
 import { createStore } from './store.ts';
 

@@ -10,8 +10,8 @@ import { type LocalDevice, planNode } from '#plan/plan-node.ts';
 import { planService } from '#plan/plan-service.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { policiesWithoutLocal, type TrafficPolicy } from '#plan/without-local.ts';
-import type { PortKey, Reconciler } from '#reconcile/reconciler.ts';
-import type { RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
+import type { RulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
+import type { PortKey, Reconciler } from '#reconcile/tables/reconciler.ts';
 import type { Store } from './store.ts';
 
 /** Plans what has changed and tells the reconcilers. */

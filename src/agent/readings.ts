@@ -1,9 +1,9 @@
 import type { TableName } from '#abi/generated.ts';
 import { protocolName } from '#lib/protocol.ts';
 import type { Readings, ServiceCount } from '#observe/own-metrics.ts';
-import { readOutcomes } from '#reconcile/outcomes.ts';
-import type { PortCount, Reconciler } from '#reconcile/reconciler.ts';
-import type { Tables } from '#reconcile/tables.ts';
+import type { Tables } from '#reconcile/ports/tables.ts';
+import { readOutcomes } from '#reconcile/tables/outcomes.ts';
+import type { PortCount, Reconciler } from '#reconcile/tables/reconciler.ts';
 
 interface Parts {
   readonly tables: Pick<Tables, 'dump' | 'limit'>;

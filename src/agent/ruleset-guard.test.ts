@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SILENT } from '#events/announcer.ts';
 import { createLog } from '#observe/log.ts';
-import { SILENT } from '#sources/announcer.ts';
 import { createAlarm } from './alarm.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import type { Config, SourceConfig } from '#config/config.ts';
+import { type Announcer, SILENT } from '#events/announcer.ts';
+import { createApiAnnouncer } from '#events/api-announcer.ts';
 import { type Result, success } from '#lib/result.ts';
 import { formatTarget } from '#lib/target.ts';
 import type { Log } from '#observe/log.ts';
-import { type Announcer, SILENT } from '#sources/announcer.ts';
 import { readAccess } from '#sources/api/access.ts';
-import { createApiAnnouncer } from '#sources/api/api-announcer.ts';
 import { createApiSource } from '#sources/api/api-source.ts';
 import { removeJournal } from '#sources/api/journal.ts';
-import { createManifestSource } from '#sources/manifests.ts';
+import { createManifestSource } from '#sources/manifests/manifest-source.ts';
 import type { Source } from '#sources/source.ts';
 
 /** Where objects come from, and who takes what is said about them. */

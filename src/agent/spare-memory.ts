@@ -1,4 +1,4 @@
-import { trimHeap } from '#kernel/memory.ts';
+import { trimHeap } from '#kernel/ffi/memory.ts';
 
 /** Gives memory back to the kernel that a large load needed and nobody needs now: neither V8 nor malloc does so by itself. */
 export interface SpareMemory {

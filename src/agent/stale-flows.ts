@@ -1,9 +1,9 @@
-import type { Remove } from '#kernel/conntrack.ts';
+import type { Remove } from '#kernel/netlink/conntrack.ts';
 import { familyOf } from '#lib/address.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
-import type { Reconciler, StaleReason, UdpFlow, UdpLosses } from '#reconcile/reconciler.ts';
-import { createErrand } from './errand.ts';
+import type { Reconciler, StaleReason, UdpFlow, UdpLosses } from '#reconcile/tables/reconciler.ts';
+import { createRetryingTask } from '#timing/retrying-task.ts';
 
 /** Ends UDP flows that go where nobody answers for their Service any more. Each is looked at, nothing is flushed. */
 export interface StaleFlows {
@@ -73,8 +73,8 @@ export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = L
   };
 
   const failed = (error: unknown): void => log.error('Cannot end stale UDP flows, trying again', { error });
-  const entries = createErrand(lookAtEntries, failed);
-  const sockets = createErrand(lookAtSockets, failed);
+  const entries = createRetryingTask(lookAtEntries, failed);
+  const sockets = createRetryingTask(lookAtSockets, failed);
   let late: NodeJS.Timeout | undefined;
 
   const lookAtAll = (): void => {

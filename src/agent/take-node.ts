@@ -1,9 +1,9 @@
 import type { Config } from '#config/config.ts';
-import { type Datapath, openDatapath } from '#kernel/datapath.ts';
-import { bpffsRemedy, findCgroupRoot, isCgroup2 } from '#kernel/mounts.ts';
-import { tableSizes } from '#kernel/table-sizes.ts';
+import { type Datapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { tableSizes } from '#kernel/bpf/table-sizes.ts';
+import { bpffsRemedy, findCgroupRoot, isCgroup2 } from '#kernel/node/mounts.ts';
+import { ExitError } from './exit-error.ts';
 import { lockNode, lockState } from './lock.ts';
-import { Unable } from './unable.ts';
 
 /** What an agent needs of its node, for itself alone. */
 export interface TakenNode {
@@ -14,21 +14,21 @@ export interface TakenNode {
   release(): void;
 }
 
-/** Throws an Unable that says what is missing, or who has it. */
+/** Throws an ExitError that says what is missing, or who has it. */
 export async function takeNode({ cgroupRoot: named, stateDir, mapSizes }: Config, objectsDir: string): Promise<TakenNode> {
   const cgroupRoot = named ?? findCgroupRoot();
   if (cgroupRoot === undefined)
-    throw new Unable('node', 'Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
-  if (!isCgroup2(cgroupRoot)) throw new Unable('usage', `Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
+    throw new ExitError('node', 'Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
+  if (!isCgroup2(cgroupRoot)) throw new ExitError('usage', `Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
   try {
     tableSizes(mapSizes);
   } catch (error) {
-    throw new Unable('usage', `--map-size: ${(error as Error).message}`);
+    throw new ExitError('usage', `--map-size: ${(error as Error).message}`);
   }
   const lock = await lockNode();
   const remedy = bpffsRemedy(stateDir);
   if (remedy !== undefined)
-    throw new Unable(
+    throw new ExitError(
       'node',
       `Cannot use --state-dir ${stateDir}: this process has mounts of its own, as in a container, and what serves would be gone with them, ${remedy}`,
     );
@@ -48,7 +48,7 @@ function ofNode<T>(act: () => T): T {
   try {
     return act();
   } catch (cause) {
-    if (cause instanceof Unable || cause instanceof TypeError || cause instanceof RangeError) throw cause;
-    throw new Unable('node', 'This node cannot run weir as it is, "weir doctor" says what it lacks', { cause });
+    if (cause instanceof ExitError || cause instanceof TypeError || cause instanceof RangeError) throw cause;
+    throw new ExitError('node', 'This node cannot run weir as it is, "weir doctor" says what it lacks', { cause });
   }
 }

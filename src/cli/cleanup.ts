@@ -3,10 +3,10 @@ import { lockNode, lockState } from '#agent/lock.ts';
 import { removeJournalOf } from '#agent/source.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
-import { removeState } from '#kernel/cleanup.ts';
-import { countConntrackEntries } from '#kernel/conntrack.ts';
-import { isBpffs } from '#kernel/mounts.ts';
-import { hasRuleset, keepTranslation, removeRuleset } from '#kernel/ruleset.ts';
+import { removeState } from '#kernel/bpf/cleanup.ts';
+import { countConntrackEntries } from '#kernel/netlink/conntrack.ts';
+import { hasRuleset, keepTranslation, removeRuleset } from '#kernel/nftables/ruleset.ts';
+import { isBpffs } from '#kernel/node/mounts.ts';
 
 interface Options {
   readonly stateDir: string;

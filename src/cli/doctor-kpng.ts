@@ -1,6 +1,6 @@
 import type { SourceConfig } from '#config/config.ts';
 import { readTlsFiles } from '#grpc/tls-files.ts';
-import { degraded, type Finding, fine, missing } from '#kernel/finding.ts';
+import { degraded, type Finding, fine, missing } from '#kernel/doctor/finding.ts';
 import { formatTarget } from '#lib/target.ts';
 import { lookAtPeer } from '#sources/kpng/look-at-peer.ts';
 import { lostRules } from '#sources/kpng/lost-rules.ts';

@@ -3,8 +3,8 @@ import { Command, Option } from 'commander';
 import { DEFAULT_STATE_DIR, FLAGS } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
 import { readSource } from '#config/read-source.ts';
-import { findCgroupRoot } from '#kernel/mounts.ts';
-import { type Finding, type FindingStatus, probe } from '#kernel/probes.ts';
+import { type Finding, type FindingStatus, probe } from '#kernel/doctor/probes.ts';
+import { findCgroupRoot } from '#kernel/node/mounts.ts';
 import { flagOption, givenFlags, refuse } from './flag-options.ts';
 
 const MARKS: Readonly<Record<FindingStatus, string>> = { fine: 'fine    ', degraded: 'DEGRADED', missing: 'MISSING ' };

@@ -12,11 +12,11 @@ import {
   type FrontendKey,
 } from '#abi/generated.ts';
 import { DEFAULT_STATE_DIR } from '#config/flags.ts';
-import { readTables } from '#kernel/open-tables.ts';
+import { readTables } from '#kernel/bpf/open-tables.ts';
 import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
 import { protocolName } from '#lib/protocol.ts';
-import { readOutcomes } from '#reconcile/outcomes.ts';
-import type { Tables } from '#reconcile/tables.ts';
+import type { Tables } from '#reconcile/ports/tables.ts';
+import { readOutcomes } from '#reconcile/tables/outcomes.ts';
 import { formatTable, socketAddress } from './format.ts';
 
 /** One frontend as the kernel holds it, names resolved. */

@@ -1,11 +1,11 @@
 import { watchFile } from 'node:fs';
 import { Command } from 'commander';
+import { ExitError } from '#agent/exit-error.ts';
 import { createOrigin } from '#agent/source.ts';
 import { createSpareMemory } from '#agent/spare-memory.ts';
-import { Unable } from '#agent/unable.ts';
-import { type Brain, startBrain } from '#brain/serve.ts';
 import { parseServerConfig, SERVER_FLAGS, type ServerConfig } from '#config/server-config.ts';
 import { readTlsFiles } from '#grpc/tls-files.ts';
+import { type Brain, startBrain } from '#kpng-server/serve.ts';
 import { formatTarget } from '#lib/target.ts';
 import { createLog, type Log } from '#observe/log.ts';
 import { createSparing } from '#sources/sparing.ts';
@@ -48,7 +48,7 @@ async function serve(_: unknown, command: Command): Promise<void> {
       debug: (message) => log.debug(2, message),
     },
   }).catch((error) => {
-    throw new Unable('port', (error as Error).message);
+    throw new ExitError('port', (error as Error).message);
   });
   log.info(`Serving KPNG clients at ${formatTarget(config.listen)}${tls.value ? ' with mutual TLS' : ''}`);
   followCertificates(config, brain, log);

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { EXIT_CODES, Unable } from '#agent/unable.ts';
+import { EXIT_CODES, ExitError } from '#agent/exit-error.ts';
 import { errorText } from '#observe/log.ts';
 
 /** Each command loads what it needs when it is asked for: the agent's memory has no room for the lab. */
@@ -30,7 +30,7 @@ try {
 } catch (error) {
   process.stderr.write(`weir: ${error instanceof Error ? errorText(error) : String(error)}\n`);
   // Whatever was begun before must not keep the process
-  process.exit(error instanceof Unable ? error.exitCode : EXIT_CODES.failed);
+  process.exit(error instanceof ExitError ? error.exitCode : EXIT_CODES.failed);
 }
 
 /** What commander does for subcommands that it makes itself. */

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { Command } from 'commander';
 import { startAgent } from '#agent/agent.ts';
+import { EXIT_CODES, ExitError } from '#agent/exit-error.ts';
 import { createOrigin, journalOf } from '#agent/source.ts';
-import { EXIT_CODES, Unable } from '#agent/unable.ts';
 import { FLAGS } from '#config/flags.ts';
 import { parseConfig } from '#config/parse-config.ts';
 import { createCounters } from '#observe/counters.ts';
@@ -37,7 +37,7 @@ async function run(_: unknown, command: Command): Promise<void> {
     log.error('Ended by an error that nobody expected; the kernel goes on serving', { stack });
     process.exit(EXIT_CODES.failed);
   });
-  const fail = ({ message, exitCode }: Unable): void => {
+  const fail = ({ message, exitCode }: ExitError): void => {
     log.error(message);
     process.exit(exitCode);
   };
@@ -45,6 +45,6 @@ async function run(_: unknown, command: Command): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
   configFile?.watch(async () => {
     await agent.stop().catch((error) => log.error('Cannot stop as it should be', { error }));
-    fail(new Unable('changed', `Ended, because ${file?.text} has changed: whoever started weir should start it again`));
+    fail(new ExitError('changed', `Ended, because ${file?.text} has changed: whoever started weir should start it again`));
   });
 }

@@ -1,14 +1,5 @@
+import { type Answer, NOT_FOUND } from '#http/answer.ts';
 import type { ProxyHealth } from './proxy-health.ts';
-
-/** What somebody hears who asks for the health of a Service on this node, or of the proxy. */
-export interface Answer {
-  readonly status: 200 | 404 | 500 | 503;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** To a path that nobody serves. */
-export const NOT_FOUND: Answer = { status: 404, headers: { 'Content-Type': 'text/plain' }, body: '404 page not found\n' };
 
 const JSON_HEADERS = { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' };
 

@@ -1,7 +1,7 @@
+import { type Listener, listen, RETRY_MS, reasonOf } from '#http/listener.ts';
 import { type Address, type Family, familyOf } from '#lib/address.ts';
 import type { HealthCheck } from '#plan/health-checks.ts';
 import { healthAnswer } from './answer.ts';
-import { type Listener, listen, RETRY_MS, reasonOf } from './listener.ts';
 
 /** The health check node port of one Service, at all its addresses. */
 export interface HealthPort {

@@ -5,8 +5,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '#lib/address.ts';
+import { inOwnNetns } from '#support/own-netns.ts';
 import { createServiceHealth, type ServiceHealth } from './service-health.ts';
-import { inOwnNetns } from './test-netns.ts';
 
 const PORT = 31051;
 const HERE = '127.0.0.1' as Address;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { findCgroupRoot, mountBpffs } from '#kernel/mounts.ts';
+import { findCgroupRoot, mountBpffs } from '#kernel/node/mounts.ts';
 import { formatPrefix } from '#lib/address.ts';
 import { AgentProcess } from './agent-process.ts';
 import { Lab } from './lab.ts';

@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bindSocketIn } from '#kernel/netns.ts';
+import { bindSocketIn } from '#kernel/node/netns.ts';
 import { familyOf } from '#lib/address.ts';
 import { serveTcp, serveUdp } from './echo.ts';
 import { KEEPER_CGROUP } from './paths.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findCgroupHierarchies, findCgroupRoot, unmountBpffs } from '#kernel/mounts.ts';
+import { findCgroupHierarchies, findCgroupRoot, unmountBpffs } from '#kernel/node/mounts.ts';
 import { bpffsDir, labCgroup, labDir, nodeDir } from './paths.ts';
 import { netnsPrefix } from './topology.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodedAs, sliceDocument as slice } from '#support/documents.ts';
 import { decodeObject } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
-import { decodedAs, sliceDocument as slice } from './test-documents.ts';
 
 test('what led to the last change is known by its time; a time that is none is not said', () => {
   const triggeredAt = (time: unknown): number | undefined => {

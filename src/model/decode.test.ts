@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodedAs, sliceDocument as slice } from '#support/documents.ts';
 import { type Decoded, decodeObject, flattenLists } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
 import type { Service } from './service.ts';
-import { decodedAs, sliceDocument as slice } from './test-documents.ts';
 
 const service = (spec: object, rest: object = {}): object => ({
   apiVersion: 'v1',

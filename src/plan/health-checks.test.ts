@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { address, endpoint, prefix, service, slice } from '#model/testing.ts';
+import { address, endpoint, prefix, service, slice } from '#support/model-objects.ts';
 import { planHealthAddresses, planHealthChecks } from './health-checks.ts';
 import { viewNode } from './node-view.ts';
 

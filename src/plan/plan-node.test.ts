@@ -8,7 +8,7 @@ import {
   SETTINGS_SOCKETS_HOST_ONLY,
 } from '#abi/generated.ts';
 import type { Node } from '#model/node.ts';
-import { address, prefix } from '#model/testing.ts';
+import { address, prefix } from '#support/model-objects.ts';
 import { viewNode } from './node-view.ts';
 import { type LocalDevice, type NodeRequest, planNode } from './plan-node.ts';
 

@@ -13,7 +13,7 @@ import {
 } from '#abi/generated.ts';
 import { prefixContains } from '#lib/address.ts';
 import type { Service, ServicePort } from '#model/service.ts';
-import { address, endpoint, prefix, service, slice } from '#model/testing.ts';
+import { address, endpoint, prefix, service, slice } from '#support/model-objects.ts';
 import type { NodeView } from './node-view.ts';
 import { planService } from './plan-service.ts';
 import type { PortPlan } from './port-plan.ts';

@@ -6,7 +6,7 @@ import { parseYaml } from '#lib/yaml.ts';
 import { decodeObject, flattenLists } from '#model/decode.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { ModelObject } from '#model/objects.ts';
-import { prefix } from '#model/testing.ts';
+import { prefix } from '#support/model-objects.ts';
 import { viewNode } from './node-view.ts';
 import { planService } from './plan-service.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST } from '#abi/generated.ts';
 import type { Endpoint } from '#model/endpoint-slice.ts';
 import type { Service } from '#model/service.ts';
-import { endpoint, service, slice } from '#model/testing.ts';
+import { endpoint, service, slice } from '#support/model-objects.ts';
 import type { NodeView } from './node-view.ts';
 import { planService } from './plan-service.ts';
 

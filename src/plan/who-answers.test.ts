@@ -10,7 +10,7 @@ import {
 } from '#abi/generated.ts';
 import type { Endpoint } from '#model/endpoint-slice.ts';
 import type { Service } from '#model/service.ts';
-import { address, endpoint, service, slice } from '#model/testing.ts';
+import { address, endpoint, service, slice } from '#support/model-objects.ts';
 import type { NodeView } from './node-view.ts';
 import { planService } from './plan-service.ts';
 

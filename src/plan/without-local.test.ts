@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Service } from '#model/service.ts';
-import { address, endpoint, service, slice } from '#model/testing.ts';
+import { address, endpoint, service, slice } from '#support/model-objects.ts';
 import type { NodeView } from './node-view.ts';
 import { planService } from './plan-service.ts';
 import { policiesWithoutLocal } from './without-local.ts';

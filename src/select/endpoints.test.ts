@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
-import { endpoint, slice } from '#model/testing.ts';
+import { endpoint, slice } from '#support/model-objects.ts';
 import { type Candidate, selectEndpoints } from './endpoints.ts';
 
 const TCP_80 = { name: 'p80', protocol: 'TCP' } as const;

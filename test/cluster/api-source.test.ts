@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
 import { WEIR } from '#lab/paths.ts';
+import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { stateDir } from '../datapath/ground.ts';
 import {
   clusterIP,

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { whyNoKernel } from '#kernel/test-ground.ts';
 import { CHECKOUT } from '#lab/paths.ts';
+import { whyNoKernel } from '#support/kernel-ground.ts';
 
 type Program = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubectl';
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findCgroupRoot } from '#kernel/mounts.ts';
+import { findCgroupRoot } from '#kernel/node/mounts.ts';
 import type { Lab } from '#lab/lab.ts';
 import { labDir, placeCgroup } from '#lab/paths.ts';
 import type { Place } from '#lab/place.ts';

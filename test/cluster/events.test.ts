@@ -1,7 +1,7 @@
 /** Events as a real API server takes and shows them, of an agent that has the rights of kube-proxy and no others. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
+import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { clusterIP, node, nodeAddress, numbered, outerIP, type PodSpec, parked, slices } from '../datapath/objects.ts';
 import { until, untilAnsweredBy } from '../datapath/paths.ts';
 import type { ApiObject } from './api-client.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
+import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { node, type PodSpec, parked, service, slice } from '../datapath/objects.ts';
 import { untilAnsweredBy } from '../datapath/paths.ts';
 import { dump, until } from '../scale/ground.ts';

@@ -39,7 +39,7 @@ const PARALLEL = 8;
 const BIN = join(CHECKOUT, '.cache/cluster/bin');
 /** An expression that every name matches. */
 const EVERYTHING = '.';
-/** What ginkgo wrote, a report and a log for each sweep. */
+/** What ginkgo wrote, a report and a log for each prune. */
 const RESULTS = join(CHECKOUT, '.cache/conformance');
 
 const say = (line: string): void => console.log(`conformance: ${line}`);
@@ -52,8 +52,8 @@ function allTests(): string[] {
 
 const escapeRegExp = (text: string): string => text.replaceAll(/[[\](){}.*+?^$|\\]/g, '\\$&');
 
-/** One sweep: a fresh cluster, these tests. */
-async function sweep(proxy: ServiceProxy, nodes: number, tests: readonly string[]): Promise<Verdicts> {
+/** One prune: a fresh cluster, these tests. */
+async function prune(proxy: ServiceProxy, nodes: number, tests: readonly string[]): Promise<Verdicts> {
   const [report, log] = ['json', 'log'].map((ending) => join(RESULTS, `${proxy}-${nodes}.${ending}`)) as [string, string];
   rmSync(report, { force: true });
   say(`${proxy}: raising a cluster of ${nodes} nodes`);
@@ -111,17 +111,17 @@ const readStore = (store: string): Verdicts =>
 async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string | undefined): Promise<void> {
   if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
   const tests = allTests().filter((name) => only.test(name) && !SKIPPED.test(name));
-  const sweeps = ([3, 6] as const)
+  const prunes = ([3, 6] as const)
     .map((nodes) => ({ nodes, chosen: tests.filter((name) => SUBJECTS[nodes].test(name)) }))
     .filter(({ chosen }) => chosen.length > 0);
-  if (sweeps.length === 0) throw new Error(`None of the tests matches ${only}`);
+  if (prunes.length === 0) throw new Error(`None of the tests matches ${only}`);
   mkdirSync(RESULTS, { recursive: true });
   const version = kubernetesVersion();
   const found = new Map<ServiceProxy, Verdicts>();
   for (const proxy of proxies) {
     const verdicts = new Map<string, Verdict>();
-    for (const { nodes, chosen } of sweeps) {
-      for (const [name, verdict] of await sweep(proxy, nodes, chosen)) verdicts.set(name, verdict);
+    for (const { nodes, chosen } of prunes) {
+      for (const [name, verdict] of await prune(proxy, nodes, chosen)) verdicts.set(name, verdict);
       const store = storeOf(proxy, version);
       const others = only.source === EVERYTHING ? [] : readStore(store);
       writeFileSync(store, JSON.stringify([...others, ...verdicts], null, 1));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { canEndSockets } from '#kernel/stale-sockets.ts';
+import { canEndSockets } from '#kernel/bpf/stale-sockets.ts';
 import type { Lab } from '#lab/lab.ts';
 import type { HoldReport, Target } from '#lab/probe.ts';
 import { inside, raise, scaled } from './ground.ts';

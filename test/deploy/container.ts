@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '#kernel/test-ground.ts';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, CHECKOUT, labDir } from '#lab/paths.ts';
 import type { Place } from '#lab/place.ts';
 import { parseYaml } from '#lib/yaml.ts';
+import { run } from '#support/kernel-ground.ts';
 import { scaled } from '../datapath/ground.ts';
 import { type PodTemplate, runtimeConfig } from './pod-spec.ts';
 

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { run, skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
 import { CHECKOUT } from '#lab/paths.ts';
 import { parseYaml } from '#lib/yaml.ts';
+import { run, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import type { ApiObject } from '../cluster/api-client.ts';
 import { binary, whyNoControlPlane } from '../cluster/binaries.ts';
 import { type Cluster, raiseCluster } from '../cluster/ground.ts';

@@ -18,6 +18,7 @@ function objection(path: string, specifier: string): string | undefined {
     return join(dirname(path), specifier).startsWith(`src/${name}/`) ? undefined : 'it must be written #room/file.ts';
   if (specifier.startsWith('#')) {
     const [target = ''] = specifier.slice(1).split('/');
+    if (target === 'support') return isTest ? undefined : 'test/support is for tests';
     if (target === name) return 'imports inside a room are relative';
     return room.rooms.includes(target) ? undefined : `"${name}" may import ${room.rooms.join(', ') || 'no other room'}`;
   }
@@ -44,6 +45,59 @@ test('rooms import only what their place in the house allows', () => {
   assert.ok(imports.length >= 100, `saw ${imports.length} imports`);
 });
 
+test('every permission to import is used by the product', () => {
+  const used = new Set(
+    productFiles().flatMap((path) =>
+      importsOf(textOf(path)).map((specifier) => {
+        const target = specifier.startsWith('#') ? specifier.slice(1).split('/')[0] : packageOf(specifier);
+        return `${path.split('/')[1]} imports ${target}`;
+      }),
+    ),
+  );
+  const permitted = Object.entries(ROOMS).flatMap(([name, { rooms, packages }]) =>
+    [...rooms, ...packages].map((target) => `${name} imports ${target}`),
+  );
+  assert.deepEqual(
+    permitted.filter((permission) => !used.has(permission)),
+    [],
+  );
+});
+
+test('no files import each other in a circle', () => {
+  const paths = productFiles();
+  const graph = new Map(paths.map((path) => [path, importsOf(textOf(path)).map((specifier) => resolved(path, specifier))]));
+  assert.deepEqual(circles(graph), []);
+  assert.deepEqual(circles(new Map(Object.entries({ a: ['b'], b: ['c', 'd'], c: ['a'], d: [] }))), [['a', 'b', 'c']]);
+});
+
+/** Path of an imported file; what is no file of src resolves to itself. */
+const resolved = (path: string, specifier: string): string =>
+  specifier.startsWith('#') ? `src/${specifier.slice(1)}` : specifier.startsWith('.') ? join(dirname(path), specifier) : specifier;
+
+/** Groups of files of which each imports, over others, each (strongly connected components by Tarjan's algorithm), sorted. */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const order = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (node: string): void => {
+    const index = order.size;
+    order.set(node, index);
+    low.set(node, index);
+    stack.push(node);
+    for (const next of graph.get(node) ?? []) {
+      if (!graph.has(next)) continue;
+      if (!order.has(next)) visit(next);
+      if (stack.includes(next)) low.set(node, Math.min(low.get(node) ?? index, low.get(next) ?? index));
+    }
+    if (low.get(node) !== index) return;
+    const group = stack.splice(stack.indexOf(node)).sort();
+    if (group.length > 1) found.push(group);
+  };
+  for (const node of graph.keys()) if (!order.has(node)) visit(node);
+  return found;
+}
+
 test('the import rules object where they should', () => {
   const forbidden = [
     ['src/reconcile/apply.ts', '#kernel/maps.ts'],
@@ -54,6 +108,7 @@ test('the import rules object where they should', () => {
     ['src/agent/run.ts', 'koffi'],
     ['src/cli/run.ts', '@kubernetes/client-node'],
     ['src/attic/file.ts', './other.ts'],
+    ['src/agent/run.ts', '#support/fake-tables.ts'],
   ] as const;
   for (const [path, specifier] of forbidden) assert.notEqual(objection(path, specifier), undefined, `${path} ${specifier}`);
   assert.deepEqual(importsOf("import a, {\n  b,\n} from 'x';\nimport 'y';\nexport * from 'z';\nconst c = await import('w');\n"), [

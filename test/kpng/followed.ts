@@ -6,8 +6,8 @@ import { afterEach } from 'node:test';
 import { success } from '#lib/result.ts';
 import { createKpngSource } from '#sources/kpng/kpng-source.ts';
 import type { KpngTimes } from '#sources/kpng/times.ts';
-import { until } from '#sources/test-folder.ts';
-import { type Recorded, recordingSink } from '#sources/test-sink.ts';
+import { until } from '#support/manifest-folder.ts';
+import { type Recorded, recordingSink } from '#support/recording-sink.ts';
 import { endpoint, OtherServer, RESET, SYNC, service } from './other-server.ts';
 
 const TIMES = { connectMs: 2000, syncMs: 60_000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 150 };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Lab } from '#lab/lab.ts';
 import { labDir, manifestsDir, WEIR } from '#lab/paths.ts';
-import { createAuthority } from '#sources/api/test-certificates.ts';
+import { createAuthority } from '#support/certificates.ts';
 import { raise, restartAgent, weir } from '../datapath/ground.ts';
 import {
   balanced,

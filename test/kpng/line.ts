@@ -1,10 +1,11 @@
 /** A server and its clients in one process, without a network: what the server writes is what the client reads. */
-import { createBoard } from '#brain/board.ts';
-import { Feed, type Progress } from '#brain/feed.ts';
-import type { Viewer } from '#brain/items.ts';
+
 import { createUnframer } from '#grpc/framing.ts';
 import { opItemCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
+import { createBoard } from '#kpng-server/board.ts';
+import { Feed, type Progress } from '#kpng-server/feed.ts';
+import type { Viewer } from '#kpng-server/items.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 import { ChangeSetReader } from '#sources/kpng/change-set.ts';
 import { PeerState } from '#sources/kpng/peer-state.ts';

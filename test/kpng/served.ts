@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import { type ChannelCredentials, Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
-import { type Brain, type BrainOptions, startBrain } from '#brain/serve.ts';
+import { type Brain, type BrainOptions, startBrain } from '#kpng-server/serve.ts';
 import { formatTarget, type Target } from '#lib/target.ts';
 import type { Sink, Source } from '#sources/source.ts';
-import { until } from '#sources/test-folder.ts';
+import { until } from '#support/manifest-folder.ts';
 import { decode, encode } from './other-server.ts';
 
 const cleanups: (() => unknown)[] = [];

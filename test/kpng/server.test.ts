@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { Service } from '#model/service.ts';
-import { address, endpoint, service as modelService, slice as modelSlice } from '#model/testing.ts';
-import { until } from '#sources/test-folder.ts';
+import { until } from '#support/manifest-folder.ts';
+import { address, endpoint, service as modelService, slice as modelSlice } from '#support/model-objects.ts';
 import { decode } from './other-server.ts';
 import { afterwards, OtherClient, type Served, served, temporarySocket } from './served.ts';
 

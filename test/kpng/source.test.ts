@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import { selectEndpoints } from '#select/endpoints.ts';
-import { until } from '#sources/test-folder.ts';
+import { until } from '#support/manifest-folder.ts';
 import { addresses, type Followed, followed, followedCart, next } from './followed.ts';
 import { encode, endpoint, RESET, remove, service, set } from './other-server.ts';
 

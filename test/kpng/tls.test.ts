@@ -8,10 +8,10 @@ import { test } from 'node:test';
 import { credentials } from '@grpc/grpc-js';
 import { readTlsFiles } from '#grpc/tls-files.ts';
 import type { Target } from '#lib/target.ts';
-import { createAuthority, type Pair, workFolder } from '#sources/api/test-certificates.ts';
 import { createKpngSource } from '#sources/kpng/kpng-source.ts';
-import { until } from '#sources/test-folder.ts';
-import { recordingSink } from '#sources/test-sink.ts';
+import { createAuthority, type Pair, workFolder } from '#support/certificates.ts';
+import { until } from '#support/manifest-folder.ts';
+import { recordingSink } from '#support/recording-sink.ts';
 import { afterwards, OtherClient, type Served, served } from './served.ts';
 
 const ours = createAuthority();

@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findCgroupRoot } from '#kernel/mounts.ts';
+import { findCgroupRoot } from '#kernel/node/mounts.ts';
 import { createLab } from '#lab/create-lab.ts';
 import { type Lab, openLab } from '#lab/lab.ts';
 import { labCgroup, labDir } from '#lab/paths.ts';

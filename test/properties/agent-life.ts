@@ -6,13 +6,13 @@ import type { Config } from '#config/config.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { Crash, createFakeTables, type FakeTables } from '#reconcile/fake-tables.ts';
-import { createReconciler, type PortKey, type Reconciler } from '#reconcile/reconciler.ts';
-import { readerOf } from '#reconcile/resolve.ts';
-import { createRulesetReconciler, type RulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
-import { frontendText, REST_MS } from '#reconcile/state.ts';
-import { frontendKeys } from '#reconcile/steps.ts';
-import { WriteWatcher } from '#reconcile/write-watcher.ts';
+import { createRulesetReconciler, type RulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
+import { createReconciler, type PortKey, type Reconciler } from '#reconcile/tables/reconciler.ts';
+import { frontendText, REST_MS } from '#reconcile/tables/state.ts';
+import { frontendKeys } from '#reconcile/tables/steps.ts';
+import { Crash, createFakeTables, type FakeTables } from '#support/fake-tables.ts';
+import { readerOf } from '#support/table-reader.ts';
+import { WriteWatcher } from '#support/write-watcher.ts';
 import { FakeRuleset } from './fake-ruleset.ts';
 
 /** Full now and then while a history goes on, but never for what it ends with. */
@@ -35,7 +35,7 @@ interface Agent {
   readonly adopted: boolean;
   isReady: boolean;
   isComplete: boolean;
-  isSwept: boolean;
+  isPruned: boolean;
 }
 
 /** The tables of a node and the agents that look after them, one after the other; watched at every write. */
@@ -88,10 +88,10 @@ export class AgentLife {
     programmer.plan(this.devices, agent.adopted && !agent.isComplete);
     if (agent.isComplete) this.#forgetUnjudged();
     this.#watcher.wantedChanged();
-    if (agent.isComplete && !agent.isSwept) reconciler.sweep();
+    if (agent.isComplete && !agent.isPruned) reconciler.prune();
     else reconciler.flush();
     if (!agent.isComplete) this.#refuseSilencing(before, judged);
-    agent.isSwept = agent.isComplete;
+    agent.isPruned = agent.isComplete;
     if (this.#flushRuleset()) agent.isReady = true;
   }
 
@@ -208,7 +208,7 @@ export class AgentLife {
       listenAt() {},
     };
     const programmer = createProgrammer({ config: this.#config, store, reconciler, ruleset, serviceHealth, netnsCookie: 7n });
-    return { store, programmer, reconciler, ruleset, checks, adopted, isReady: false, isComplete: false, isSwept: false };
+    return { store, programmer, reconciler, ruleset, checks, adopted, isReady: false, isComplete: false, isPruned: false };
   }
 
   /** What a former agent did not bring to an end is known to nobody. */

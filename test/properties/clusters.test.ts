@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
+import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { createProgramJudge } from '../semantics/programs.ts';
 import { answerOfOneFlow, serviceCidrsOf, whyNotAsked } from '../semantics/programs-answers.ts';
 import { type Answer, answerText, type Question, questionText } from '../semantics/scenario.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Crash } from '#reconcile/fake-tables.ts';
-import { itemId, type Ruleset, type RulesetChange, type RulesetItem } from '#reconcile/ruleset.ts';
+import { itemId, type Ruleset, type RulesetChange, type RulesetItem } from '#reconcile/ports/ruleset.ts';
+import { Crash } from '#support/fake-tables.ts';
 
 /** Table `inet weir` in memory: whole transactions or nothing, as strict as nft about what is there and what is not; it fails on purpose. */
 export class FakeRuleset implements Ruleset {

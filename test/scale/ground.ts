@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TableName } from '#abi/generated.ts';
-import { readTables } from '#kernel/open-tables.ts';
+import { readTables } from '#kernel/bpf/open-tables.ts';
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, WEIR } from '#lab/paths.ts';

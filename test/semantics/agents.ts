@@ -6,11 +6,11 @@ import { parseConfig } from '#config/parse-config.ts';
 import type { Address } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import { createFakeTables } from '#reconcile/fake-tables.ts';
-import { createReconciler } from '#reconcile/reconciler.ts';
-import { itemId, type Ruleset, type RulesetItem } from '#reconcile/ruleset.ts';
-import { createRulesetReconciler } from '#reconcile/ruleset-reconciler.ts';
-import type { Tables } from '#reconcile/tables.ts';
+import { itemId, type Ruleset, type RulesetItem } from '#reconcile/ports/ruleset.ts';
+import type { Tables } from '#reconcile/ports/tables.ts';
+import { createRulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
+import { createReconciler } from '#reconcile/tables/reconciler.ts';
+import { createFakeTables } from '#support/fake-tables.ts';
 import { PLACES } from './world.ts';
 
 /** One node's agent. */
@@ -56,7 +56,7 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
       for (const object of objects) store.set(object);
       known = objects;
       programmer.plan(devicesOf(config, objects));
-      reconciler.sweep();
+      reconciler.prune();
       ruleset.flush(true);
       const [problem] = [...reconciler.problems(), ...ruleset.problems()].filter(({ code }) => code !== 'conflict');
       if (problem !== undefined) throw new Error(`Tables of ${nodeName} are not as planned: ${problem.message}`);

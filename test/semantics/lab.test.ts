@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
+import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { createLabJudge, type LabJudge } from './lab-judge.ts';
 import { readScenario } from './read-scenario.ts';
 

@@ -5,20 +5,20 @@ import { createProgrammer, type Programmer } from '#agent/programmer.ts';
 import { createStore, type Store } from '#agent/store.ts';
 import type { Config } from '#config/config.ts';
 import { parseConfig } from '#config/parse-config.ts';
-import { detachLink } from '#kernel/bpf-link.ts';
-import { type LoadedObject, loadObject } from '#kernel/bpf-object.ts';
-import { removeState } from '#kernel/cleanup.ts';
-import { type Datapath, openDatapath } from '#kernel/datapath.ts';
-import { listAddresses, listLinks } from '#kernel/links.ts';
-import { findCgroupRoot } from '#kernel/mounts.ts';
-import { inNetns, netnsCookie } from '#kernel/netns.ts';
-import { installRuleset } from '#kernel/ruleset.ts';
-import { linksFolder, mapFolders } from '#kernel/state-folder.ts';
-import { tableSizes } from '#kernel/table-sizes.ts';
-import { objectsDir } from '#kernel/test-ground.ts';
+import { detachLink } from '#kernel/bpf/bpf-link.ts';
+import { type LoadedObject, loadObject } from '#kernel/bpf/bpf-object.ts';
+import { removeState } from '#kernel/bpf/cleanup.ts';
+import { type Datapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { linksFolder, mapFolders } from '#kernel/bpf/state-folder.ts';
+import { tableSizes } from '#kernel/bpf/table-sizes.ts';
+import { listAddresses, listLinks } from '#kernel/netlink/links.ts';
+import { installRuleset } from '#kernel/nftables/ruleset.ts';
+import { findCgroupRoot } from '#kernel/node/mounts.ts';
+import { inNetns, netnsCookie } from '#kernel/node/netns.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { createReconciler, type Reconciler } from '#reconcile/tables/reconciler.ts';
+import { objectsDir } from '#support/kernel-ground.ts';
 import { makeProgramWorld, type ProgramWorld, WIRE_DEVICE } from './programs-world.ts';
 
 /** Enough for any scenario; small arrays load faster. */
@@ -150,7 +150,7 @@ function withNodeAddresses(devices: readonly LocalDevice[], store: Store): reado
 }
 
 function flush(reconciler: Reconciler): void {
-  reconciler.sweep();
+  reconciler.prune();
   const failed = reconciler.problems().filter(({ code }) => code !== 'conflict');
   if (failed.length > 0) throw new Error(`Cannot fill the tables: ${failed.map(({ message }) => message).join('; ')}`);
 }

@@ -1,9 +1,9 @@
 /** A node of its own for the judge that asks the loaded programs: two network namespaces without a name, gone with this process. */
 import { closeSync } from 'node:fs';
-import { listLinks } from '#kernel/links.ts';
-import { inNetns, inScratchNetns, openNetns } from '#kernel/netns.ts';
-import { run } from '#kernel/test-ground.ts';
+import { listLinks } from '#kernel/netlink/links.ts';
+import { inNetns, inScratchNetns, openNetns } from '#kernel/node/netns.ts';
 import type { Family } from '#lib/address.ts';
+import { run } from '#support/kernel-ground.ts';
 import { PLACES, podCidr, twin } from './world.ts';
 
 /** Ethernet address of the devices that frames enter by. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { skipIf, whyNoDatapath } from '#kernel/test-ground.ts';
+import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { createProgramJudge, type ProgramJudge } from './programs.ts';
 import { answerOfPrograms, serviceCidrsOf, whyNotAsked } from './programs-answers.ts';
 import { readScenario } from './read-scenario.ts';

@@ -2,10 +2,11 @@
  * The judge that asks the loaded programs: packets through BPF_PROG_TEST_RUN, and the conntrack entry that they made; sockets through a
  * real connect() that sends nothing.
  */
-import { DialingSocket } from '#kernel/dialing-socket.ts';
-import { FlowLookup } from '#kernel/flow-lookup.ts';
-import { runOnFrame } from '#kernel/frame-run.ts';
-import { inNetns } from '#kernel/netns.ts';
+
+import { runOnFrame } from '#kernel/bpf/frame-run.ts';
+import { FlowLookup } from '#kernel/netlink/flow-lookup.ts';
+import { DialingSocket } from '#kernel/node/dialing-socket.ts';
+import { inNetns } from '#kernel/node/netns.ts';
 import { type Address, familyOf } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import { buildFrame, PROTOCOL_NUMBERS } from './programs-frame.ts';

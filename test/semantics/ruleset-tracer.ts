@@ -3,7 +3,7 @@
  * nobody translated. It reads the items that come and go with the Services.
  */
 import { type Address, type Family, familyOf, parsePrefix, prefixContains } from '#lib/address.ts';
-import { itemId, type RulesetChain, type RulesetItem, type SetName } from '#reconcile/ruleset.ts';
+import { itemId, type RulesetChain, type RulesetItem, type SetName } from '#reconcile/ports/ruleset.ts';
 import type { Dialled, Verdict } from './tracer.ts';
 
 /** What the items do not say of a node. */

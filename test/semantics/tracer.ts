@@ -22,7 +22,7 @@ import {
 } from '#abi/generated.ts';
 import { type Address, familyOf, prefixContains, tablePrefixBits, ZERO_ADDRESS } from '#lib/address.ts';
 import { scopeOf } from '#model/address-fields.ts';
-import type { Tables } from '#reconcile/tables.ts';
+import type { Tables } from '#reconcile/ports/tables.ts';
 
 /** What is dialled. `protocol`: IPPROTO_*. */
 export interface Dialled {

@@ -1,38 +1,8 @@
 import { failure, type Result, success } from '#lib/result.ts';
-import type { ExecPlugin } from './exec-plugin.ts';
+import type { Access } from './credentials.ts';
 import { readInCluster } from './in-cluster.ts';
 import { readKubeconfig } from './kubeconfig.ts';
 import { parseServer, SERVER } from './server-address.ts';
-
-/** How to reach an API server and who we are there, as the files said when it was read. */
-export interface Access {
-  /** May have a path: some gateways serve several clusters. */
-  readonly server: URL;
-  readonly tls: TlsSettings;
-  readonly identity: Identity;
-}
-
-/** How the server proves who it is. */
-export interface TlsSettings {
-  /** PEM; undefined = the usual authorities. */
-  readonly ca: string | undefined;
-  readonly insecure: boolean;
-  /** Name in the server's certificate, where it is not that of the address. */
-  readonly serverName: string | undefined;
-}
-
-/** Who we are. */
-export interface Identity {
-  /** For messages: what proves it, never a secret. */
-  readonly described: string;
-  /** Header of that name. */
-  readonly authorization?: string;
-  /** PEM of the client certificate and its key. */
-  readonly cert?: string;
-  readonly key?: string;
-  /** Program that is asked for the rest. */
-  readonly plugin?: ExecPlugin;
-}
 
 /** What was configured; neither of both = the service account of this pod. */
 export interface AccessSettings {

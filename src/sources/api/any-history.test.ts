@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { until } from '../test-folder.ts';
-import { refuse } from './test-api-server.ts';
-import { type Followed, followed, kubernetes, node, served, service, slice } from './test-source.ts';
+import { refuse } from '#support/fake-api-server.ts';
+import { type Followed, followed, kubernetes, node, served, service, slice } from '#support/followed-api-server.ts';
+import { until } from '#support/manifest-folder.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 

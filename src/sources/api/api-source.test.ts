@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../test-folder.ts';
-import { refuse } from './test-api-server.ts';
-import { followed, node, portOf, served, service, serviceCIDR, slice } from './test-source.ts';
+import { refuse } from '#support/fake-api-server.ts';
+import { followed, node, portOf, served, service, serviceCIDR, slice } from '#support/followed-api-server.ts';
+import { until } from '#support/manifest-folder.ts';
 
 const SHOP = [service('a'), service('b'), slice('a'), slice('b'), node('n1'), node('n2')];
 

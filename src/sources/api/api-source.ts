@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '#lib/result.ts';
-import { createBackOff } from '../back-off.ts';
+import { createBackOff } from '#timing/back-off.ts';
 import type { Sink, Source } from '../source.ts';
 import { createStanding } from '../standing.ts';
-import type { Access } from './access.ts';
 import { clusterUid } from './cluster-uid.ts';
 import { type Connection, createConnection } from './connection.ts';
+import type { Access } from './credentials.ts';
 import { Holdings } from './holdings.ts';
-import { type Chapter, Journal, type Recollection } from './journal.ts';
+import { Journal, type Recollection, type Snapshot } from './journal.ts';
 import { createMemory } from './memory.ts';
 import { Reflector } from './reflector.ts';
 import { type Resource, resourcesOf } from './resources.ts';
@@ -88,8 +88,8 @@ class Follower {
       const memory = createMemory({ kind: resource.kind, holdings, journal, recollection, askCluster: () => this.#askCluster() });
       return { resource, holdings, memory };
     });
-    const chapters = (): readonly Chapter[] => all.map(({ memory }) => memory.chapter());
-    const listed = countLists(sink, all.length, () => void this.#keep(chapters));
+    const snapshots = (): readonly Snapshot[] => all.map(({ memory }) => memory.snapshot());
+    const listed = countLists(sink, all.length, () => void this.#keep(snapshots));
     this.#reflectors = all.map(
       ({ resource, holdings, memory }, i) =>
         new Reflector(resource, {
@@ -102,7 +102,7 @@ class Follower {
   }
 
   /** Whatever is in force comes first; then it is written down. */
-  async #keep(chapters: () => readonly Chapter[]): Promise<void> {
+  async #keep(snapshots: () => readonly Snapshot[]): Promise<void> {
     const { journal, times } = this.#parts;
     const backOff = createBackOff(times);
     const { signal } = this.#end;
@@ -110,7 +110,7 @@ class Follower {
       try {
         await sleep(wait, undefined, { signal });
         const cluster = await this.#askCluster();
-        if (cluster !== '' && !signal.aborted) journal.begin(cluster, chapters);
+        if (cluster !== '' && !signal.aborted) journal.begin(cluster, snapshots);
         return;
       } catch {
         if (signal.aborted) return;

@@ -4,10 +4,10 @@ import type { ServerOptions } from 'node:https';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
-import { until } from '../test-folder.ts';
-import { refuse, TestApiServer } from './test-api-server.ts';
-import { createAuthority, workFolder } from './test-certificates.ts';
-import { type Followed, followed, node, portOf, served, service, slice } from './test-source.ts';
+import { createAuthority, workFolder } from '#support/certificates.ts';
+import { refuse, TestApiServer } from '#support/fake-api-server.ts';
+import { type Followed, followed, node, portOf, served, service, slice } from '#support/followed-api-server.ts';
+import { until } from '#support/manifest-folder.ts';
 
 const SHOP = [service('a'), slice('a'), node('n1')];
 const authority = createAuthority();

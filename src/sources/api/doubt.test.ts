@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../test-folder.ts';
-import { followed, node, served, service, slice } from './test-source.ts';
+import { followed, node, served, service, slice } from '#support/followed-api-server.ts';
+import { until } from '#support/manifest-folder.ts';
 
 const SHOP = [service('a'), service('b'), service('c'), slice('a'), slice('b'), slice('c'), node('n1')];
 

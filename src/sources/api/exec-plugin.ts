@@ -1,24 +1,9 @@
 import { execFile } from 'node:child_process';
 import { type Fields, isFields } from '#model/fields.ts';
-import { describe } from '../folder.ts';
-import type { Identity } from './access.ts';
+import { describe } from '../manifests/folder.ts';
 import { ApiFailure } from './api-failure.ts';
 import { whyUnusable } from './client-pair.ts';
-
-export const EXEC_API_VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'] as const;
-
-/** A program that hands out credentials (client-go, plugin/pkg/client/auth/exec). */
-export interface ExecPlugin {
-  /** For messages. */
-  readonly subject: string;
-  readonly apiVersion: (typeof EXEC_API_VERSIONS)[number];
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly installHint: string;
-  /** What it is told of the cluster, in the words of a kubeconfig. */
-  readonly cluster: Readonly<Record<string, unknown>> | undefined;
-}
+import type { ExecPlugin, Identity } from './credentials.ts';
 
 /** Credentials of plugins, kept until they expire. */
 export interface PluginCredentials {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { failure, type Result, success } from '#lib/result.ts';
-import { describe } from '../folder.ts';
-import type { Access } from './access.ts';
+import { describe } from '../manifests/folder.ts';
+import type { Access } from './credentials.ts';
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 

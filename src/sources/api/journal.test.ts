@@ -15,9 +15,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
-import { endpoint, service, slice } from '#model/testing.ts';
-import { until } from '../test-folder.ts';
-import { type Chapter, Journal } from './journal.ts';
+import { until } from '#support/manifest-folder.ts';
+import { endpoint, service, slice } from '#support/model-objects.ts';
+import { Journal, type Snapshot } from './journal.ts';
 import type { Entry } from './journal-entry.ts';
 
 let dir: string;
@@ -63,22 +63,22 @@ class Book {
   }
 
   async begin(): Promise<this> {
-    this.journal.begin('uid', () => this.chapters());
+    this.journal.begin('uid', () => this.snapshots());
     await until('it is written', () => this.journal.isOpen);
     return this;
   }
 
   write(kind: ModelKind, version: string | undefined, ...entries: readonly Entry[]): void {
-    const chapter = this.known.get(kind) ?? assert.fail();
-    if (version !== undefined) chapter.version = version || undefined;
+    const snapshot = this.known.get(kind) ?? assert.fail();
+    if (version !== undefined) snapshot.version = version || undefined;
     for (const entry of entries) {
-      if (entry.object === undefined && entry.said === undefined) chapter.entries.delete(entry.key);
-      else chapter.entries.set(entry.key, entry);
+      if (entry.object === undefined && entry.said === undefined) snapshot.entries.delete(entry.key);
+      else snapshot.entries.set(entry.key, entry);
     }
     this.journal.write(kind, version, entries);
   }
 
-  chapters(): readonly Chapter[] {
+  snapshots(): readonly Snapshot[] {
     return [...this.known].map(([kind, { version, entries }]) => ({ kind, version, entries: () => entries.values() }));
   }
 }
@@ -90,7 +90,7 @@ async function recalled(book = new Book()): Promise<Readonly<Record<string, read
   if (recollection === undefined) return undefined;
   assert.equal(recollection.cluster, 'uid');
   return Object.fromEntries(
-    [...recollection.chapters.values()].map(({ kind, version, entries }) => [`${kind} ${version}`, [...entries()]]),
+    [...recollection.snapshots.values()].map(({ kind, version, entries }) => [`${kind} ${version}`, [...entries()]]),
   );
 }
 
@@ -213,9 +213,9 @@ test('a folder that cannot be made is said once, and nothing is written', async 
   writeFileSync(join(dir, 'weir'), '');
   const book = new Book();
   book.write('Service', '10', web(1));
-  book.journal.begin('uid', () => book.chapters());
+  book.journal.begin('uid', () => book.snapshots());
   book.write('Service', '11', web(2));
-  book.journal.begin('uid', () => book.chapters());
+  book.journal.begin('uid', () => book.snapshots());
   assert.equal(book.problems.length, 1);
   assert.match(book.problems.join(), /^Cannot write .*one.journal: .*The next agent will ask the API server for everything$/);
 });
@@ -275,7 +275,7 @@ test('a file does not grow from one agent to the next either', async () => {
   const large = service({ name: 'x'.repeat(100_000) });
   for (let i = 0; i < 20; i++) {
     const book = new Book();
-    for (const chapter of (await book.journal.read())?.chapters.values() ?? []) book.write(chapter.kind, '1', ...chapter.entries());
+    for (const snapshot of (await book.journal.read())?.snapshots.values() ?? []) book.write(snapshot.kind, '1', ...snapshot.entries());
     await book.begin();
     const entry: Entry = { key: 'ns1/web', object: { kind: 'Service', key: 'ns1/web', value: large } };
     for (let change = 0; change < 4; change++) book.write('Service', `${change + 1}`, entry);

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ModelKind } from '#model/objects.ts';
-import { createPace } from '../pace.ts';
+import { createPace } from '#timing/pace.ts';
 import { type Entry, type PackedEntry, packEntry, unpackEntry } from './journal-entry.ts';
 import { JournalFile, recordsOf } from './journal-file.ts';
 
 /** What is known of one kind. */
-export interface Chapter {
+export interface Snapshot {
   readonly kind: ModelKind;
   /** Every change up to this resource version is in the entries; undefined = nothing can go on from them. */
   readonly version: string | undefined;
@@ -19,7 +19,7 @@ export interface Chapter {
 export interface Recollection {
   /** See clusterUid. */
   readonly cluster: string;
-  readonly chapters: ReadonlyMap<ModelKind, Chapter>;
+  readonly snapshots: ReadonlyMap<ModelKind, Snapshot>;
 }
 
 export interface JournalParts {
@@ -91,10 +91,10 @@ export class Journal {
       }
       const until = end < bytes.length ? `, which ends within a record after ${end} bytes` : '';
       note(`Going on from what an earlier agent wrote down in ${path}${until}`);
-      const { chapters, share } = fold(changes);
+      const { snapshots, share } = fold(changes);
       this.#file = new JournalFile(path, end);
       this.#firstSize = end * share;
-      return { cluster: header[2], chapters };
+      return { cluster: header[2], snapshots };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
@@ -105,8 +105,8 @@ export class Journal {
   }
 
   /** Writes all that is known into a new file, a little at a time, while changes go on; now, and whenever that has grown too much. */
-  begin(cluster: string, chapters: () => readonly Chapter[]): void {
-    this.#rewrite = () => void this.#writeAnew(cluster, chapters);
+  begin(cluster: string, snapshots: () => readonly Snapshot[]): void {
+    this.#rewrite = () => void this.#writeAnew(cluster, snapshots);
     if (this.#file === undefined) this.#rewrite();
   }
 
@@ -163,7 +163,7 @@ export class Journal {
     });
   }
 
-  async #writeAnew(cluster: string, chapters: () => readonly Chapter[]): Promise<void> {
+  async #writeAnew(cluster: string, snapshots: () => readonly Snapshot[]): Promise<void> {
     if (this.#isUnusable) return;
     this.#try(() => {
       mkdirSync(dirname(this.#parts.path), { recursive: true, mode: 0o700 });
@@ -171,18 +171,18 @@ export class Journal {
       this.#next.append([NAME, this.#format, cluster] satisfies Header);
     });
     const file = this.#next;
-    for (const { kind, entries } of chapters()) {
+    for (const { kind, entries } of snapshots()) {
       for (const some of chunksOf(entries())) {
         if (file === undefined || this.#next !== file) return;
         this.#try(() => file.append([kind, null, some.map(packEntry)] satisfies Change));
         await setImmediate();
       }
     }
-    if (file !== undefined && this.#next === file) this.#try(() => this.#replace(file, chapters()));
+    if (file !== undefined && this.#next === file) this.#try(() => this.#replace(file, snapshots()));
   }
 
-  #replace(file: JournalFile, chapters: readonly Chapter[]): void {
-    for (const { kind, version } of chapters) file.append([kind, version ?? '', []] satisfies Change);
+  #replace(file: JournalFile, snapshots: readonly Snapshot[]): void {
+    for (const { kind, version } of snapshots) file.append([kind, version ?? '', []] satisfies Change);
     file.rename(this.#parts.path);
     this.#file?.close();
     this.#file = file;
@@ -229,23 +229,23 @@ async function readRecords(bytes: Buffer): Promise<{ header: Header | undefined;
 }
 
 /** The state that a journal's changes lead to, and which share of their entries is still in it. */
-function fold(changes: readonly Change[]): { readonly chapters: ReadonlyMap<ModelKind, Chapter>; readonly share: number } {
+function fold(changes: readonly Change[]): { readonly snapshots: ReadonlyMap<ModelKind, Snapshot>; readonly share: number } {
   let count = 1;
-  const chapters = new Map<ModelKind, { readonly known: Map<string, PackedEntry>; version: string | undefined }>();
+  const snapshots = new Map<ModelKind, { readonly known: Map<string, PackedEntry>; version: string | undefined }>();
   for (const [kind, version, entries] of changes) {
-    const chapter = chapters.get(kind) ?? { known: new Map(), version: undefined };
-    chapters.set(kind, chapter);
-    if (version !== null) chapter.version = version === '' ? undefined : version;
-    if (entries === null) chapter.known.clear();
+    const snapshot = snapshots.get(kind) ?? { known: new Map(), version: undefined };
+    snapshots.set(kind, snapshot);
+    if (version !== null) snapshot.version = version === '' ? undefined : version;
+    if (entries === null) snapshot.known.clear();
     count += entries?.length ?? 0;
     for (const entry of entries ?? []) {
-      if (entry.length > 1) chapter.known.set(entry[0], entry);
-      else chapter.known.delete(entry[0]);
+      if (entry.length > 1) snapshot.known.set(entry[0], entry);
+      else snapshot.known.delete(entry[0]);
     }
   }
-  const live = [...chapters.values()].reduce((sum, { known }) => sum + known.size, 0);
-  const made = [...chapters].map(([kind, { known, version }]) => ({ kind, version, entries: () => unpacked(kind, known.values()) }));
-  return { chapters: new Map(made.map((chapter) => [chapter.kind, chapter])), share: live / count };
+  const live = [...snapshots.values()].reduce((sum, { known }) => sum + known.size, 0);
+  const made = [...snapshots].map(([kind, { known, version }]) => ({ kind, version, entries: () => unpacked(kind, known.values()) }));
+  return { snapshots: new Map(made.map((snapshot) => [snapshot.kind, snapshot])), share: live / count };
 }
 
 function* unpacked(kind: ModelKind, entries: Iterable<PackedEntry>): Generator<Entry> {

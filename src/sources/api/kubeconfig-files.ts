@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Place, text, wrong } from '#model/fields.ts';
-import { describe } from '../folder.ts';
+import { describe } from '../manifests/folder.ts';
 
 /** Adds an error that does not show the value: it may be a secret. */
 export function refuse(place: Place, key: string, remark: string): void {

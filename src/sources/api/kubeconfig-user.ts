@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
 import { child, children, choice, flag, type Place, text, texts, wrong } from '#model/fields.ts';
-import type { Identity } from './access.ts';
 import { describeCertificate, whyUnusable } from './client-pair.ts';
-import { EXEC_API_VERSIONS, type ExecPlugin } from './exec-plugin.ts';
+import { EXEC_API_VERSIONS, type ExecPlugin, type Identity } from './credentials.ts';
 import { readCertificate, readKey, readNamedFile, refuse } from './kubeconfig-files.ts';
 
 /** Who a user of a kubeconfig is; nobody in particular without one. `cluster`: what exec plugins may be told of the cluster. */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createAuthority, workFolder } from '#support/certificates.ts';
 import { readAccess } from './access.ts';
 import { readInCluster } from './in-cluster.ts';
 import { readKubeconfig } from './kubeconfig.ts';
-import { createAuthority, workFolder } from './test-certificates.ts';
 
 const authority = createAuthority();
 const client = authority.issue('/O=system:nodes/CN=n1', 'DNS:n1');

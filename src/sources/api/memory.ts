@@ -1,6 +1,6 @@
 import type { ModelKind } from '#model/objects.ts';
 import type { Holdings } from './holdings.ts';
-import type { Chapter, Journal, Recollection } from './journal.ts';
+import type { Journal, Recollection, Snapshot } from './journal.ts';
 import { newestOf } from './versions.ts';
 
 /** What an earlier agent knew of one kind, and where it is written down what this one knows. */
@@ -18,7 +18,7 @@ export interface Memory {
   /** Writes down what has changed; see Journal. */
   write(version: string | undefined): void;
   /** All that is known now. */
-  chapter(): Chapter;
+  snapshot(): Snapshot;
 }
 
 interface Parts {
@@ -34,15 +34,15 @@ interface Parts {
 /** What is recalled is let go once it has been given to the holdings. */
 export function createMemory({ kind, holdings, journal, recollection, askCluster }: Parts): Memory {
   // Let go when it has been given: it is as large as what the holdings make of it
-  let chapter = recollection?.chapters.get(kind);
-  const [version, cluster] = [chapter?.version, recollection?.cluster];
+  let snapshot = recollection?.snapshots.get(kind);
+  const [version, cluster] = [snapshot?.version, recollection?.cluster];
   let upTo = version;
   const forget = (): void => {
-    if (chapter !== undefined) journal?.forget(kind);
-    chapter = upTo = undefined;
+    if (snapshot !== undefined) journal?.forget(kind);
+    snapshot = upTo = undefined;
   };
   if (version === undefined) forget();
-  const versions = [...(recollection?.chapters.values() ?? [])].flatMap((each) => each.version ?? []);
+  const versions = [...(recollection?.snapshots.values() ?? [])].flatMap((each) => each.version ?? []);
   return {
     version,
     newest: newestOf(versions),
@@ -52,8 +52,8 @@ export function createMemory({ kind, holdings, journal, recollection, askCluster
       return isSame;
     },
     recall() {
-      if (chapter !== undefined) holdings.recall(chapter.entries());
-      chapter = undefined;
+      if (snapshot !== undefined) holdings.recall(snapshot.entries());
+      snapshot = undefined;
     },
     forget,
     write(now) {
@@ -62,6 +62,6 @@ export function createMemory({ kind, holdings, journal, recollection, askCluster
       journal?.write(kind, now, changes);
     },
     // What has not been recalled the holdings do not have
-    chapter: () => ({ kind, version: chapter === undefined ? upTo : undefined, entries: () => holdings.entries() }),
+    snapshot: () => ({ kind, version: snapshot === undefined ? upTo : undefined, entries: () => holdings.entries() }),
   };
 }

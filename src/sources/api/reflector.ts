@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BackOff, createBackOff } from '../back-off.ts';
+import { type BackOff, createBackOff } from '#timing/back-off.ts';
+import { createPace } from '#timing/pace.ts';
 import { doubtFinding, isDoubtful } from '../doubt.ts';
-import { createPace } from '../pace.ts';
 import type { Standing } from '../standing.ts';
 import { eventsOf, pageOf, type WatchEvent } from './answers.ts';
 import { ApiFailure } from './api-failure.ts';

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../test-folder.ts';
-import { type ApiObject, refuse, type TestApiServer } from './test-api-server.ts';
-import { type Followed, followed, kubernetes, node, portOf, served, service, serviceCIDR, slice } from './test-source.ts';
+import { type ApiObject, refuse, type TestApiServer } from '#support/fake-api-server.ts';
+import { type Followed, followed, kubernetes, node, portOf, served, service, serviceCIDR, slice } from '#support/followed-api-server.ts';
+import { until } from '#support/manifest-folder.ts';
 
 const SHOP = [kubernetes('one'), service('a'), service('b'), slice('a'), slice('b'), node('n1'), serviceCIDR('10.96.0.0/16')];
 

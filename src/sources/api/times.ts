@@ -1,4 +1,4 @@
-import type { BackOffTimes } from '../back-off.ts';
+import type { BackOffTimes } from '#timing/back-off.ts';
 import type { RequestTimes } from './connection.ts';
 
 /** All waits and bounds of the API as a source. */

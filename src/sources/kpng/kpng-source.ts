@@ -4,7 +4,7 @@ import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
 import type { Result } from '#lib/result.ts';
 import { formatTarget, type Target } from '#lib/target.ts';
-import { createBackOff } from '../back-off.ts';
+import { createBackOff } from '#timing/back-off.ts';
 import { doubtFinding, isDoubtful, type Missing } from '../doubt.ts';
 import type { Sink, Source } from '../source.ts';
 import { createSparing } from '../sparing.ts';

@@ -1,4 +1,4 @@
-import type { BackOffTimes } from '../back-off.ts';
+import type { BackOffTimes } from '#timing/back-off.ts';
 
 /** All waits of KPNG as a source. */
 export interface KpngTimes extends BackOffTimes {

@@ -1,0 +1,66 @@
+import { mkdirSync } from 'node:fs';
+import { KernelError } from '../ffi/ffi.ts';
+import { listLinks } from '../netlink/links.ts';
+import { attachLink, detachLink, LINK_TCX, pinnedLink } from './bpf-link.ts';
+import { linksFolder, namesIn } from './state-folder.ts';
+import { attachFilter, detachFilter, hasFilter } from './tc-filter.ts';
+
+/** `enum bpf_attach_type`, since Linux 6.6. */
+export const BPF_TCX_INGRESS = 46;
+/** Before the programs that are there: one that answers TCX_PASS ends the row, and ours, which sends on to the next, would miss the packet. */
+const BPF_F_BEFORE = 8;
+
+const PREFIX = 'tc-';
+
+const pathOf = (stateDir: string, ifindex: number): string => `${linksFolder(stateDir)}/${PREFIX}${ifindex}`;
+
+/**
+ * Runs a program on what enters a device of this network namespace: by a pinned tcx link where the kernel has them, else by a
+ * clsact filter. Doing it again replaces the program.
+ */
+export function attachDevice(stateDir: string, ifindex: number, program: number): void {
+  mkdirSync(linksFolder(stateDir), { recursive: true });
+  if (!attachTcx(stateDir, ifindex, program)) attachFilter(ifindex, program);
+}
+
+function attachTcx(stateDir: string, ifindex: number, program: number): boolean {
+  const path = pathOf(stateDir, ifindex);
+  const isSame = (link: { type: number; target: bigint }) => link.type === LINK_TCX && link.target === BigInt(ifindex);
+  try {
+    attachLink({ path, program, target: ifindex, attachType: BPF_TCX_INGRESS, flags: BPF_F_BEFORE, isSame });
+    return true;
+  } catch (error) {
+    // Kernels before 6.6 do not know the attach type.
+    if (error instanceof KernelError && error.code === 'EINVAL') return false;
+    throw error;
+  }
+}
+
+/** Takes the program off a device, also one that is gone. Says whether it was there. */
+export function detachDevice(stateDir: string, ifindex: number): boolean {
+  const path = pathOf(stateDir, ifindex);
+  if (pinnedLink(path) === undefined) return detachFilter(ifindex);
+  detachLink(path);
+  return true;
+}
+
+/** Devices of this network namespace that run a program of ours. Links of devices that are gone are removed on the way. */
+export function attachedDevices(stateDir: string): number[] {
+  const linked = pinnedDevices(stateDir).filter((ifindex) => isAlive(stateDir, ifindex));
+  const filtered = listLinks()
+    .map((link) => link.ifindex)
+    .filter((ifindex) => !linked.includes(ifindex) && hasFilter(ifindex));
+  return [...linked, ...filtered].sort((a, b) => a - b);
+}
+
+const pinnedDevices = (stateDir: string): number[] =>
+  namesIn(linksFolder(stateDir))
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => Number(name.slice(PREFIX.length)));
+
+function isAlive(stateDir: string, ifindex: number): boolean {
+  const path = pathOf(stateDir, ifindex);
+  if (pinnedLink(path)?.target === BigInt(ifindex)) return true;
+  detachLink(path);
+  return false;
+}

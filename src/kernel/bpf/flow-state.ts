@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { checked } from '../ffi/ffi.ts';
+import { closing } from '../ffi/libc.ts';
+import { pin } from './bpf-link.ts';
+import { libbpf } from './libbpf.ts';
+import { readMapShape } from './map-file.ts';
+import { isOfOurLayout, type TableSizes } from './table-sizes.ts';
+
+/**
+ * Tables that flows wrote and that stay true when the others are made anew with other sizes: what sockets dialled, and counts.
+ * (Session affinity names backends by numbers that are given out anew.)
+ */
+const FLOW_TABLES = ['socket_state', 'socket_flows', 'counters'] as const;
+
+/** Pins flow tables of the folder that was in use into a new one, so that open sockets go on; those of another layout or size stay. */
+export function inheritFlowState(from: string, into: string, sizes: TableSizes): void {
+  if (!isOfOurLayout(basename(from))) return;
+  for (const name of FLOW_TABLES) {
+    const path = `${from}/${name}`;
+    if (!existsSync(path)) continue;
+    closing(checked(libbpf.bpf_obj_get(path), `open map ${path}`), (fd) => {
+      if (name === 'socket_state' || readMapShape(fd, name).maxEntries === sizes[name]) pin(fd, `${into}/${name}`);
+    });
+  }
+}

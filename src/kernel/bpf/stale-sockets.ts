@@ -1,0 +1,132 @@
+import { readSync } from 'node:fs';
+import { presence, socketFlow, socketFlowKey } from '#abi/generated.ts';
+import type { UdpFlow } from '#reconcile/tables/reconciler.ts';
+import { createTurns } from '#timing/turns.ts';
+import { checked } from '../ffi/ffi.ts';
+import { closing, libc } from '../ffi/libc.ts';
+import { namespacesBelow, unlessGone } from '../node/namespaces.ts';
+import { inNetns } from '../node/netns.ts';
+import { type LoadedObject, loadObject, type Placement } from './bpf-object.ts';
+import { btfNames } from './btf-names.ts';
+import { libbpf } from './libbpf.ts';
+
+/** <linux/bpf.h>. */
+const BPF_TRACE_ITER = 28;
+const BPF_ANY = 0;
+/** Entries of map `condemned`. */
+const MOST_CONDEMNED = 1024;
+const CHUNK_BYTES = 64 << 10;
+
+/** Ends connected UDP sockets, see bpf/stale_sockets.bpf.c. */
+export interface StaleSockets {
+  /**
+   * Looks at the sockets of every network namespace that can be seen of processes below a cgroup v2 folder: of those that a Service led to a backend
+   * which is no longer what it was, ends the ones that are called stale. Returns their flows; throws when `signal` says so.
+   */
+  end(cgroupDir: string, isStale: (flow: UdpFlow) => boolean, signal: AbortSignal): Promise<readonly UdpFlow[]>;
+  close(): void;
+}
+
+/** Whether the kernel lets programs end sockets (Linux 6.5). */
+export const canEndSockets = (): boolean => btfNames('vmlinux').has('bpf_sock_destroy');
+
+/** Loads the program beside the others' tables. Throws with the verifier's words where the kernel refuses it. */
+export function loadStaleSockets(path: string, placement: Placement): StaleSockets {
+  const object = loadObject(path, placement);
+  try {
+    const [program] = object.programs;
+    const link = checked(libbpf.bpf_link_create(program?.fd ?? -1, 0, BPF_TRACE_ITER, null), 'prepare a look at UDP sockets');
+    return openStaleSockets(object, link);
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+interface Iterator {
+  readonly link: number;
+  /** Descriptor of the map. */
+  readonly condemned: number;
+}
+
+function openStaleSockets(object: LoadedObject, link: number): StaleSockets {
+  const iterator = { link, condemned: object.ownMap('condemned') };
+  return {
+    async end(cgroupDir, isStale, signal) {
+      const ended: UdpFlow[] = [];
+      const takeTurn = createTurns(signal);
+      for (const netns of (await namespacesBelow(cgroupDir, signal)).files) {
+        await takeTurn();
+        signal.throwIfAborted();
+        ended.push(...endIn(netns, iterator, isStale));
+      }
+      return ended;
+    },
+    close() {
+      libc.close(link);
+      object.close();
+    },
+  };
+}
+
+/** A socket that a run has shown; `key` names it in map `condemned`. */
+interface ShownSocket {
+  readonly key: Buffer;
+  readonly flow: UdpFlow;
+}
+
+function endIn(netns: string, { link, condemned }: Iterator, isStale: (flow: UdpFlow) => boolean): UdpFlow[] {
+  const ended: UdpFlow[] = [];
+  while (true) {
+    const stale = showSockets(netns, link).filter(({ flow }) => isStale(flow));
+    const some = endSockets(netns, link, condemned, stale.slice(0, MOST_CONDEMNED));
+    ended.push(...some);
+    if (stale.length <= MOST_CONDEMNED || some.length === 0) return ended;
+  }
+}
+
+function endSockets(netns: string, link: number, condemned: number, stale: readonly ShownSocket[]): UdpFlow[] {
+  if (stale.length === 0) return [];
+  const flows = new Map(stale.map(({ key, flow }) => [key.toString('hex'), flow]));
+  const value = Buffer.alloc(presence.size);
+  presence.encode({ present: 1 }, value, 0);
+  try {
+    for (const { key } of stale) checked(libbpf.bpf_map_update_elem(condemned, key, value, BPF_ANY), 'name a UDP socket that is to end');
+    return showSockets(netns, link).flatMap(({ key }) => flows.get(key.toString('hex')) ?? []);
+  } finally {
+    for (const { key } of stale) libbpf.bpf_map_delete_elem(condemned, key);
+  }
+}
+
+/** Runs the program over a namespace; one that is gone has no sockets. */
+function showSockets(netns: string, link: number): ShownSocket[] {
+  const look = (): number => checked(libbpf.bpf_iter_create(link), 'look at UDP sockets');
+  const iterator = unlessGone(() => inNetns(netns, look));
+  if (iterator === undefined) return [];
+  const bytes = closing(iterator, readAll);
+  const step = socketFlowKey.size + socketFlow.size;
+  return Array.from({ length: Math.floor(bytes.length / step) }, (_, i) => decodeSocket(bytes.subarray(i * step, (i + 1) * step)));
+}
+
+function decodeSocket(bytes: Buffer): ShownSocket {
+  const dialled = socketFlowKey.decode(bytes, 0);
+  const { backendAddress, backendPort } = socketFlow.decode(bytes, socketFlowKey.size);
+  return {
+    key: bytes.subarray(0, socketFlowKey.size),
+    flow: {
+      dialled: { address: dialled.address, port: dialled.port },
+      answering: { address: backendAddress, port: backendPort },
+      isOurs: true,
+    },
+  };
+}
+
+function readAll(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  while (true) {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    const length = readSync(fd, chunk);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+  }
+}

@@ -1,0 +1,42 @@
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import koffi from 'koffi';
+import { KernelError } from '../ffi/ffi.ts';
+import { libc } from '../ffi/libc.ts';
+import { mountBpffs } from '../node/mounts.ts';
+
+/** LOCK_EX | LOCK_NB of <sys/file.h>. */
+const LOCK_AT_ONCE = 6;
+const EWOULDBLOCK = 11;
+
+/** Beside it lie folders with pinned maps, see `folderName`. */
+const LINKS = 'links';
+
+/** Folder of a state folder's pinned links. */
+export const linksFolder = (stateDir: string): string => `${stateDir}/${LINKS}`;
+
+/** Names of the folders with maps, sorted; none where the state folder is missing. */
+export const mapFolders = (stateDir: string): string[] => namesIn(stateDir).filter((name) => /^[0-9a-f]+-[0-9a-f]{8}$/.test(name));
+
+/** Names of a folder's entries, sorted; none where it is missing. */
+export function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/**
+ * Makes this the one process that works on a state folder, mounted if need be; two would undo each other's work, also from two network
+ * namespaces. The lock goes with the process, however that ends (flock(2)). Undefined where another has it.
+ */
+export function lockStateFolder(stateDir: string): { close(): void } | undefined {
+  mountBpffs(stateDir);
+  const fd = openSync(stateDir, 'r');
+  if (libc.flock(fd, LOCK_AT_ONCE) === 0) return { close: () => closeSync(fd) };
+  const errno = koffi.errno();
+  closeSync(fd);
+  if (errno === EWOULDBLOCK) return undefined;
+  throw new KernelError(`lock ${stateDir}`, errno);
+}

@@ -1,0 +1,51 @@
+import type { UdpFlow } from '#reconcile/tables/reconciler.ts';
+import { KernelError } from '../ffi/ffi.ts';
+import { AF_INET, AF_INET6 } from '../node/socket-address.ts';
+import { decodeFlow, deletionRequest, markedRequest, udpRequests } from './conntrack-messages.ts';
+import { NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
+
+const SUBJECT = 'conntrack entries';
+const ENOENT = 2;
+
+/** Number of conntrack entries of this network namespace whose mark has a bit; the kernel does the picking. */
+export function countConntrackEntries(mark: number): number {
+  const socket = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
+  try {
+    let count = 0;
+    socket.walk(markedRequest(mark), () => count++);
+    return count;
+  } finally {
+    socket.close();
+  }
+}
+
+/** Deletes the entry whose flow is being looked at, and not one that has taken its place. False: it was gone. */
+export type Remove = () => boolean;
+
+/**
+ * Looks at each UDP entry of this network namespace that is translated or whose mark has a bit; others have their turn every few
+ * milliseconds. Returns how many there were; throws when `signal` says so.
+ */
+export async function walkUdpEntries(mark: number, look: (flow: UdpFlow, remove: Remove) => void, signal: AbortSignal): Promise<number> {
+  const reader = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
+  const writer = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
+  let count = 0;
+  const each = (body: Buffer): void => {
+    count++;
+    look(decodeFlow(body, mark), () => removeEntry(writer, deletionRequest(body)));
+  };
+  try {
+    for (const family of [AF_INET, AF_INET6] as const)
+      for (const request of udpRequests(family, mark)) await reader.walkInSlices(request, each, signal);
+    return count;
+  } finally {
+    reader.close();
+    writer.close();
+  }
+}
+
+function removeEntry(socket: NetlinkSocket, request: Buffer): boolean {
+  const errno = socket.command(request);
+  if (errno !== 0 && errno !== ENOENT) throw new KernelError('delete a conntrack entry', errno);
+  return errno === 0;
+}

@@ -1,0 +1,119 @@
+import koffi from 'koffi';
+import { createTurns } from '#timing/turns.ts';
+import { checkedErrno, KernelError } from '../ffi/ffi.ts';
+import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from '../ffi/libc.ts';
+import { type NetlinkMessage, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
+
+const AF_NETLINK = 16;
+/** Protocols of <linux/netlink.h>. */
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+const SOL_NETLINK = 270;
+const NETLINK_NO_ENOBUFS = 5;
+/** The kernel fills at most 32 KiB into one datagram of a dump. */
+const DATAGRAM_BYTES = 64 << 10;
+/** A dump that the kernel calls inconsistent is asked for again. */
+const DUMP_ATTEMPTS = 10;
+const EINTR = 4;
+const EAGAIN = 11;
+
+/** A netlink socket, in the network namespace of the moment, for its life. */
+export class NetlinkSocket {
+  readonly fd: number;
+  readonly #subject: string;
+  readonly #datagram = Buffer.alloc(DATAGRAM_BYTES);
+
+  /** `subject`: what it lists or follows, for messages. `groups`: RTMGRP_* bits whose notifications it gets. */
+  constructor(protocol: number, subject: string, groups = 0) {
+    this.#subject = subject;
+    this.fd = checkedErrno(
+      libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol),
+      `open a netlink socket for ${subject}`,
+    );
+    try {
+      this.#join(groups);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #join(groups: number): void {
+    // Lost notifications must be no error: libuv ends a poll at the first one.
+    setIntOption(this.fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1);
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    address.writeUInt32LE(groups, 8);
+    checkedErrno(libc.bind(this.fd, address, address.length), `bind a netlink socket for ${this.#subject}`);
+  }
+
+  /** Bodies of all messages that answer a dump request. */
+  dump(request: Buffer): Buffer[] {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const bodies: Buffer[] = [];
+      if (this.walk(request, (body) => bodies.push(Buffer.from(body)))) return bodies;
+    }
+    throw new Error(`Cannot list ${this.#subject}: they changed during each of ${DUMP_ATTEMPTS} attempts`);
+  }
+
+  /** Hands over each body, valid only for the call. False: there were changes meanwhile, some may be missing or twice. */
+  walk(request: Buffer, each: (body: Buffer) => void): boolean {
+    for (const steps = this.#steps(request, each); ; ) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  /** The same in slices, between which others have their turn. Throws when `signal` says so. */
+  async walkInSlices(request: Buffer, each: (body: Buffer) => void, signal: AbortSignal): Promise<boolean> {
+    const takeTurn = createTurns(signal);
+    for (const steps = this.#steps(request, each); ; ) {
+      await takeTurn();
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  /** Yields after each datagram. */
+  *#steps(request: Buffer, each: (body: Buffer) => void): Generator<void, boolean> {
+    checkedErrno(libc.send(this.fd, request, request.length, 0), `ask for ${this.#subject}`);
+    let isConsistent = true;
+    while (true) {
+      for (const message of this.#receiveAnswer()) {
+        isConsistent &&= (message.flags & NLM_F_DUMP_INTR) === 0;
+        if (message.type === NLMSG_DONE) return isConsistent;
+        if (message.type === NLMSG_ERROR) throw new KernelError(`list ${this.#subject}`, -message.body.readInt32LE(0));
+        each(message.body);
+      }
+      yield;
+    }
+  }
+
+  /** Has something done that the kernel answers with an errno, 0 for done. `request` asks for that answer (NLM_F_ACK). */
+  command(request: Buffer): number {
+    checkedErrno(libc.send(this.fd, request, request.length, 0), `change ${this.#subject}`);
+    const [answer] = this.#receiveAnswer();
+    if (answer?.type !== NLMSG_ERROR) throw new Error(`Cannot change ${this.#subject}: the kernel did not say what became of it`);
+    return -answer.body.readInt32LE(0);
+  }
+
+  /** The kernel answers a dump before send() and each recv() return, so there is nothing to wait for. */
+  #receiveAnswer(): NetlinkMessage[] {
+    const length = checkedErrno(libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0), `receive ${this.#subject}`);
+    return [...splitMessages(this.#datagram.subarray(0, length))];
+  }
+
+  /** Throws away every waiting notification; says whether there was one. */
+  drain(): boolean {
+    for (let any = false; ; any = true) {
+      if (libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0) >= 0) continue;
+      const errno = koffi.errno();
+      if (errno === EAGAIN) return any;
+      if (errno !== EINTR) throw new KernelError(`follow ${this.#subject}`, errno);
+    }
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+}

@@ -1,0 +1,81 @@
+import type { Device, NetKey, Settings, TableEntry } from '#abi/generated.ts';
+import { type Address, type Prefix, tablePrefixBits, withoutMapped } from '#lib/address.ts';
+import type { Tables } from '../ports/tables.ts';
+import { type Batch, runBatch, type WriteFailure } from './batches.ts';
+import { type NodeTables, rangeText } from './state.ts';
+
+/** What the node's own tables should hold. */
+export interface NodeFacts {
+  /** Addresses on which NodePorts answer. */
+  readonly nodeAddresses: readonly Address[];
+  /** Pod ranges of the local detector. */
+  readonly localNets: readonly Prefix[];
+  /** Networks of Service addresses. */
+  readonly serviceCIDRs: readonly Prefix[];
+  readonly devices: readonly ({ readonly ifindex: number } & Device)[];
+  readonly settings: Settings;
+}
+
+type NodeTableName = keyof NodeTables;
+type Elements<T extends NodeTableName> = ReadonlyMap<string, TableEntry<T>>;
+
+/** Writes the difference, settings first. Elements that cannot be written are told one by one; the others are. */
+export function writeNodeTables(
+  tables: Tables,
+  held: NodeTables,
+  facts: NodeFacts,
+  told: { wrote(table: NodeTableName, verb: 'put' | 'remove'): void; failed(failure: WriteFailure): void },
+): void {
+  const bring = <T extends NodeTableName>(table: T, wanted: Elements<T>): void => {
+    const actual = held[table] as Map<string, TableEntry<T>>;
+    const changed = [...wanted].filter(([text, entry]) => !sameFields(actual.get(text)?.value, entry.value));
+    const gone = [...actual].filter(([text]) => !wanted.has(text));
+    const common = { table, skip: () => false, failed: (_: unknown, failure: WriteFailure) => told.failed(failure) };
+    const put: Batch<[string, TableEntry<T>]> = {
+      ...common,
+      verb: 'put',
+      steps: changed,
+      element: ([, entry]) => entry,
+      done: ([text, entry]) => {
+        actual.set(text, entry);
+        told.wrote(table, 'put');
+      },
+    };
+    const remove: Batch<[string, TableEntry<T>]> = {
+      ...common,
+      verb: 'remove',
+      steps: gone,
+      element: ([, entry]) => entry.key,
+      done: ([text]) => {
+        actual.delete(text);
+        told.wrote(table, 'remove');
+      },
+    };
+    runBatch(tables, put);
+    runBatch(tables, remove);
+  };
+  bring('settings', new Map([['0', { key: { value: 0 }, value: facts.settings }]]));
+  bring('local_nets', new Map(facts.localNets.flatMap(withoutMapped).map(netEntry)));
+  bring('devices', new Map(facts.devices.map(deviceEntry)));
+}
+
+/** What the tables hold now. */
+export const adoptNodeTables = (tables: Tables): NodeTables => ({
+  settings: new Map(tables.dump('settings').map((entry) => [String(entry.key.value), entry])),
+  local_nets: new Map(tables.dump('local_nets').map((entry) => [rangeText(entry.key), entry])),
+  devices: new Map(tables.dump('devices').map((entry) => [String(entry.key.ifindex), entry])),
+});
+
+function netEntry(prefix: Prefix): [string, TableEntry<'local_nets'>] {
+  const key: NetKey = { prefixBits: tablePrefixBits(prefix), address: prefix.address };
+  return [rangeText(key), { key, value: { present: 1 } }];
+}
+
+const deviceEntry = ({ ifindex, snat4, snat6, flags }: NodeFacts['devices'][number]): [string, TableEntry<'devices'>] => [
+  String(ifindex),
+  { key: { ifindex }, value: { snat4, snat6, flags } },
+];
+
+function sameFields<V extends object>(a: V | undefined, b: V): boolean {
+  return a !== undefined && (Object.keys(b) as (keyof V)[]).every((field) => a[field] === b[field]);
+}

@@ -1,0 +1,208 @@
+import { ADDRESS_NODE, type TableName } from '#abi/generated.ts';
+import type { Address } from '#lib/address.ts';
+import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
+import { countLosses, type UdpLosses } from '../flows/flows.ts';
+import type { Tables } from '../ports/tables.ts';
+import type { AddressBook } from '../wanted/addresses.ts';
+import { identityOf, lossMessage } from '../wanted/claims.ts';
+import { type Desired, NODE } from '../wanted/wanted-state.ts';
+import { fullFailure, runBatch, type WriteFailure } from './batches.ts';
+import { layOut } from './layout.ts';
+import { writeNodeTables } from './node-tables.ts';
+import { recordStep } from './record-step.ts';
+import type { Retries } from './retries.ts';
+import { frontendText, newPort, type PortState, type State, settle } from './state.ts';
+import { frontendKeys, planSteps, type Step, type StepKind, withdrawals } from './steps.ts';
+
+/** What a pass works on. */
+export interface PassContext {
+  readonly tables: Tables;
+  readonly state: State;
+  readonly desired: Desired;
+  readonly retries: Retries;
+  /** Sentences about frontends that somebody else keeps, by identity. */
+  readonly conflicts: Map<string, readonly string[]>;
+  readonly now: number;
+  /** Tables that lost an entry. */
+  readonly freed: Set<TableName>;
+  /** Counts on. */
+  readonly udpLosses: UdpLosses;
+  /** Told of every write. */
+  wrote(table: TableName): void;
+}
+
+type Phase = { readonly kind: StepKind; readonly table: TableName; readonly verb: 'put' | 'remove' };
+
+const BUILD_AND_SWITCH: readonly Phase[] = [
+  { kind: 'name', table: 'services', verb: 'put' },
+  { kind: 'admit', table: 'backends', verb: 'put' },
+  { kind: 'list', table: 'slots', verb: 'put' },
+  { kind: 'allow', table: 'source_ranges', verb: 'put' },
+  { kind: 'publish', table: 'frontends', verb: 'put' },
+];
+
+const CLEAR_AWAY: readonly Phase[] = [
+  { kind: 'withdraw', table: 'frontends', verb: 'remove' },
+  { kind: 'disallow', table: 'source_ranges', verb: 'remove' },
+  { kind: 'retire', table: 'backends', verb: 'put' },
+  { kind: 'uncount', table: 'service_counts', verb: 'put' },
+  { kind: 'unname', table: 'services', verb: 'remove' },
+];
+
+/**
+ * Brings the holders' entries to what they should be, phase by phase and in each phase all holders together. A ClusterIP starts to
+ * refuse its other ports after all frontends are there and stops before one is gone.
+ */
+export function runPass(context: PassContext, holders: ReadonlySet<string>): void {
+  for (const holder of holders) context.retries.begin(holder);
+  if (holders.has(NODE)) writeNode(context);
+  const { ports, queues, shortages } = prepare(context, holders);
+  for (const phase of BUILD_AND_SWITCH) runPhase(context, phase, queues.get(phase.kind) ?? []);
+  writeAddresses(context);
+  for (const phase of CLEAR_AWAY) runPhase(context, phase, queues.get(phase.kind) ?? []);
+  for (const port of ports) settle(context.state, port, context.now);
+  for (const [holder, failure] of shortages) context.retries.fail(holder, failure, context.now);
+  for (const holder of holders) context.retries.end(holder);
+}
+
+function count({ wrote, freed }: PassContext, table: TableName, verb: 'put' | 'remove'): void {
+  wrote(table);
+  if (verb === 'remove') freed.add(table);
+}
+
+function writeNode(context: PassContext): void {
+  const facts = context.desired.facts();
+  if (facts === undefined) return;
+  writeNodeTables(context.tables, context.state.node, facts, {
+    wrote: (table, verb) => count(context, table, verb),
+    failed: (failure) => context.retries.fail(NODE, failure, context.now),
+  });
+}
+
+interface Work {
+  readonly ports: PortState[];
+  readonly queues: Map<StepKind, Step[]>;
+  /** Failures of ports that nevertheless go on, with fewer endpoints. */
+  readonly shortages: Map<string, WriteFailure>;
+}
+
+function prepare(context: PassContext, holders: ReadonlySet<string>): Work {
+  const work: Work = { ports: [], queues: new Map(), shortages: new Map() };
+  for (const identity of holders) {
+    const plan = context.desired.targets.get(identity);
+    const port = context.state.ports.get(identity) ?? (plan === undefined ? undefined : addPort(context, identity));
+    if (plan === undefined) context.conflicts.delete(identity);
+    if (port === undefined) continue;
+    work.ports.push(port);
+    for (const step of plan === undefined ? planSteps(port, undefined) : stepsTowards(context, port, plan, work)) {
+      const queue = work.queues.get(step.kind);
+      if (queue === undefined) work.queues.set(step.kind, [step]);
+      else queue.push(step);
+    }
+  }
+  return work;
+}
+
+function addPort({ state, tables, retries, now }: PassContext, identity: string): PortState | undefined {
+  const service = state.allocators.services.take(1);
+  if (service === undefined) {
+    retries.fail(identity, fullFailure(tables, 'services'), now);
+    return undefined;
+  }
+  const port = newPort(identity, service);
+  state.ports.set(identity, port);
+  return port;
+}
+
+function stepsTowards(context: PassContext, port: PortState, plan: PortPlan, work: Work): Step[] {
+  const frontends = wonFrontends(context, plan);
+  const { layout, shortage } = layOut(context.state, port, plan, frontends);
+  const failure = shortage === undefined ? undefined : fullFailure(context.tables, shortage.table, shortage.message);
+  if (layout === undefined) {
+    if (failure !== undefined) context.retries.fail(port.identity, failure, context.now);
+    return withdrawals(port, frontendKeys(plan, frontends));
+  }
+  if (failure !== undefined) work.shortages.set(port.identity, failure);
+  return planSteps(port, { plan, frontends, lostFrontends: context.conflicts.get(identityOf(plan))?.length ?? 0, layout });
+}
+
+/** The plan's frontends, each once, without those that somebody else keeps. */
+function wonFrontends({ desired, conflicts }: PassContext, plan: PortPlan): readonly PlannedFrontend[] {
+  const won = new Map<string, PlannedFrontend>();
+  const lost: string[] = [];
+  frontendKeys(plan, plan.frontends).forEach((key, i) => {
+    const winner = desired.claims.winner(key);
+    if (winner === plan) won.set(frontendText(key), plan.frontends[i] as PlannedFrontend);
+    else lost.push(lossMessage(key, plan, winner));
+  });
+  if (lost.length > 0) conflicts.set(identityOf(plan), lost);
+  else conflicts.delete(identityOf(plan));
+  return [...won.values()];
+}
+
+function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly Step[]): void {
+  const { tables, state, retries, now } = context;
+  runBatch<Step>(tables, {
+    table,
+    verb,
+    steps,
+    element: (step) => step.element,
+    skip(step) {
+      if (step.kind === 'withdraw') return state.owners.get(frontendText(step.element)) !== step.port;
+      // An id that somebody else wrote may be one that nothing can be counted for
+      const isForeign = step.kind === 'uncount' && step.element.key.value >= tables.limit('service_counts');
+      return isForeign || retries.isFailing(step.port.identity);
+    },
+    done(step) {
+      countLosses(context.udpLosses, state, step);
+      recordStep(state, step, now);
+      count(context, table, verb);
+    },
+    failed: (step, failure) => retries.fail(step.port.identity, failure, now),
+  });
+}
+
+function writeAddresses(context: PassContext): void {
+  const { tables, state, retries, now } = context;
+  const { addresses, targets } = context.desired;
+  const { puts, removals } = addressChanges(state, addresses, retries);
+  const write = (verb: 'put' | 'remove', changed: readonly Address[]): void =>
+    runBatch<Address>(tables, {
+      table: 'addresses',
+      verb,
+      steps: changed,
+      element: (address) => (verb === 'put' ? { key: { address }, value: { flags: addresses.flagsOf(address) } } : { address }),
+      skip: () => false,
+      done(address) {
+        const lost = (state.addresses.get(address) ?? 0) & ~addresses.flagsOf(address);
+        context.udpLosses.frontends += Number((lost & ADDRESS_NODE) !== 0);
+        if (verb === 'put') state.addresses.set(address, addresses.flagsOf(address));
+        else state.addresses.delete(address);
+        addresses.dirty.delete(address);
+        count(context, 'addresses', verb);
+      },
+      failed(address, failure) {
+        const holders = [...addresses.holders(address)].filter((holder) => targets.has(holder));
+        for (const holder of holders.length > 0 ? holders : [NODE]) retries.fail(holder, failure, now);
+      },
+    });
+  write('put', puts);
+  write('remove', removals);
+}
+
+/** What differs; an address is not called live while a frontend of it may be missing. */
+function addressChanges(
+  state: State,
+  addresses: AddressBook,
+  retries: Retries,
+): { readonly puts: Address[]; readonly removals: Address[] } {
+  const puts: Address[] = [];
+  const removals: Address[] = [];
+  for (const address of addresses.dirty) {
+    const flags = addresses.flagsOf(address);
+    if (flags === (state.addresses.get(address) ?? 0)) addresses.dirty.delete(address);
+    else if (flags === 0) removals.push(address);
+    else if (![...addresses.holders(address)].some(retries.isFailing)) puts.push(address);
+  }
+  return { puts, removals };
+}

@@ -1,0 +1,67 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ModelObject } from '#model/objects.ts';
+import type { Finding } from '../standing.ts';
+
+/** Objects by `objectId`. */
+export type ObjectsById = ReadonlyMap<string, ModelObject>;
+
+/** Which version of an object counts when several files have it: that of the first file by name. */
+export interface Claims {
+  /** What a file holds now; nothing for one that is gone. An object that is as before is the same JavaScript object. */
+  replace(path: string, objects: ObjectsById): void;
+}
+
+export interface ClaimsOutput {
+  set(object: ModelObject): void;
+  remove(object: ModelObject): void;
+  /** All that is wrong with how files share one object. */
+  shared(id: string, findings: readonly Finding[]): void;
+}
+
+/** Unique among all objects; how messages call it. */
+export const objectId = ({ kind, key }: ModelObject): string => `${kind} ${key}`;
+
+const NOTHING: ObjectsById = new Map();
+const NOBODY: readonly string[] = [];
+
+/** Claims of no file yet. */
+export function createClaims(output: ClaimsOutput): Claims {
+  const files = new Map<string, ObjectsById>();
+  const ownersOf = new Map<string, readonly string[]>();
+
+  const publish = (before: ModelObject | undefined, now: ModelObject | undefined): void => {
+    if (now !== undefined && !isDeepStrictEqual(before, now)) output.set(now);
+    if (now === undefined && before !== undefined) output.remove(before);
+  };
+
+  const changeOwners = (id: string, before: readonly string[], now: readonly string[]): void => {
+    if (now.length > 0) ownersOf.set(id, now);
+    else ownersOf.delete(id);
+    if (before.length > 1 || now.length > 1) output.shared(id, sharing(id, now));
+  };
+
+  return {
+    replace(path, objects) {
+      const held = files.get(path) ?? NOTHING;
+      files.set(path, objects);
+      const alone = [path];
+      for (const id of new Set([...held.keys(), ...objects.keys()])) {
+        if (held.get(id) === objects.get(id)) continue;
+        const before = ownersOf.get(id) ?? NOBODY;
+        const others = before.filter((owner) => owner !== path);
+        const now = !objects.has(id) ? others : others.length === 0 ? alone : [...others, path].sort();
+        const version = (owner: string | undefined): ModelObject | undefined =>
+          owner === undefined ? undefined : files.get(owner)?.get(id);
+        changeOwners(id, before, now);
+        publish(before[0] === path ? held.get(id) : version(before[0]), version(now[0]));
+      }
+      if (objects.size === 0) files.delete(path);
+    },
+  };
+}
+
+function sharing(id: string, owners: readonly string[]): readonly Finding[] {
+  if (owners.length < 2) return [];
+  const message = `${id} stands in ${owners[0]} and in ${owners.slice(1).join(', ')}: the one of ${owners[0]} counts`;
+  return [{ id: message, reason: 'duplicate', message }];
+}
