@@ -14,14 +14,19 @@ import type { ModelObject } from '#model/objects.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import { createMetrics, type Metrics, type Trigger } from '#observe/metrics.ts';
-import { createRulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
-import { createReconciler } from '#reconcile/tables/reconciler.ts';
+import { createReconciler } from '#reconcile/reconciler.ts';
+import { createRulesetWriter } from '#reconcile/ruleset/ruleset-writer.ts';
+import { createTablesWriter } from '#reconcile/tables/tables-writer.ts';
+import type { WantedHealth } from '#reconcile/wanted/wanted-health.ts';
+import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
 import type { Source } from '#sources/source.ts';
 import { type Alarm, createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
 import type { ExitError } from './exit-error.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { watchOutcomes } from './outcome-watch.ts';
+import { createPassLog } from './pass-log.ts';
+import { createPasses } from './passes.ts';
 import { openPorts } from './ports.ts';
 import { applyProcessSettings } from './process-settings.ts';
 import { createProgrammer } from './programmer.ts';
@@ -57,16 +62,20 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   const { cgroupRoot, datapath, release } = await takeNode(config, objectsDir);
   applyProcessSettings(config, log);
   const now = (): number => performance.now();
-  const reconciler = createReconciler({ tables: datapath.tables, now });
+  const wanted = createWantedState();
+  const tables = createTablesWriter({ tables: datapath.tables, wanted, now });
   const store = createStore(config.nodeName);
   const alarm = createAlarm(log, announcer);
-  const health = healthOf(now, alarm, log);
-  const ruleset = createRulesetReconciler({
+  const health = healthOf(wanted.health, now, alarm, log);
+  const ruleset = createRulesetWriter({
     ruleset: createRuleset({ rejectMark: config.packetMark, conntrackMark: config.conntrackMark }),
+    wanted,
+    keepsEarlierTable: datapath.adopted,
     now,
   });
-  const programmer = createProgrammer({ config, store, reconciler, ruleset, ...health, netnsCookie: netnsCookie() });
-  const readings = readingsOf({ tables: datapath.tables, reconciler });
+  const reconciler = createReconciler({ wanted, writers: [tables, ruleset], now });
+  const programmer = createProgrammer({ config, store, wanted, isContested: tables.isContested, netnsCookie: netnsCookie() });
+  const readings = readingsOf({ tables: datapath.tables, writer: tables });
   const metrics = createMetrics({ counters, ...readings, withoutLocal: programmer.withoutLocal }, config.metricsMaxServices);
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, alarm, log });
@@ -74,21 +83,22 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   const staleSockets = staleSocketsOf(datapath, alarm);
   if (staleSockets !== undefined) await warnOfHidden(cgroupRoot, alarm);
   const staleFlows = createStaleFlows({
-    reconciler,
+    reconciler: tables,
     walkEntries: (look, signal) => walkUdpEntries(config.conntrackMark, look, signal),
     endSockets: async (isStale, signal) => staleSockets?.end(cgroupRoot, isStale, signal) ?? [],
     looked: metrics.lookedForStaleFlows,
     log,
     counters,
   });
-  const kernel = { cgroupRoot, datapath, reconciler, attachments, ruleset, rulesetGuard, staleFlows };
-  const loop = createLoop({ config, store, programmer, ...health, ...kernel, metrics, alarm, log, counters });
+  const passLog = createPassLog({ nodeName: config.nodeName, reconciler, alarm, log, counters });
+  const runPass = createPasses({ programmer, reconciler, tables });
+  const kernel = { cgroupRoot, datapath, attachments, rulesetGuard, staleFlows, tables };
+  const loop = createLoop({ store, runPass, reconciler, ...health, ...kernel, metrics, passLog });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log, fail });
   const outcomes = watchOutcomes(datapath.tables, { log, announcer });
   announcer.say({ reason: 'Starting', note: 'Starting weir' });
-  const adopt = (): void => log.info('Adopted the tables of an earlier agent', { ...reconciler.adopt() });
-  followSource(source, { begin: datapath.adopted ? adopt : () => {}, store, loop, metrics, log, counters });
+  followSource(source, { store, loop, metrics, log, counters });
   const stop = async (): Promise<void> => {
     await source.stop();
     announcer.stop();
@@ -137,9 +147,14 @@ async function warnOfHidden(cgroupRoot: string, alarm: Alarm): Promise<void> {
   });
 }
 
-function healthOf(now: () => number, alarm: Alarm, log: Log): { readonly proxyHealth: ProxyHealth; readonly serviceHealth: ServiceHealth } {
+function healthOf(
+  state: WantedHealth,
+  now: () => number,
+  alarm: Alarm,
+  log: Log,
+): { readonly proxyHealth: ProxyHealth; readonly serviceHealth: ServiceHealth } {
   const proxyHealth = createProxyHealth(now);
-  const serviceHealth = createServiceHealth({
+  const serviceHealth = createServiceHealth(state, {
     isProxyHealthy: proxyHealth.isHealthy,
     problem: (message, service) => alarm.error('FailedToStartServiceHealthcheck', message, {}, service),
     note: (message) => log.info(message),
@@ -148,8 +163,6 @@ function healthOf(now: () => number, alarm: Alarm, log: Log): { readonly proxyHe
 }
 
 interface Listeners {
-  /** Called before the first object: what it does costs no time while the source goes on sending. */
-  readonly begin: () => void;
   readonly store: Store;
   readonly loop: Loop;
   readonly metrics: Metrics;
@@ -161,19 +174,14 @@ interface Listeners {
 const triggerOf = ({ kind, value }: ModelObject): Trigger | undefined =>
   kind === 'EndpointSlice' && value.triggeredAt > 0 ? { family: value.family, at: value.triggeredAt } : undefined;
 
-function followSource(source: Source, { begin, store, loop, metrics, log, counters }: Listeners): void {
-  let hasBegun = false;
-  const beginOnce = (): void => {
-    if (!hasBegun) begin();
-    hasBegun = true;
-  };
+function followSource(source: Source, { store, loop, metrics, log, counters }: Listeners): void {
   source.start({
     recall(object) {
-      beginOnce();
+      loop.begun();
       store.recall(object);
     },
     set(object) {
-      beginOnce();
+      loop.begun();
       store.set(object);
       metrics.changed(object.kind, object.key, triggerOf(object));
       loop.wake();

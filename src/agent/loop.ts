@@ -1,196 +1,175 @@
-import type { Config } from '#config/config.ts';
-import type { Reason } from '#events/announcer.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
 import type { Datapath } from '#kernel/bpf/datapath.ts';
 import { listAddresses, listLinks } from '#kernel/netlink/links.ts';
-import type { Counters } from '#observe/counters.ts';
-import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import type { RulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
-import type { Problem, Reconciler, Report } from '#reconcile/tables/reconciler.ts';
-import { createStanding, type Finding } from '#sources/standing.ts';
-import type { Alarm } from './alarm.ts';
+import type { FlushReport, Reconciler } from '#reconcile/reconciler.ts';
+import type { TablesWriter } from '#reconcile/tables/tables-writer.ts';
 import type { Attachments } from './attachments.ts';
 import { localDevices } from './devices.ts';
-import type { Programmer } from './programmer.ts';
+import { isServing, type Knowledge, nextPass, type Phase, phaseAfter, type SourceState } from './lifecycle.ts';
+import type { PassLog } from './pass-log.ts';
+import type { RunPass } from './passes.ts';
 import type { RulesetGuard } from './ruleset-guard.ts';
+import { createScheduler } from './scheduler.ts';
 import { createSpareMemory } from './spare-memory.ts';
 import type { StaleFlows } from './stale-flows.ts';
 import type { Store } from './store.ts';
 
 export interface LoopParts {
-  readonly config: Config;
   /** cgroup v2 folder that holds every process of this node. */
   readonly cgroupRoot: string;
   readonly datapath: Datapath;
-  readonly reconciler: Reconciler;
   readonly store: Store;
-  readonly programmer: Programmer;
+  readonly runPass: RunPass;
+  readonly reconciler: Pick<Reconciler, 'problems'>;
+  readonly tables: Pick<TablesWriter, 'held'>;
   readonly attachments: Attachments;
-  readonly ruleset: RulesetReconciler;
   readonly rulesetGuard: RulesetGuard;
   readonly staleFlows: StaleFlows;
   readonly proxyHealth: ProxyHealth;
   readonly serviceHealth: ServiceHealth;
   readonly metrics: Metrics;
-  readonly alarm: Alarm;
-  readonly log: Log;
-  readonly counters: Counters;
+  readonly passLog: PassLog;
 }
 
-/** Turns many small changes into few passes over what changed; writes nothing before the first complete state. */
+/** Follows the source with few passes over what changed. lifecycle.ts decides which pass comes next. */
 export interface Loop {
+  /** The source has delivered its first object. */
+  begun(): void;
   /** Objects have changed. */
   wake(): void;
   /** Devices or their addresses have changed. */
   wakeForDevices(): void;
-  /** The store has what the source could deliver. */
+  /** The store has every object that the source can read. */
   synced(): void;
-  /** What the store does not have does not exist. */
+  /** An object that the store lacks does not exist. */
   complete(): void;
   stop(): void;
 }
 
-/** Wait after a pass that failed as a whole, ms. */
+/** Pause after a pass that failed as a whole, ms. */
 const RETRY_MS = 1000;
-/** Wait until another look at devices that the kernel refused, ms. */
+/** Pause until devices that the kernel refused are tried again, ms. */
 const REFUSED_DEVICES_MS = 10_000;
 
-/** A loop that sleeps until it is woken; one pass runs at a time. */
+/** Sleeps until it is woken; one pass runs at a time. */
 export function createLoop(parts: LoopParts): Loop {
-  let isSynced = false;
-  let isReady = false;
-  let isComplete = false;
-  let isPruned = false;
-  let areNewsTold = false;
-  let isStopped = false;
-  let areLossesKnown = true;
-  let devices: readonly LocalDevice[] | undefined;
-  let next: NodeJS.Immediate | undefined;
-  let retry: NodeJS.Timeout | undefined;
+  const { datapath, store, runPass, tables, staleFlows, passLog } = parts;
   const memory = createSpareMemory();
-  const say = createSpeaker(parts);
+  let phase: Phase = 'starting';
+  let source: SourceState = 'silent';
+  /** Undefined: they must be listed again. */
+  let devices: readonly LocalDevice[] | undefined;
+  /** Whether the reports of all passes since the last listing of flows say what UDP flows lost. */
+  let areLossesKnown = true;
 
-  /** The kernel serves already, so what has changed since comes first; all else is looked at after it. */
-  const bringNews = (): void => {
-    areLossesKnown = false;
-    say(parts.reconciler.flush());
-    next = setImmediate(pass);
-  };
+  const knowledge = (): Knowledge => ({ hasEarlierTables: datapath.adopted, source, hasNode: store.node() !== undefined });
 
-  const pass = (): void => {
-    next = undefined;
-    clearTimeout(retry);
-    if (!isReady && !isComplete && mustWaitForNode(parts)) return;
+  const run = (): void => {
+    const pass = nextPass(phase, knowledge());
+    if (pass === 'await-node') passLog.awaitsNode();
+    if (pass === 'wait' || pass === 'await-node') return;
     memory.busy();
-    const start = performance.now();
-    const isFull = !isReady || (isComplete && !isPruned);
     try {
-      const devicesChanged = devices === undefined;
-      devices ??= localDevices(listLinks(), listAddresses());
-      if (!areNewsTold && !isReady && parts.datapath.adopted) {
-        areNewsTold = true;
-        if (parts.programmer.planNews(devices, isComplete) > 0) {
-          bringNews();
-          return;
-        }
-      }
-      parts.programmer.plan(devices, parts.datapath.adopted && !isComplete);
-      const report = isComplete && !isPruned ? parts.reconciler.prune() : parts.reconciler.flush();
-      if (isComplete && !isPruned) areLossesKnown = false;
-      isPruned = isComplete;
-      const rulesetRetryInMs = parts.ruleset.flush(isComplete || !parts.datapath.adopted);
-      say(report);
-      if (areLossesKnown) parts.staleFlows.follow(report.udpLosses);
-      else parts.staleFlows.lookAtAll();
-      areLossesKnown = true;
-      const areServed = isReady ? !devicesChanged || parts.attachments.follow() : begin(parts, isPruned);
-      isReady = true;
-      parts.serviceHealth.follow();
-      parts.metrics.passed(performance.now() - start, isFull);
-      parts.proxyHealth.flushed(problemsOf(parts));
-      if (!areServed) devices = undefined;
-      const waits = [report.retryInMs, rulesetRetryInMs, areServed ? undefined : REFUSED_DEVICES_MS].filter((wait) => wait !== undefined);
-      if (waits.length > 0) retry = setTimeout(wake, Math.min(...waits));
+      if (pass === 'adopt') adopt();
+      else if (pass === 'delta') bringDelta();
+      else bringAll(pass);
     } catch (error) {
-      parts.alarm.error('FailedToProgram', `Cannot bring the kernel to the wanted state, trying again in ${RETRY_MS} ms`, { error });
+      passLog.failed(error, RETRY_MS);
       devices = undefined;
       areLossesKnown = false;
-      retry = setTimeout(wake, RETRY_MS);
+      scheduler.wakeIn(RETRY_MS);
     }
+  };
+  const scheduler = createScheduler(run);
+
+  const adopt = (): void => {
+    runPass('adopt', [], knowledge());
+    phase = phaseAfter(phase, 'adopt');
+    passLog.adopted(tables.held());
+    scheduler.wake();
+  };
+
+  /** Services that have changed come first, because the kernel serves the others already. */
+  const bringDelta = (): void => {
+    // A delta that fails is not retried: the next pass writes it with everything else
+    phase = phaseAfter(phase, 'delta');
+    devices ??= localDevices(listLinks(), listAddresses());
+    const report = runPass('delta', devices, knowledge());
+    if (report !== undefined) {
+      areLossesKnown = false;
+      passLog.passed(report);
+    }
+    scheduler.wake();
+  };
+
+  /** A pass over everything that changed, with all that depends on the tables. */
+  const bringAll = (pass: 'flush' | 'prune'): void => {
+    const start = performance.now();
+    const areDevicesNew = devices === undefined;
+    devices ??= localDevices(listLinks(), listAddresses());
+    const report = runPass(pass, devices, knowledge()) as FlushReport;
+    passLog.passed(report);
+    if (areLossesKnown && pass !== 'prune') staleFlows.follow(report.udpLosses);
+    else staleFlows.lookAtAll();
+    areLossesKnown = true;
+    const wasServing = isServing(phase);
+    const areServed = wasServing ? !areDevicesNew || parts.attachments.follow() : begin(parts, pass);
+    phase = phaseAfter(phase, pass);
+    parts.serviceHealth.follow();
+    parts.metrics.passed(performance.now() - start, !wasServing || pass === 'prune');
+    parts.proxyHealth.flushed(parts.reconciler.problems());
+    if (!areServed) devices = undefined;
+    const waits = [report.retryInMs, areServed ? undefined : REFUSED_DEVICES_MS].filter((wait) => wait !== undefined);
+    if (waits.length > 0) scheduler.wakeIn(Math.min(...waits));
   };
 
   const wake = (): void => {
-    if (!isSynced || isStopped) return;
+    if (source !== 'synced' && source !== 'complete') return;
     parts.proxyHealth.queued();
     parts.metrics.queued();
-    next ??= setImmediate(pass);
+    scheduler.wake();
   };
 
   return {
+    begun() {
+      if (source !== 'silent') return;
+      source = 'listing';
+      scheduler.wake();
+    },
     wake,
     wakeForDevices() {
       devices = undefined;
       wake();
     },
     synced() {
-      isSynced = true;
+      if (source !== 'complete') source = 'synced';
       wake();
     },
     complete() {
-      isComplete = true;
+      source = 'complete';
       wake();
     },
     stop() {
-      isStopped = true;
-      clearImmediate(next);
-      clearTimeout(retry);
+      scheduler.stop();
       memory.stop();
     },
   };
 }
 
-/** An earlier agent knew the Node: as long as its object may be in what cannot be used yet, that knowledge stays in force. */
-function mustWaitForNode({ datapath, store, config, log }: LoopParts): boolean {
-  const waits = datapath.adopted && store.node() === undefined;
-  if (waits) log.warn(`Waiting for Node ${config.nodeName}, what an earlier agent served stays: the source is not complete yet`);
-  return waits;
-}
-
-/** After the first pass: the tables are complete, so the programs that use them may come. Says whether all devices have theirs. */
-function begin(parts: LoopParts, isPruned: boolean): boolean {
-  const { config, datapath, attachments, rulesetGuard, log, store } = parts;
+/** After the first pass over all Services the tables are complete, so the programs may come. Returns whether all devices have theirs. */
+function begin({ cgroupRoot, datapath, attachments, rulesetGuard, store, passLog }: LoopParts, pass: 'flush' | 'prune'): boolean {
   rulesetGuard.start();
   const areServed = attachments.follow();
-  datapath.attachSockets(parts.cgroupRoot);
-  for (const folder of datapath.removeStaleStates()) log.info('Removed tables of another layout', { folder });
-  if (datapath.adopted && !isPruned)
-    log.warn('The source is empty or something in it cannot be used: what an earlier agent served stays until that is over');
-  if (store.node() === undefined) log.warn(`Node ${config.nodeName} is not among the objects: no NodePort is served until it is`);
-  const { services, slices } = store.counts();
-  log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${attachments.count()} devices`);
-  return areServed;
-}
-
-const problemsOf = ({ reconciler, ruleset }: LoopParts): readonly Problem[] => [...reconciler.problems(), ...ruleset.problems()];
-
-const REASON_OF: Partial<Record<Problem['code'], Reason>> = { conflict: 'AddressConflict', full: 'TableFull' };
-
-/** Tells what a pass wrote, and each problem once, however often it is tried again. */
-function createSpeaker(parts: LoopParts): (report: Report) => void {
-  const { alarm, log, counters } = parts;
-  const standing = createStanding<Problem & Finding>(({ code, port, message }) => {
-    counters.increment('table_problems', code);
-    // Of an id without a name nobody knows the Service
-    const service = port?.includes('/') ? port.replace(/:[^:]*$/, '') : undefined;
-    alarm.error(REASON_OF[code] ?? 'FailedToProgram', message, {}, service);
+  datapath.attachSockets(cgroupRoot);
+  passLog.ready({
+    removedFolders: datapath.removeStaleStates(),
+    keepsEarlier: datapath.adopted && pass !== 'prune',
+    hasNode: store.node() !== undefined,
+    devices: attachments.count(),
+    ...store.counts(),
   });
-  return ({ writes }) => {
-    const problems = problemsOf(parts).map((problem) => ({ ...problem, id: problem.message, reason: problem.code }));
-    const areSolved = standing.replace('tables', problems);
-    if (Object.keys(writes).length > 0) log.debug(2, 'Wrote tables', { ...writes });
-    if (areSolved) log.info('What did not fit or failed before is in the tables now');
-  };
+  return areServed;
 }

@@ -4,7 +4,7 @@ import type { Config } from '#config/config.ts';
 import { formatPrefix } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import type { NodeFacts } from '#reconcile/tables/node-tables.ts';
+import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
 import { address, endpoint, prefix, service, slice } from '#support/model-objects.ts';
 import { createProgrammer } from './programmer.ts';
 import { createStore } from './store.ts';
@@ -32,72 +32,61 @@ const node = (zone: string, podCIDRs = [prefix('10.180.0.0/24')]): ModelObject =
   value: { name: 'n1', addresses: [address('192.168.0.2')], podCIDRs, zone, isLeaving: false },
 });
 
-/** A programmer, its store, and what it told both reconcilers since the last look. */
+/** A programmer, its store, and what it wanted since the last look. */
 function ground() {
   const store = createStore('n1');
   let told: string[] = [];
-  let ranges: readonly string[] = [];
   /** Service ports that want a frontend of another one. */
   const contested = new Set<string>();
-  const want = ({ name, family }: { name: string; family: number }, plan: PortPlan | undefined): void => {
-    told.push(plan === undefined ? `-${name}/${family}` : `+${name}/${family}: ${plan.backends.length}`);
-  };
-  const wantNode = (): void => void told.push('node');
-  const keepRanges = ({ serviceCIDRs }: NodeFacts): void => {
-    ranges = serviceCIDRs.map(formatPrefix);
-  };
-  const isContested = ({ name }: PortPlan): boolean => contested.has(name);
-  const dropUnwanted = (names: readonly string[]): void => void told.push(...names.map((name) => `?${name}`));
-  const reconciler = { want, wantNode, isContested, dropUnwanted } as never;
-  const programmer = createProgrammer({
-    config: CONFIG,
-    store,
-    reconciler,
-    ruleset: { want() {}, wantNode: keepRanges },
-    serviceHealth: { want() {}, listenAt() {} },
-    netnsCookie: 1n,
+  const wanted = createWantedState();
+  wanted.follow(({ before, after }) => {
+    const { name, family } = after ?? before ?? {};
+    if (name === undefined) told.push('node');
+    else told.push(after === undefined ? `-${name}/${family}` : `+${name}/${family}: ${after.backends.length}`);
   });
+  const isContested = ({ name }: PortPlan): boolean => contested.has(name);
+  const programmer = createProgrammer({ config: CONFIG, store, wanted, isContested, netnsCookie: 1n });
   const plan = (...options: [devices?: readonly never[], mayLackSlices?: boolean]): string[] => {
     told = [];
     programmer.plan(options[0] ?? NO_DEVICES, options[1] ?? false);
     return told;
   };
-  const planNews = (isComplete: boolean): string[] => {
+  const planDelta = (isComplete: boolean): string[] => {
     told = [];
-    programmer.planNews(NO_DEVICES, isComplete);
-    return told;
+    const services = programmer.planDelta(NO_DEVICES, isComplete);
+    return isComplete ? [...told, ...services.map((name) => `?${name}`)] : told;
   };
-  return { store, plan, planNews, contested, ranges: () => ranges };
+  return { store, plan, planDelta, contested, ranges: () => wanted.node()?.serviceCIDRs.map(formatPrefix) };
 }
 
 const other: ModelObject = { kind: 'Service', key: 'ns1/other', value: service({ name: 'other' }) };
 const third: ModelObject = { kind: 'Service', key: 'ns1/third', value: service({ name: 'third' }) };
 
 test('what is not as it was recalled is planned first, and what it no longer has goes', () => {
-  const { store, plan, planNews } = ground();
+  const { store, plan, planDelta } = ground();
   for (const object of [web, slices, other, third]) store.recall(object);
   store.set(two);
   store.remove('Service', 'ns1/third');
-  assert.deepEqual(planNews(true), ['node', '+ns1/svc1:p80/4: 1', '+ns1/svc1:p81/4: 0', '?ns1/svc1', '?ns1/third']);
+  assert.deepEqual(planDelta(true), ['node', '+ns1/svc1:p80/4: 1', '+ns1/svc1:p81/4: 0', '?ns1/svc1', '?ns1/third']);
   assert.deepEqual(plan(), ['+ns1/svc1:p80/4: 1', '+ns1/svc1:p81/4: 0', '+ns1/other:p80/4: 0']);
 });
 
 test('when one wants a frontend of another one all wait, so that nobody gives it up before it can be taken', () => {
-  const { store, plan, planNews, contested } = ground();
+  const { store, plan, planDelta, contested } = ground();
   for (const object of [web, third]) store.recall(object);
   store.set(other);
   store.remove('Service', 'ns1/third');
   contested.add('ns1/other:p80');
-  assert.deepEqual(planNews(true), ['node']);
+  assert.deepEqual(planDelta(true), ['node']);
   assert.deepEqual(plan(), ['+ns1/svc1:p80/4: 0', '+ns1/other:p80/4: 0']);
 });
 
 test('as long as something may be lacking nothing goes, and a Service waits for its slices', () => {
-  const { store, plan, planNews } = ground();
+  const { store, plan, planDelta } = ground();
   store.recall(other);
   store.set(web);
   store.remove('Service', 'ns1/other');
-  assert.deepEqual(planNews(false), ['node']);
+  assert.deepEqual(planDelta(false), ['node']);
   assert.deepEqual(plan(NO_DEVICES, false), ['+ns1/svc1:p80/4: 0']);
 });
 

@@ -3,21 +3,21 @@ import { protocolName } from '#lib/protocol.ts';
 import type { Readings, ServiceCount } from '#observe/own-metrics.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
 import { readOutcomes } from '#reconcile/tables/outcomes.ts';
-import type { PortCount, Reconciler } from '#reconcile/tables/reconciler.ts';
+import type { PortCount, TablesWriter } from '#reconcile/tables/tables-writer.ts';
 
 interface Parts {
   readonly tables: Pick<Tables, 'dump' | 'limit'>;
-  readonly reconciler: Pick<Reconciler, 'usage' | 'counts'>;
+  readonly writer: Pick<TablesWriter, 'usage' | 'counts'>;
 }
 
-/** What the kernel and the reconciler say of themselves when somebody asks for the metrics. */
-export const readingsOf = ({ tables, reconciler }: Parts): Omit<Readings, 'counters'> => ({
+/** Readers that the metrics call at each scrape. */
+export const readingsOf = ({ tables, writer }: Parts): Omit<Readings, 'counters'> => ({
   outcomes: () => readOutcomes(tables),
   tables: () =>
     Object.fromEntries(
-      Object.entries(reconciler.usage()).map(([table, entries]) => [table, { entries, limit: tables.limit(table as TableName) }]),
+      Object.entries(writer.usage()).map(([table, entries]) => [table, { entries, limit: tables.limit(table as TableName) }]),
     ),
-  services: () => reconciler.counts().map(serviceCount),
+  services: () => writer.counts().map(serviceCount),
 });
 
 function serviceCount({ name, family, protocol, connections, refusals }: PortCount): ServiceCount {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '#lib/address.ts';
 import { createCounters } from '#observe/counters.ts';
 import { createLog } from '#observe/log.ts';
-import type { FlowVerdict, UdpFlow } from '#reconcile/tables/reconciler.ts';
+import type { FlowVerdict, UdpFlow } from '#reconcile/flows/flows.ts';
 import { createStaleFlows, type StaleFlowsParts } from './stale-flows.ts';
 
 /** A flow to a Service at `dialled`, which `answering` serves. */

@@ -2,7 +2,8 @@ import type { Remove } from '#kernel/netlink/conntrack.ts';
 import { familyOf } from '#lib/address.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
-import type { Reconciler, StaleReason, UdpFlow, UdpLosses } from '#reconcile/tables/reconciler.ts';
+import type { StaleReason, UdpFlow, UdpLosses } from '#reconcile/flows/flows.ts';
+import type { TablesWriter } from '#reconcile/tables/tables-writer.ts';
 import { createRetryingTask } from '#timing/retrying-task.ts';
 
 /** Ends UDP flows that go where nobody answers for their Service any more. Each is looked at, nothing is flushed. */
@@ -15,7 +16,7 @@ export interface StaleFlows {
 }
 
 export interface StaleFlowsParts {
-  readonly reconciler: Pick<Reconciler, 'judgeFlow'>;
+  readonly reconciler: Pick<TablesWriter, 'judgeFlow'>;
   /** Calls back for each UDP entry that may be a Service's; resolves with their number. */
   readonly walkEntries: (look: (flow: UdpFlow, remove: Remove) => void, signal: AbortSignal) => Promise<number>;
   /** Ends connected UDP sockets of which that is said; resolves with what they were connected to. */

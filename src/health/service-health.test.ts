@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '#lib/address.ts';
+import { createHealthBook, type HealthBook } from '#support/health-book.ts';
 import { inOwnNetns } from '#support/own-netns.ts';
 import { createServiceHealth, type ServiceHealth } from './service-health.ts';
 
@@ -40,6 +41,7 @@ async function untilHeard(expected: number | string, host: string = HERE, port =
 inOwnNetns(import.meta.filename, () => {
   const said: string[] = [];
   let isHealthy = true;
+  let wanted: HealthBook;
   let health: ServiceHealth = fresh();
   afterEach(() => {
     health.close();
@@ -49,13 +51,13 @@ inOwnNetns(import.meta.filename, () => {
   });
 
   function fresh(): ServiceHealth {
-    const made = createServiceHealth({
+    wanted = createHealthBook();
+    wanted.listenAt([HERE]);
+    return createServiceHealth(wanted, {
       isProxyHealthy: () => isHealthy,
       problem: (message) => said.push(message),
       note: (message) => said.push(message),
     });
-    made.listenAt([HERE]);
-    return made;
   }
 
   /** A connection that says something, and when it is over. */
@@ -66,7 +68,7 @@ inOwnNetns(import.meta.filename, () => {
   }
 
   async function serve(localEndpoints: number): Promise<void> {
-    health.want('t/web', checks(localEndpoints));
+    wanted.want('t/web', checks(localEndpoints));
     health.follow();
     await untilHeard(localEndpoints > 0 ? 200 : 503);
   }
@@ -95,7 +97,7 @@ inOwnNetns(import.meta.filename, () => {
     await serve(1);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     assert.equal((await ask(HERE, PORT, agent)).status, 200);
-    health.want('t/web', checks(0));
+    wanted.want('t/web', checks(0));
     assert.equal((await ask(HERE, PORT, agent)).status, 200);
     health.follow();
     assert.equal((await ask(HERE, PORT, agent)).status, 503);
@@ -106,7 +108,7 @@ inOwnNetns(import.meta.filename, () => {
     await serve(1);
     const callers = ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'GET / HT'].map(callWith);
     await once(callers[0]?.socket ?? assert.fail(), 'data');
-    health.want('t/web', []);
+    wanted.want('t/web', []);
     health.follow();
     await Promise.all(callers.map(({ closed }) => closed));
     assert.equal(await heard(HERE), 'ECONNREFUSED');
@@ -116,10 +118,10 @@ inOwnNetns(import.meta.filename, () => {
 
   test('a Service that gets another port leaves the old one, others stay as they are [hcnp-closes]', async () => {
     await serve(1);
-    health.want('t/other', checks(1, PORT + 1));
+    wanted.want('t/other', checks(1, PORT + 1));
     health.follow();
     await untilHeard(200, HERE, PORT + 1);
-    health.want('t/web', checks(1, PORT + 2));
+    wanted.want('t/web', checks(1, PORT + 2));
     health.follow();
     await untilHeard(200, HERE, PORT + 2);
     assert.deepEqual([await heard(HERE), await heard(HERE, PORT + 1)], ['ECONNREFUSED', 200]);
@@ -127,8 +129,8 @@ inOwnNetns(import.meta.filename, () => {
 
   test('a port passes from one Service to another', async () => {
     await serve(1);
-    health.want('t/next', checks(3));
-    health.want('t/web', []);
+    wanted.want('t/next', checks(3));
+    wanted.want('t/web', []);
     health.follow();
     await untilHeard(200);
     assert.equal(JSON.parse((await ask(HERE, PORT)).body).service.name, 'next');
@@ -138,10 +140,10 @@ inOwnNetns(import.meta.filename, () => {
   test('a port that is taken is told once, tried again, and told when it opens', async () => {
     const squatter = createServer().listen(PORT, HERE);
     await once(squatter, 'listening');
-    health.want('t/web', checks(1));
+    wanted.want('t/web', checks(1));
     health.follow();
     await sleep(1200);
-    health.want('t/web', checks(2));
+    wanted.want('t/web', checks(2));
     health.follow();
     const problem = `Cannot open spec.healthCheckNodePort ${PORT} of Service t/web at ${HERE}: somebody else listens there, it should be free`;
     assert.deepEqual(said, [`${problem}; trying again every 1000 ms`]);
@@ -151,21 +153,21 @@ inOwnNetns(import.meta.filename, () => {
   });
 
   test('a port that opens and closes before anything happened stays closed', async () => {
-    health.want('t/web', checks(1));
+    wanted.want('t/web', checks(1));
     health.follow();
-    health.want('t/web', []);
+    wanted.want('t/web', []);
     health.follow();
     await sleep(50);
     assert.equal(await heard(HERE), 'ECONNREFUSED');
   });
 
   test('each family answers for itself at the zero addresses', async () => {
-    health.listenAt(['0.0.0.0', '::'] as Address[]);
-    health.want('t/web', [...checks(1), { family: 6, port: PORT, localEndpoints: 0 }]);
+    wanted.listenAt(['0.0.0.0', '::'] as Address[]);
+    wanted.want('t/web', [...checks(1), { family: 6, port: PORT, localEndpoints: 0 }]);
     health.follow();
     await untilHeard(200, '127.0.0.2');
     await untilHeard(503, '::1');
-    health.want('t/web', checks(1));
+    wanted.want('t/web', checks(1));
     health.follow();
     assert.equal(await heard('::1'), 'ECONNREFUSED');
     assert.equal(await heard('127.0.0.2'), 200);
@@ -173,7 +175,7 @@ inOwnNetns(import.meta.filename, () => {
 
   test('ports follow the addresses of the node', async () => {
     await serve(1);
-    health.listenAt(['127.0.0.9'] as Address[]);
+    wanted.listenAt(['127.0.0.9'] as Address[]);
     health.follow();
     await untilHeard(200, '127.0.0.9');
     assert.equal(await heard(HERE), 'ECONNREFUSED');

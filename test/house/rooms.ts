@@ -36,6 +36,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: room('lib model abi agent kpng-server grpc sources config lab kernel observe reconcile', 'commander'),
 };
 
+/** Quiet files of rooms that are not quiet. */
+export const QUIET_FILES: readonly string[] = ['src/agent/lifecycle.ts'];
+
 /** Packages of tests. */
 export const TEST_PACKAGES: readonly string[] = ['fast-check', 'js-yaml'];
 

@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import type { Frontend } from '#abi/generated.ts';
-import { createProgrammer, type Programmer } from '#agent/programmer.ts';
+import { type Knowledge, nextPass, type Pass, type Phase, phaseAfter, type SourceState } from '#agent/lifecycle.ts';
+import { createPasses, type RunPass } from '#agent/passes.ts';
+import { createProgrammer } from '#agent/programmer.ts';
 import { createStore, type Store } from '#agent/store.ts';
 import type { Config } from '#config/config.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { createRulesetReconciler, type RulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
-import { createReconciler, type PortKey, type Reconciler } from '#reconcile/tables/reconciler.ts';
-import { frontendText, REST_MS } from '#reconcile/tables/state.ts';
-import { frontendKeys } from '#reconcile/tables/steps.ts';
+import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { createRulesetWriter } from '#reconcile/ruleset/ruleset-writer.ts';
+import { REST_MS } from '#reconcile/tables/state.ts';
+import { createTablesWriter, type TablesWriter } from '#reconcile/tables/tables-writer.ts';
+import { frontendKeys, frontendText } from '#reconcile/wanted/keys.ts';
+import { createWantedState, type WantedState } from '#reconcile/wanted/wanted-state.ts';
 import { Crash, createFakeTables, type FakeTables } from '#support/fake-tables.ts';
 import { readerOf } from '#support/table-reader.ts';
 import { WriteWatcher } from '#support/write-watcher.ts';
-import { FakeRuleset } from './fake-ruleset.ts';
+import { FakeRuleset, RulesetFault } from './fake-ruleset.ts';
 
 /** Full now and then while a history goes on, but never for what it ends with. */
 const LIMITS = { slots: 160, backends: 120, services: 60 } as const;
@@ -21,21 +25,17 @@ const LIMITS = { slots: 160, backends: 120, services: 60 } as const;
 /** What a source has: objects by kind and key. */
 export type Objects = ReadonlyMap<string, ModelObject>;
 
-/** What health check node ports should say, by Service. */
-type HealthChecks = Map<string, readonly object[]>;
-
-/** One agent process: what src/agent puts together, without what only a kernel has. */
+/** One agent process: what src/agent composes, without the parts that need a kernel. */
 interface Agent {
   readonly store: Store;
-  readonly programmer: Programmer;
+  readonly wanted: WantedState;
   readonly reconciler: Reconciler;
-  readonly ruleset: RulesetReconciler;
-  readonly checks: HealthChecks;
-  /** Opened tables of an earlier agent. */
-  readonly adopted: boolean;
-  isReady: boolean;
-  isComplete: boolean;
-  isPruned: boolean;
+  readonly tables: TablesWriter;
+  readonly runPass: RunPass;
+  /** Opened the tables of an earlier agent. */
+  readonly hasEarlierTables: boolean;
+  phase: Phase;
+  source: SourceState;
 }
 
 /** The tables of a node and the agents that look after them, one after the other; watched at every write. */
@@ -46,6 +46,8 @@ export class AgentLife {
   now = 0;
   readonly #config: Config;
   readonly #objects = new Map<string, ModelObject>();
+  /** Every Service that there ever was. */
+  readonly #services = new Set<string>();
   /** Objects whose file cannot be read at the moment. */
   readonly #hidden = new Set<string>();
   /** What the agents asked for; of a former agent what the present one has not yet judged. */
@@ -70,6 +72,7 @@ export class AgentLife {
   put(object: ModelObject): void {
     const id = idOf(object.kind, object.key);
     this.#objects.set(id, object);
+    if (object.kind === 'Service') this.#services.add(object.key);
     if (!this.#hidden.has(id)) this.#agent.store.set(object);
   }
 
@@ -79,20 +82,40 @@ export class AgentLife {
     if (!this.#hidden.has(id)) this.#agent.store.remove(kind, key);
   }
 
-  /** What the loop does when it is woken. */
+  /** Does what the loop does when it is woken, up to a pass over everything that changed. */
   pass(): void {
+    this.#prepare();
     const agent = this.#agent;
-    const { store, programmer, reconciler } = agent;
-    const [before, judged] = [agent.isComplete ? [] : answering(this.tables), new Set(this.#judged)];
-    if (!agent.isReady && !agent.isComplete && agent.adopted && store.node() === undefined) return;
-    programmer.plan(this.devices, agent.adopted && !agent.isComplete);
-    if (agent.isComplete) this.#forgetUnjudged();
-    this.#watcher.wantedChanged();
-    if (agent.isComplete && !agent.isPruned) reconciler.prune();
-    else reconciler.flush();
-    if (!agent.isComplete) this.#refuseSilencing(before, judged);
-    agent.isPruned = agent.isComplete;
-    if (this.#flushRuleset()) agent.isReady = true;
+    const pass = nextPass(agent.phase, this.#knowledge());
+    if (pass !== 'flush' && pass !== 'prune') return;
+    const isComplete = agent.source === 'complete';
+    const [before, judged] = [isComplete ? [] : answering(this.tables), new Set(this.#judged)];
+    try {
+      this.#run(pass);
+    } catch (error) {
+      // The loop tries again
+      if (!(error instanceof RulesetFault)) throw error;
+    }
+    if (!isComplete) this.#refuseSilencing(before, judged);
+  }
+
+  /** The passes before the first one over everything. */
+  #prepare(): void {
+    for (let pass = nextPass(this.#agent.phase, this.#knowledge()); pass === 'adopt' || pass === 'delta'; ) {
+      this.#run(pass);
+      pass = nextPass(this.#agent.phase, this.#knowledge());
+    }
+  }
+
+  #run(pass: Pass): void {
+    const agent = this.#agent;
+    agent.runPass(pass, this.devices, this.#knowledge());
+    agent.phase = phaseAfter(agent.phase, pass);
+  }
+
+  #knowledge(): Knowledge {
+    const { hasEarlierTables, source, store } = this.#agent;
+    return { hasEarlierTables, source, hasNode: store.node() !== undefined };
   }
 
   /** A Service port that a former agent served is not refused because its slices cannot be read. */
@@ -111,17 +134,6 @@ export class AgentLife {
     }
   }
 
-  /** False where the table cannot be installed at the moment: the loop tries again then. */
-  #flushRuleset(): boolean {
-    try {
-      this.#agent.ruleset.flush(this.#agent.isComplete);
-      return true;
-    } catch (error) {
-      if (error instanceof Crash || error instanceof assert.AssertionError) throw error;
-      return false;
-    }
-  }
-
   /** Kills the agent in the middle of a pass and starts another, which cannot read some of the objects at first. */
   restart(afterWrites: number, hidden: readonly string[]): void {
     this.#kill(afterWrites);
@@ -137,13 +149,12 @@ export class AgentLife {
   succeed(afterWrites: number, meanwhile: () => void): void {
     this.#kill(afterWrites);
     this.#agent = this.#birth(true);
-    const { store, programmer, reconciler } = this.#agent;
+    const { store } = this.#agent;
     for (const [id, object] of this.#objects) if (!this.#hidden.has(id)) store.recall(object);
     meanwhile();
     const before = ownersOf(this.tables);
-    programmer.planNews(this.devices, this.#hidden.size === 0);
-    this.#watcher.wantedChanged();
-    reconciler.flush();
+    if (this.#hidden.size === 0) this.#agent.source = 'complete';
+    this.#prepare();
     for (const [text, owner] of ownersOf(this.tables)) assert.equal(before.get(text) ?? owner, owner, `${text} is another's too early`);
     if (this.#hidden.size === 0) this.complete();
     else this.pass();
@@ -169,7 +180,7 @@ export class AgentLife {
       if (object !== undefined) this.#agent.store.set(object);
     }
     this.#hidden.clear();
-    this.#agent.isComplete = true;
+    this.#agent.source = 'complete';
     this.pass();
   }
 
@@ -177,13 +188,13 @@ export class AgentLife {
   heal(): void {
     this.tables.faultRate = this.ruleset.faultRate = 0;
     this.complete();
-    const { reconciler, ruleset } = this.#agent;
+    const { reconciler } = this.#agent;
     for (let round = 0; round < 20; round++) {
-      const waits = [reconciler.flush().retryInMs, ruleset.flush(true)].filter((wait) => wait !== undefined);
-      if (waits.length === 0) break;
-      this.now += Math.min(...waits);
+      const { retryInMs } = reconciler.flush();
+      if (retryInMs === undefined) break;
+      this.now += retryInMs;
     }
-    const problems = [...reconciler.problems(), ...ruleset.problems()].filter(({ code }) => code !== 'conflict');
+    const problems = reconciler.problems().filter(({ code }) => code !== 'conflict');
     assert.deepEqual(problems, []);
     this.now += REST_MS;
     assert.deepEqual(reconciler.flush().writes, {});
@@ -191,24 +202,29 @@ export class AgentLife {
 
   /** What the tables say and how much room they take, and what health checks answer. */
   outcome(): object {
-    const { reconciler, checks } = this.#agent;
-    return { ...readerOf(this.tables).meaning(), usage: reconciler.usage(), ruleset: this.ruleset.meaning(), checks };
+    const { wanted, tables } = this.#agent;
+    const checks = [...this.#services].sort().map((service) => [service, wanted.health.checks(service)] as const);
+    return {
+      ...readerOf(this.tables).meaning(),
+      usage: tables.usage(),
+      ruleset: this.ruleset.meaning(),
+      checks: checks.filter(([, wants]) => wants.length > 0),
+    };
   }
 
-  #birth(adopted: boolean): Agent {
+  #birth(hasEarlierTables: boolean): Agent {
+    const now = (): number => this.now;
     const store = createStore(this.#config.nodeName);
-    const reconciler = this.#overheard(createReconciler({ tables: this.tables, now: () => this.now }));
-    if (adopted) reconciler.adopt();
+    const wanted = createWantedState();
+    const tables = createTablesWriter({ tables: this.tables, wanted, now });
+    const ruleset = createRulesetWriter({ ruleset: this.ruleset, wanted, keepsEarlierTable: hasEarlierTables, now });
     this.#judged.clear();
     this.#forgetUnserved();
-    const ruleset = createRulesetReconciler({ ruleset: this.ruleset, now: () => this.now });
-    const checks: HealthChecks = new Map();
-    const serviceHealth = {
-      want: (service: string, wanted: readonly object[]) => void (wanted.length > 0 ? checks.set(service, wanted) : checks.delete(service)),
-      listenAt() {},
-    };
-    const programmer = createProgrammer({ config: this.#config, store, reconciler, ruleset, serviceHealth, netnsCookie: 7n });
-    return { store, programmer, reconciler, ruleset, checks, adopted, isReady: false, isComplete: false, isPruned: false };
+    this.#overhear(wanted);
+    const reconciler = createReconciler({ wanted, writers: [tables, ruleset], now });
+    const programmer = createProgrammer({ config: this.#config, store, wanted, isContested: tables.isContested, netnsCookie: 7n });
+    const runPass = createPasses({ programmer, reconciler: this.#watched(reconciler), tables });
+    return { store, wanted, reconciler, tables, runPass, hasEarlierTables, phase: 'starting', source: 'synced' };
   }
 
   /** What a former agent did not bring to an end is known to nobody. */
@@ -223,20 +239,34 @@ export class AgentLife {
     for (const id of this.#wanted.keys()) if (!this.#judged.has(id)) this.#wanted.delete(id);
   }
 
-  #overheard(reconciler: Reconciler): Reconciler {
-    const want = (key: PortKey, plan: PortPlan | undefined): void => {
-      const id = `${key.family} ${key.name}`;
+  #overhear(wanted: WantedState): void {
+    wanted.follow(({ before, after }) => {
+      const plan = after ?? before;
+      if (plan === undefined) return;
+      const id = `${plan.family} ${plan.name}`;
       this.#judged.add(id);
-      if (plan === undefined) this.#wanted.delete(id);
-      else this.#wanted.set(id, plan);
-      reconciler.want(key, plan);
+      if (after === undefined) this.#wanted.delete(id);
+      else this.#wanted.set(id, after);
+    });
+  }
+
+  /** Tells the watcher what is wanted before anything is written. */
+  #watched(reconciler: Reconciler): Reconciler {
+    const writing = <T>(write: () => T): T => {
+      if (this.#agent.source === 'complete' && nextPass(this.#agent.phase, this.#knowledge()) !== 'delta') this.#forgetUnjudged();
+      this.#watcher.wantedChanged();
+      return write();
     };
-    const dropUnwanted = (services: readonly string[]): void => {
-      const isCertain = (name: string): boolean => services.includes(name.replace(/:.*/, ''));
-      for (const [id, { name }] of this.#wanted) if (isCertain(name) && !this.#judged.has(id)) this.#wanted.delete(id);
-      reconciler.dropUnwanted(services);
+    return {
+      ...reconciler,
+      flush: (only) => writing(() => reconciler.flush(only)),
+      prune: () => writing(() => reconciler.prune()),
+      pruneServices: (services) => {
+        for (const [id, { name }] of this.#wanted)
+          if (services.includes(name.replace(/:.*/, '')) && !this.#judged.has(id)) this.#wanted.delete(id);
+        reconciler.pruneServices(services);
+      },
     };
-    return { ...reconciler, want, dropUnwanted };
   }
 }
 

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { itemId, type Ruleset, type RulesetChange, type RulesetItem } from '#reconcile/ports/ruleset.ts';
 import { Crash } from '#support/fake-tables.ts';
 
+/** A transaction that fails on purpose. */
+export class RulesetFault extends Error {}
+
 /** Table `inet weir` in memory: whole transactions or nothing, as strict as nft about what is there and what is not; it fails on purpose. */
 export class FakeRuleset implements Ruleset {
   /** Part of the transactions that fail, 0 to 1. */
@@ -47,7 +50,7 @@ export class FakeRuleset implements Ruleset {
     assert.deepEqual(missing, [], 'what is referred to must be there');
     // Lehmer's generator: the same seed makes the same faults.
     this.#seed = (this.#seed * 48271) % 0x7fffffff;
-    if (this.#seed / 0x7fffffff < this.faultRate) throw new Error('Cannot change table inet weir: try again');
+    if (this.#seed / 0x7fffffff < this.faultRate) throw new RulesetFault('Cannot change table inet weir: try again');
     this.#items = next;
   }
 }

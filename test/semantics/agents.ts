@@ -8,8 +8,10 @@ import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
 import { itemId, type Ruleset, type RulesetItem } from '#reconcile/ports/ruleset.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
-import { createRulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
-import { createReconciler } from '#reconcile/tables/reconciler.ts';
+import { createReconciler } from '#reconcile/reconciler.ts';
+import { createRulesetWriter } from '#reconcile/ruleset/ruleset-writer.ts';
+import { createTablesWriter } from '#reconcile/tables/tables-writer.ts';
+import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
 import { createFakeTables } from '#support/fake-tables.ts';
 import { PLACES } from './world.ts';
 
@@ -39,11 +41,12 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
   const items = new Map<string, RulesetItem>();
   let clock = 0;
   const now = (): number => clock;
-  const reconciler = createReconciler({ tables, now });
-  const ruleset = createRulesetReconciler({ ruleset: rulesetIn(items), now });
+  const wanted = createWantedState();
+  const writer = createTablesWriter({ tables, wanted, now });
+  const ruleset = createRulesetWriter({ ruleset: rulesetIn(items), wanted, keepsEarlierTable: false, now });
+  const reconciler = createReconciler({ wanted, writers: [writer, ruleset], now });
   const store = createStore(nodeName);
-  const serviceHealth = { want() {}, listenAt() {} };
-  const programmer = createProgrammer({ config, store, reconciler, ruleset, serviceHealth, netnsCookie: 1n });
+  const programmer = createProgrammer({ config, store, wanted, isContested: writer.isContested, netnsCookie: 1n });
   let known: readonly ModelObject[] = [];
 
   return {
@@ -57,8 +60,7 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
       known = objects;
       programmer.plan(devicesOf(config, objects));
       reconciler.prune();
-      ruleset.flush(true);
-      const [problem] = [...reconciler.problems(), ...ruleset.problems()].filter(({ code }) => code !== 'conflict');
+      const [problem] = reconciler.problems().filter(({ code }) => code !== 'conflict');
       if (problem !== undefined) throw new Error(`Tables of ${nodeName} are not as planned: ${problem.message}`);
     },
   };

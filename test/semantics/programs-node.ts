@@ -17,7 +17,9 @@ import { findCgroupRoot } from '#kernel/node/mounts.ts';
 import { inNetns, netnsCookie } from '#kernel/node/netns.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import { createReconciler, type Reconciler } from '#reconcile/tables/reconciler.ts';
+import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
+import { createTablesWriter } from '#reconcile/tables/tables-writer.ts';
+import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
 import { objectsDir } from '#support/kernel-ground.ts';
 import { makeProgramWorld, type ProgramWorld, WIRE_DEVICE } from './programs-world.ts';
 
@@ -96,7 +98,9 @@ function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
   let now = 0;
   let current: { readonly flags: string; readonly config: Config; readonly store: Store; readonly programmer: Programmer } | undefined;
   let known = new Map<string, string>();
-  const reconciler = createReconciler({ tables, now: () => now });
+  const wanted = createWantedState();
+  const writer = createTablesWriter({ tables, wanted, now: () => now });
+  const reconciler = createReconciler({ wanted, writers: [writer], now: () => now });
 
   const change = (store: Store, objects: readonly ModelObject[]): void => {
     const next = new Map(objects.map((object) => [`${object.kind} ${object.key}`, JSON.stringify(object.value)]));
@@ -124,14 +128,7 @@ function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
           flags: text,
           config,
           store,
-          programmer: createProgrammer({
-            config,
-            store,
-            reconciler,
-            ruleset: { want() {}, wantNode() {} },
-            serviceHealth: { want() {}, listenAt() {} },
-            netnsCookie: cookie,
-          }),
+          programmer: createProgrammer({ config, store, wanted, isContested: writer.isContested, netnsCookie: cookie }),
         };
         if (config.localDetector.mode === 'BridgeInterface') world.device(config.localDetector.name);
         devices = inNetns(world.node, () => localDevices(listLinks(), listAddresses()));

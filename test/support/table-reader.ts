@@ -7,7 +7,8 @@ import {
   type Frontend,
 } from '#abi/generated.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
-import { frontendText, rangeText } from '#reconcile/tables/state.ts';
+import { rangeText } from '#reconcile/tables/state.ts';
+import { frontendText } from '#reconcile/wanted/keys.ts';
 
 /** Reads tables as the datapath does, for tests. */
 export interface Reader {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ADDRESS_CLUSTER_IP, FRONTEND_SOURCE_RANGES, type Frontend, type TableEntry } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { frontendText } from '#reconcile/tables/state.ts';
+import { frontendText } from '#reconcile/wanted/keys.ts';
 import type { FakeTables } from './fake-tables.ts';
 import { type Reader, readerOf } from './table-reader.ts';
 

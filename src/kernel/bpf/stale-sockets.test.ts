@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { BACKEND_CLUSTER_LIST, type Frontend } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
-import type { UdpFlow } from '#reconcile/tables/reconciler.ts';
+import type { UdpFlow } from '#reconcile/flows/flows.ts';
 import { openDescriptors, openForTest, run, scratchCgroup, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { namespacesBelow } from '../node/namespaces.ts';
 import { inNetns, netnsCookie } from '../node/netns.ts';

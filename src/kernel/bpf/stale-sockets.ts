@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs';
 import { presence, socketFlow, socketFlowKey } from '#abi/generated.ts';
-import type { UdpFlow } from '#reconcile/tables/reconciler.ts';
+import type { UdpFlow } from '#reconcile/flows/flows.ts';
 import { createTurns } from '#timing/turns.ts';
 import { checked } from '../ffi/ffi.ts';
 import { closing, libc } from '../ffi/libc.ts';

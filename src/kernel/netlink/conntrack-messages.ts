@@ -1,5 +1,5 @@
 import { type Address, decodeAddress } from '#lib/address.ts';
-import type { UdpFlow, UdpPlace } from '#reconcile/tables/reconciler.ts';
+import type { UdpFlow, UdpPlace } from '#reconcile/flows/flows.ts';
 import type { AF_INET, AF_INET6 } from '../node/socket-address.ts';
 
 /** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET and ..._DELETE of <linux/netfilter/nfnetlink_conntrack.h>. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { UdpFlow } from '#reconcile/tables/reconciler.ts';
+import type { UdpFlow } from '#reconcile/flows/flows.ts';
 import { run, scratchNetns, skipIf, whyNoKernel } from '#support/kernel-ground.ts';
 import { runNft } from '../nftables/libnftables.ts';
 import { keepTranslation } from '../nftables/ruleset.ts';

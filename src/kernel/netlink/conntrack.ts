@@ -1,4 +1,4 @@
-import type { UdpFlow } from '#reconcile/tables/reconciler.ts';
+import type { UdpFlow } from '#reconcile/flows/flows.ts';
 import { KernelError } from '../ffi/ffi.ts';
 import { AF_INET, AF_INET6 } from '../node/socket-address.ts';
 import { decodeFlow, deletionRequest, markedRequest, udpRequests } from './conntrack-messages.ts';

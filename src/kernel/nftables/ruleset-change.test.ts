@@ -4,9 +4,9 @@ import { DEVICE_PODS } from '#abi/generated.ts';
 import { type Address, type Prefix, parsePrefix } from '#lib/address.ts';
 import type { RulesetItem } from '#reconcile/ports/ruleset.ts';
 import { MAX_MEMORIES } from '#reconcile/ruleset/memories.ts';
-import { createRulesetReconciler, type RulesetReconciler } from '#reconcile/ruleset/reconciler.ts';
-import type { NodeFacts } from '#reconcile/tables/node-tables.ts';
+import type { NodeFacts } from '#reconcile/wanted/wanted-state.ts';
 import { run, skipIf, whyNoKernel } from '#support/kernel-ground.ts';
+import { type RulesetReconciler, reconcilerOfRuleset } from '#support/reconciling.ts';
 import { sampleBackend, sampleFrontend, samplePlan } from '#support/sample-plans.ts';
 import { inScratchNetns } from '../node/netns.ts';
 import { runNft } from './libnftables.ts';
@@ -21,7 +21,7 @@ const listing = (): string => runNft('list table inet weir');
 /** Installs an empty table and lets the function change it; afterwards nothing may be wrong. */
 function inTable(act: (reconciler: RulesetReconciler, flush: () => void) => void): void {
   inScratchNetns(() => {
-    const reconciler = createRulesetReconciler({ ruleset: createRuleset(OPTIONS), now: () => 0 });
+    const reconciler = reconcilerOfRuleset({ ruleset: createRuleset(OPTIONS), now: () => 0 });
     const flush = (): void => {
       reconciler.flush(true);
       assert.deepEqual(reconciler.problems(), []);

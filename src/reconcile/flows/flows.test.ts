@@ -4,8 +4,8 @@ import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { createFakeTables } from '#support/fake-tables.ts';
+import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
 import { sampleBackend, sampleFrontend, samplePlan, TCP, UDP } from '#support/sample-plans.ts';
-import { createReconciler, type Reconciler } from '../tables/reconciler.ts';
 import type { UdpFlow, UdpPlace } from './flows.ts';
 
 const BOTH_LISTS = BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST;
@@ -26,15 +26,15 @@ const plan = (name: string, fields: Partial<PortPlan> = {}): PortPlan =>
     ...fields,
   });
 
-const nodeAt = (reconciler: Reconciler, ...addresses: string[]): void =>
+const nodeAt = (reconciler: TablesReconciler, ...addresses: string[]): void =>
   reconciler.wantNode({ localNets: [], serviceCIDRs: [], devices: [], settings: SETTINGS, nodeAddresses: addresses as Address[] });
 
 /** Milliseconds. */
 let clock = 0;
 
 /** A complete reconciler that serves these. */
-function serving(...plans: PortPlan[]): Reconciler {
-  const reconciler = createReconciler({ tables: createFakeTables({ faultRate: 0 }), now: () => clock });
+function serving(...plans: PortPlan[]): TablesReconciler {
+  const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0 }), now: () => clock });
   nodeAt(reconciler, '192.168.0.2');
   for (const each of plans) reconciler.want(each, each);
   reconciler.prune();
@@ -91,7 +91,7 @@ test('a flow that somebody else translated is judged where a Service port answer
 });
 
 test('nothing is stale because its Service is not known yet [restart-keeps]', () => {
-  const reconciler = createReconciler({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
   const dialled = flow('172.30.0.1:80', '10.0.0.1:8080');
   assert.equal(reconciler.judgeFlow(dialled), 'live');
   reconciler.flush();
@@ -101,7 +101,7 @@ test('nothing is stale because its Service is not known yet [restart-keeps]', ()
 });
 
 test('flows of a Service that does not fit into the tables are left alone', () => {
-  const reconciler = createReconciler({ tables: createFakeTables({ faultRate: 0, limits: { frontends: 0 } }), now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0, limits: { frontends: 0 } }), now: () => 0 });
   reconciler.want(plan('t/a'), plan('t/a'));
   assert.ok(reconciler.prune().pending > 0);
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'live');

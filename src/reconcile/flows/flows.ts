@@ -1,8 +1,10 @@
 import { ADDRESS_NODE, type FrontendKey } from '#abi/generated.ts';
 import { type Address, familyOf, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { frontendText, type PortState, retiredText, type State } from '../tables/state.ts';
+import { type PortState, retiredText, type State } from '../tables/state.ts';
 import type { Step } from '../tables/steps.ts';
+import { frontendText } from '../wanted/keys.ts';
+import type { WantedState } from '../wanted/wanted-state.ts';
 
 const IPPROTO_UDP = 17;
 
@@ -41,11 +43,11 @@ export type FlowVerdict = StaleReason | 'live' | 'foreign';
  * A flow lives while its backend is in either list of the Service port that owns what it dialled, or serves without being listed: a change of
  * policy ends none. One that somebody else translated, as kube-proxy before weir, is judged alike where a frontend owns what it dialled:
  * nobody else would end it. A backend that has just gone may still answer what was sent to it: without the flow nobody would get the answer.
- * `targets`: what should be, by identity; `now` in ms.
+ * `now` in ms.
  */
 export function judgeFlow(
   state: State,
-  targets: ReadonlyMap<string, PortPlan>,
+  wanted: Pick<WantedState, 'plan'>,
   { dialled, answering, isOurs }: UdpFlow,
   now: number,
 ): FlowVerdict {
@@ -53,7 +55,7 @@ export function judgeFlow(
   if (owner === undefined) return isOurs ? 'service_gone' : 'foreign';
   const isAnswering = ({ address, port }: UdpPlace): boolean => port === answering.port && address === answering.address;
   if (owner.backends.some((backend) => isAnswering(backend) && backend.flags !== 0)) return 'live';
-  if (targets.get(owner.identity)?.unlisted?.some(isAnswering)) return 'live';
+  if (wanted.plan(owner.identity)?.unlisted?.some(isAnswering)) return 'live';
   if (now - (state.retired.get(retiredText(owner, answering)) ?? Number.NEGATIVE_INFINITY) < ANSWER_MS) return 'live';
   return owner.backends.some(({ flags }) => flags !== 0) ? 'endpoint_gone' : 'no_endpoint';
 }

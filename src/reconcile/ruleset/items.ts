@@ -11,7 +11,7 @@ import {
 import { familyOf, formatPrefix, type Prefix, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
 import type { EndpointList, PlannedBackend, PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import type { RulesetChain, RulesetItem, RulesetMemory, RulesetRule, Verdict } from '../ports/ruleset.ts';
-import type { NodeFacts } from '../tables/node-tables.ts';
+import type { NodeFacts } from '../wanted/wanted-state.ts';
 
 /** IPPROTO_SCTP: the one protocol of Services that the ruleset translates; the conntrack functions of the kernel take TCP and UDP only. */
 export const SCTP = 132;

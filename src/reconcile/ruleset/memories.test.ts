@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import type { Address } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { createFakeRuleset } from '#support/fake-ruleset.ts';
+import { reconcilerOfRuleset } from '#support/reconciling.ts';
 import { sampleBackend, samplePlan } from '#support/sample-plans.ts';
 import { MAX_MEMORIES } from './memories.ts';
-import { createRulesetReconciler } from './reconciler.ts';
 
 /** A Service over SCTP with an address and so many endpoints of its own. */
 function plan(name: 'a' | 'b' | 'c', count: number, affinitySeconds = 10): PortPlan {
@@ -16,7 +16,7 @@ function plan(name: 'a' | 'b' | 'c', count: number, affinitySeconds = 10): PortP
 
 test("session affinity goes by a hash of the client's address where a set for each endpoint does not fit, until it does", () => {
   const ruleset = createFakeRuleset(0);
-  const reconciler = createRulesetReconciler({ ruleset, now: () => 0 });
+  const reconciler = reconcilerOfRuleset({ ruleset, now: () => 0 });
   const chosenBy = (name: string) => {
     const chain = ruleset.held.get(`chain cluster4/t/${name}`);
     return chain?.kind === 'chain' ? chain.rules.map((rule) => (rule.kind === 'translate' ? rule.by : rule.kind)).at(-1) : undefined;

@@ -5,9 +5,10 @@ export const MAX_MEMORIES = 500;
 export interface Memories {
   /** Takes so many sets for a Service port in the place of those it had. Says whether there is room: all of them or none. */
   take(identity: string, count: number): boolean;
-  /** Who was refused. */
+  /** Service ports without room for their sets. */
   refused(): Iterable<string>;
-  /** Of those one for whom there is room now. */
+  isRefused(identity: string): boolean;
+  /** A refused Service port for which there is room now. */
   next(): string | undefined;
 }
 
@@ -29,6 +30,7 @@ export function createMemories(): Memories {
       return hasRoom;
     },
     refused: () => refused.keys(),
+    isRefused: (identity) => refused.has(identity),
     next: () => [...refused].find(([, count]) => total + count <= MAX_MEMORIES)?.[0],
   };
 }

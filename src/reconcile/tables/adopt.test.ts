@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { ADDRESS_CLUSTER_IP, ADDRESS_NODE, BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, type Frontend } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import { Crash, createFakeTables, type FakeTables } from '#support/fake-tables.ts';
+import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
 import { numberedPlan, sampleBackend, sampleFrontend, samplePlan, TCP, UDP } from '#support/sample-plans.ts';
 import { readerOf } from '#support/table-reader.ts';
-import { createReconciler, type Reconciler } from './reconciler.ts';
 import { REST_MS } from './state.ts';
 
 const EVERY_LIST = samplePlan('a/every-list', {
@@ -37,8 +37,8 @@ const SIX = samplePlan('a/six', {
 
 const PLANS = [EVERY_LIST, LOCAL_ONLY, SIX, numberedPlan(1, 3), numberedPlan(2, 0), { ...numberedPlan(3, 2), protocol: UDP }];
 
-function agent(tables: FakeTables, now: () => number = () => 0): Reconciler {
-  const reconciler = createReconciler({ tables, now });
+function agent(tables: FakeTables, now: () => number = () => 0): TablesReconciler {
+  const reconciler = reconcilerOfTables({ tables, now });
   reconciler.adopt();
   for (const plan of PLANS) reconciler.want(plan, plan);
   return reconciler;
@@ -56,7 +56,7 @@ test('what was found stays until the prune, and what is wanted stays after it', 
   agent(tables).flush();
   const { meaning } = readerOf(tables);
   const before = meaning();
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   reconciler.adopt();
   assert.deepEqual(reconciler.flush().writes, {});
   reconciler.want(SIX, SIX);
@@ -136,7 +136,7 @@ test('places that a live frontend uses are not handed out before it is put right
   agent(tables).flush();
   spoil(tables);
   const before = new Map(tables.dump('frontends').map(({ key, value }) => [key.address, value]));
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   reconciler.adopt();
   tables.onWrite = (table, key) => {
     const place = (key as { value: number }).value;

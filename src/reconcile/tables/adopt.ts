@@ -1,8 +1,9 @@
 import type { TableEntry } from '#abi/generated.ts';
 import type { Tables } from '../ports/tables.ts';
+import { frontendText, portIdentity } from '../wanted/keys.ts';
 import { byFirst, clip, coalesce, endOf, type Run } from './id-allocator.ts';
 import { adoptNodeTables } from './node-tables.ts';
-import { createAllocators, frontendText, newPort, type PortState, portIdentity, rangeText, type SlotRange, type State } from './state.ts';
+import { createAllocators, newPort, type PortState, rangeText, type SlotRange, type State } from './state.ts';
 
 /**
  * What the kernel holds, whoever left it there. An agent may have been killed between any two writes, so nothing is taken for

@@ -1,12 +1,6 @@
 import type { TableEntry, TableKey, TableName } from '#abi/generated.ts';
-import { TableError, type TableErrorCode, type Tables } from '../ports/tables.ts';
-
-/** Why one element could not be written. */
-export interface WriteFailure {
-  readonly code: TableErrorCode;
-  readonly table: TableName;
-  readonly message: string;
-}
+import { TableError, type Tables } from '../ports/tables.ts';
+import type { WriteFailure } from '../retries.ts';
 
 /** Writes of one kind to one table, in order. */
 export interface Batch<S> {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeTables } from '#support/fake-tables.ts';
+import { reconcilerOfTables } from '#support/reconciling.ts';
 import { numberedPlan } from '#support/sample-plans.ts';
-import { createReconciler } from './reconciler.ts';
 
 test('what the programs count belongs to the Service port that has the id, and ends with it', () => {
   let now = 0;
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => now });
+  const reconciler = reconcilerOfTables({ tables, now: () => now });
   const [a, b] = [numberedPlan(1, 1), numberedPlan(2, 1)];
   for (const plan of [a, b]) reconciler.want(plan, plan);
   reconciler.flush();
@@ -27,7 +27,7 @@ test('what the programs count belongs to the Service port that has the id, and e
 });
 
 test('usage tells the entries of each table that Services fill', () => {
-  const reconciler = createReconciler({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
   assert.deepEqual(reconciler.usage(), {});
   const plan = numberedPlan(1, 3);
   reconciler.want(plan, plan);

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import { ADDRESS_CLUSTER_IP, ADDRESS_NODE, BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, type TableName } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import { createFakeTables, type FakeTables } from '#support/fake-tables.ts';
+import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
 import { numberedPlan, sampleBackend, sampleFrontend, samplePlan } from '#support/sample-plans.ts';
 import { readerOf } from '#support/table-reader.ts';
 import { TableError, type Tables } from '../ports/tables.ts';
-import { createReconciler, type NodeFacts, type Reconciler } from './reconciler.ts';
+import type { NodeFacts } from '../wanted/wanted-state.ts';
 import { REST_MS } from './state.ts';
 
 /** Refuses the puts and removals that `refuses` says, as the kernel would: after the entries before it. */
@@ -23,7 +24,7 @@ function refusing(tables: FakeTables, refuses: (table: TableName, element: strin
   };
 }
 
-function wantAll(reconciler: Reconciler, from: number, to: number, count: number): void {
+function wantAll(reconciler: TablesReconciler, from: number, to: number, count: number): void {
   for (let i = from; i < to; i++) reconciler.want(numberedPlan(i, count), numberedPlan(i, count));
 }
 
@@ -34,7 +35,7 @@ test('one Service that the kernel refuses stops no other, and is tried again wit
   let isBroken = true;
   const fake = createFakeTables({ faultRate: 0 });
   const tables = refusing(fake, (table, element) => isBroken && table === 'frontends' && element.includes('172.30.0.7"'));
-  const reconciler = createReconciler({ tables, now: () => now });
+  const reconciler = reconcilerOfTables({ tables, now: () => now });
   wantAll(reconciler, 0, 100, 2);
   const first = reconciler.flush();
   assert.equal(servicesIn(tables), 99);
@@ -64,7 +65,7 @@ test('a ClusterIP refuses no port before all ports that it should have are there
   let isBroken = true;
   const fake = createFakeTables({ faultRate: 0 });
   const tables = refusing(fake, (table, element) => isBroken && table === 'frontends' && element.includes('"port":443'));
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   const [http, https] = [80, 443].map((port) => samplePlan(`a/b:${port}`, { frontends: [sampleFrontend('172.30.0.1', { port })] }));
   assert.ok(http !== undefined && https !== undefined);
   reconciler.want(http, http);
@@ -81,7 +82,7 @@ test('a range stays while a frontend that could not be switched points into the 
   let isBroken = false;
   const fake = createFakeTables({ faultRate: 0, limits: { slots: 12 } });
   const tables = refusing(fake, (table, element) => isBroken && table === 'frontends' && element.includes('203.0.113.1'));
-  const reconciler = createReconciler({ tables, now: () => now });
+  const reconciler = reconcilerOfTables({ tables, now: () => now });
   const plan = (count: number) =>
     samplePlan('a/b', {
       backends: [
@@ -105,7 +106,7 @@ test('a range stays while a frontend that could not be switched points into the 
 
 test('an element that cannot be encoded is found among thousands and stops only its own Service', () => {
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   wantAll(reconciler, 0, 3000, 1);
   const bad = samplePlan(`many/${'x'.repeat(200)}`, { clusterIPs: ['172.31.0.1' as Address] });
   reconciler.want(bad, bad);
@@ -130,7 +131,7 @@ for (const { table, limit, fits, says } of limits) {
   test(`when "${table}" is full the report names it and the Service, and what fits is there`, () => {
     let now = 0;
     const tables = createFakeTables({ faultRate: 0, limits: { [table]: limit } });
-    const reconciler = createReconciler({ tables, now: () => now });
+    const reconciler = reconcilerOfTables({ tables, now: () => now });
     wantAll(reconciler, 0, 6, 3);
     const { failed, pending } = reconciler.flush();
     assert.equal(servicesIn(tables), fits);
@@ -151,7 +152,7 @@ for (const { table, limit, fits, says } of limits) {
 
 test('room made in a flush is used in the same flush, also by the Service that made it', () => {
   const tables = createFakeTables({ faultRate: 0, limits: { frontends: 2 } });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   wantAll(reconciler, 0, 2, 1);
   reconciler.flush();
   reconciler.want(numberedPlan(0, 1), { ...numberedPlan(0, 1), frontends: [sampleFrontend('203.0.113.1')] });
@@ -166,7 +167,7 @@ test('room made in a flush is used in the same flush, also by the Service that m
 
 test('a Service whose own new address does not fit gives up its old one first', () => {
   const tables = createFakeTables({ faultRate: 0, limits: { frontends: 1 } });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   wantAll(reconciler, 0, 1, 1);
   reconciler.flush();
   reconciler.want(numberedPlan(0, 1), { ...numberedPlan(0, 1), frontends: [sampleFrontend('203.0.113.1')] });
@@ -177,7 +178,7 @@ test('a Service whose own new address does not fit gives up its old one first', 
 test('who waited long for a full table is tried again as soon as there is room', () => {
   let now = 0;
   const tables = createFakeTables({ faultRate: 0, limits: { slots: 4 } });
-  const reconciler = createReconciler({ tables, now: () => now });
+  const reconciler = reconcilerOfTables({ tables, now: () => now });
   wantAll(reconciler, 0, 2, 3);
   for (let round = 0; round < 12; round++) now += reconciler.flush().retryInMs ?? 0;
   assert.equal(reconciler.flush().retryInMs, 30_000);
@@ -196,7 +197,7 @@ test('who waited long for a full table is tried again as soon as there is room',
 test('endpoints come and go in a full table of backends without an end', () => {
   let now = 0;
   const tables = createFakeTables({ faultRate: 0, limits: { backends: 3 } });
-  const reconciler = createReconciler({ tables, now: () => now });
+  const reconciler = reconcilerOfTables({ tables, now: () => now });
   const plan = (i: number) => samplePlan('a/b', { backends: [i, i + 1].map((k) => sampleBackend(`10.0.0.${k}`)) });
   for (let i = 1; i < 10; i++) {
     reconciler.want(plan(i), plan(i));
@@ -213,7 +214,7 @@ test('endpoints come and go in a full table of backends without an end', () => {
 
 test('who loses a frontend to an older Service is told so, and takes over in the very pass in which that one goes', () => {
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   const plan = (name: string, createdAt: string) =>
     samplePlan(name, { createdAt, clusterIPs: [], frontends: [sampleFrontend('203.0.113.1')], backends: [sampleBackend('10.0.0.1')] });
   const [old, young] = [plan('a/old', '2025-01-01T00:00:00Z'), plan('a/young', '2026-01-01T00:00:00Z')];
@@ -237,7 +238,7 @@ test('who loses a frontend to an older Service is told so, and takes over in the
 
 test('an address stops being live before its ports go', () => {
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   wantAll(reconciler, 0, 1, 1);
   reconciler.flush();
   const order: TableName[] = [];
@@ -258,7 +259,7 @@ const FACTS: NodeFacts = {
 
 test("the node's tables are written settings first, then only what differs", () => {
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   const order: TableName[] = [];
   tables.onWrite = (table) => order.push(table);
   reconciler.wantNode(FACTS);
@@ -272,7 +273,7 @@ test("the node's tables are written settings first, then only what differs", () 
 
 test('an address that is a ClusterIP and of this node keeps the meaning that is left', () => {
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   const flags = (): number | undefined => tables.dump('addresses')[0]?.value.flags;
   const plan = samplePlan('a/b', { clusterIPs: ['192.168.0.2' as Address] });
   reconciler.wantNode(FACTS);

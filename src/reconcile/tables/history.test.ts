@@ -5,10 +5,11 @@ import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, DEVICE_PODS, FRONTEND_SOURCE_
 import { type Address, type Prefix, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PlannedBackend, PortPlan } from '#plan/port-plan.ts';
 import { Crash, createFakeTables, type FakeTables } from '#support/fake-tables.ts';
+import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
 import { sampleFrontend, samplePlan, TCP, UDP } from '#support/sample-plans.ts';
 import { readerOf } from '#support/table-reader.ts';
 import { SLOW_MS, WriteWatcher } from '#support/write-watcher.ts';
-import { createReconciler, type NodeFacts, type Reconciler } from './reconciler.ts';
+import type { NodeFacts } from '../wanted/wanted-state.ts';
 import { REST_MS } from './state.ts';
 
 /*
@@ -98,13 +99,13 @@ class Life {
   readonly plans = new Map<string, PortPlan>();
   facts: NodeFacts | undefined;
   now = 0;
-  reconciler: Reconciler;
+  reconciler: TablesReconciler;
   readonly #watcher: WriteWatcher;
 
   constructor(seed: number) {
     this.tables = createFakeTables({ seed, limits: { slots: 120, backends: 100, services: 40 } });
     this.#watcher = new WriteWatcher({ tables: this.tables, wanted: () => this.plans.values(), now: () => this.now });
-    this.reconciler = createReconciler({ tables: this.tables, now: () => this.now });
+    this.reconciler = reconcilerOfTables({ tables: this.tables, now: () => this.now });
   }
 
   run(deed: Deed): void {
@@ -154,7 +155,7 @@ class Life {
     }
     this.tables.crashAfter(undefined);
     this.#watcher.forgetSlowPrograms();
-    this.reconciler = createReconciler({ tables: this.tables, now: () => this.now });
+    this.reconciler = reconcilerOfTables({ tables: this.tables, now: () => this.now });
     this.reconciler.adopt();
     for (const wanted of this.plans.values()) this.reconciler.want(wanted, wanted);
     if (this.facts !== undefined) this.reconciler.wantNode(this.facts);
@@ -166,7 +167,7 @@ class Life {
 /** Tables of somebody who was told only the last word. */
 function writtenAtOnce({ plans, facts: wanted }: Life): { readonly meaning: unknown; readonly usage: unknown } {
   const tables = createFakeTables({ faultRate: 0 });
-  const reconciler = createReconciler({ tables, now: () => 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   for (const one of plans.values()) reconciler.want(one, one);
   if (wanted !== undefined) reconciler.wantNode(wanted);
   reconciler.flush();

@@ -1,36 +1,26 @@
-import type { Device, NetKey, Settings, TableEntry } from '#abi/generated.ts';
-import { type Address, type Prefix, tablePrefixBits, withoutMapped } from '#lib/address.ts';
+import type { NetKey, TableEntry } from '#abi/generated.ts';
+import { type Prefix, tablePrefixBits, withoutMapped } from '#lib/address.ts';
 import type { Tables } from '../ports/tables.ts';
-import { type Batch, runBatch, type WriteFailure } from './batches.ts';
+import type { WriteFailure } from '../retries.ts';
+import type { NodeFacts } from '../wanted/wanted-state.ts';
+import { type Batch, runBatch } from './batches.ts';
 import { type NodeTables, rangeText } from './state.ts';
-
-/** What the node's own tables should hold. */
-export interface NodeFacts {
-  /** Addresses on which NodePorts answer. */
-  readonly nodeAddresses: readonly Address[];
-  /** Pod ranges of the local detector. */
-  readonly localNets: readonly Prefix[];
-  /** Networks of Service addresses. */
-  readonly serviceCIDRs: readonly Prefix[];
-  readonly devices: readonly ({ readonly ifindex: number } & Device)[];
-  readonly settings: Settings;
-}
 
 type NodeTableName = keyof NodeTables;
 type Elements<T extends NodeTableName> = ReadonlyMap<string, TableEntry<T>>;
 
-/** Writes the difference, settings first. Elements that cannot be written are told one by one; the others are. */
+/** Writes the difference, settings first. Calls `failed` for each element that cannot be written and goes on. */
 export function writeNodeTables(
   tables: Tables,
   held: NodeTables,
   facts: NodeFacts,
-  told: { wrote(table: NodeTableName, verb: 'put' | 'remove'): void; failed(failure: WriteFailure): void },
+  outcome: { wrote(table: NodeTableName, verb: 'put' | 'remove'): void; failed(failure: WriteFailure): void },
 ): void {
   const bring = <T extends NodeTableName>(table: T, wanted: Elements<T>): void => {
     const actual = held[table] as Map<string, TableEntry<T>>;
     const changed = [...wanted].filter(([text, entry]) => !sameFields(actual.get(text)?.value, entry.value));
     const gone = [...actual].filter(([text]) => !wanted.has(text));
-    const common = { table, skip: () => false, failed: (_: unknown, failure: WriteFailure) => told.failed(failure) };
+    const common = { table, skip: () => false, failed: (_: unknown, failure: WriteFailure) => outcome.failed(failure) };
     const put: Batch<[string, TableEntry<T>]> = {
       ...common,
       verb: 'put',
@@ -38,7 +28,7 @@ export function writeNodeTables(
       element: ([, entry]) => entry,
       done: ([text, entry]) => {
         actual.set(text, entry);
-        told.wrote(table, 'put');
+        outcome.wrote(table, 'put');
       },
     };
     const remove: Batch<[string, TableEntry<T>]> = {
@@ -48,7 +38,7 @@ export function writeNodeTables(
       element: ([, entry]) => entry.key,
       done: ([text]) => {
         actual.delete(text);
-        told.wrote(table, 'remove');
+        outcome.wrote(table, 'remove');
       },
     };
     runBatch(tables, put);

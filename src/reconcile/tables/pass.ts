@@ -3,31 +3,33 @@ import type { Address } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import { countLosses, type UdpLosses } from '../flows/flows.ts';
 import type { Tables } from '../ports/tables.ts';
-import type { AddressBook } from '../wanted/addresses.ts';
-import { identityOf, lossMessage } from '../wanted/claims.ts';
-import { type Desired, NODE } from '../wanted/wanted-state.ts';
-import { fullFailure, runBatch, type WriteFailure } from './batches.ts';
+import type { Retries, WriteFailure } from '../retries.ts';
+import { lossMessage } from '../wanted/claims.ts';
+import { frontendKeys, frontendText, identityOf, NODE } from '../wanted/keys.ts';
+import type { WantedState } from '../wanted/wanted-state.ts';
+import type { AddressBook } from './addresses.ts';
+import { fullFailure, runBatch } from './batches.ts';
 import { layOut } from './layout.ts';
 import { writeNodeTables } from './node-tables.ts';
 import { recordStep } from './record-step.ts';
-import type { Retries } from './retries.ts';
-import { frontendText, newPort, type PortState, type State, settle } from './state.ts';
-import { frontendKeys, planSteps, type Step, type StepKind, withdrawals } from './steps.ts';
+import { newPort, type PortState, type State, settle } from './state.ts';
+import { planSteps, type Step, type StepKind, withdrawals } from './steps.ts';
 
 /** What a pass works on. */
 export interface PassContext {
   readonly tables: Tables;
   readonly state: State;
-  readonly desired: Desired;
+  readonly wanted: WantedState;
+  readonly addresses: AddressBook;
   readonly retries: Retries;
-  /** Sentences about frontends that somebody else keeps, by identity. */
+  /** Sentences about frontends that another Service owns, by identity. */
   readonly conflicts: Map<string, readonly string[]>;
   readonly now: number;
   /** Tables that lost an entry. */
   readonly freed: Set<TableName>;
-  /** Counts on. */
+  /** The pass adds to it. */
   readonly udpLosses: UdpLosses;
-  /** Told of every write. */
+  /** Called after each write. */
   wrote(table: TableName): void;
 }
 
@@ -71,7 +73,7 @@ function count({ wrote, freed }: PassContext, table: TableName, verb: 'put' | 'r
 }
 
 function writeNode(context: PassContext): void {
-  const facts = context.desired.facts();
+  const facts = context.wanted.node();
   if (facts === undefined) return;
   writeNodeTables(context.tables, context.state.node, facts, {
     wrote: (table, verb) => count(context, table, verb),
@@ -89,7 +91,7 @@ interface Work {
 function prepare(context: PassContext, holders: ReadonlySet<string>): Work {
   const work: Work = { ports: [], queues: new Map(), shortages: new Map() };
   for (const identity of holders) {
-    const plan = context.desired.targets.get(identity);
+    const plan = context.wanted.plan(identity);
     const port = context.state.ports.get(identity) ?? (plan === undefined ? undefined : addPort(context, identity));
     if (plan === undefined) context.conflicts.delete(identity);
     if (port === undefined) continue;
@@ -126,18 +128,16 @@ function stepsTowards(context: PassContext, port: PortState, plan: PortPlan, wor
   return planSteps(port, { plan, frontends, lostFrontends: context.conflicts.get(identityOf(plan))?.length ?? 0, layout });
 }
 
-/** The plan's frontends, each once, without those that somebody else keeps. */
-function wonFrontends({ desired, conflicts }: PassContext, plan: PortPlan): readonly PlannedFrontend[] {
-  const won = new Map<string, PlannedFrontend>();
-  const lost: string[] = [];
-  frontendKeys(plan, plan.frontends).forEach((key, i) => {
-    const winner = desired.claims.winner(key);
-    if (winner === plan) won.set(frontendText(key), plan.frontends[i] as PlannedFrontend);
-    else lost.push(lossMessage(key, plan, winner));
-  });
-  if (lost.length > 0) conflicts.set(identityOf(plan), lost);
+/** The plan's frontends, each once, without the frontends that another Service owns. */
+function wonFrontends({ wanted, conflicts }: PassContext, plan: PortPlan): readonly PlannedFrontend[] {
+  const { won, lost } = wanted.share(plan);
+  if (lost.length > 0)
+    conflicts.set(
+      identityOf(plan),
+      lost.map(({ frontend, winner }) => lossMessage(frontend, plan, winner)),
+    );
   else conflicts.delete(identityOf(plan));
-  return [...won.values()];
+  return won;
 }
 
 function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly Step[]): void {
@@ -163,8 +163,7 @@ function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly 
 }
 
 function writeAddresses(context: PassContext): void {
-  const { tables, state, retries, now } = context;
-  const { addresses, targets } = context.desired;
+  const { tables, state, retries, now, addresses, wanted } = context;
   const { puts, removals } = addressChanges(state, addresses, retries);
   const write = (verb: 'put' | 'remove', changed: readonly Address[]): void =>
     runBatch<Address>(tables, {
@@ -182,7 +181,7 @@ function writeAddresses(context: PassContext): void {
         count(context, 'addresses', verb);
       },
       failed(address, failure) {
-        const holders = [...addresses.holders(address)].filter((holder) => targets.has(holder));
+        const holders = [...addresses.holders(address)].filter((holder) => wanted.plan(holder) !== undefined);
         for (const holder of holders.length > 0 ? holders : [NODE]) retries.fail(holder, failure, now);
       },
     });

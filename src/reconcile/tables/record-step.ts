@@ -1,5 +1,6 @@
 import type { TableEntry } from '#abi/generated.ts';
-import { frontendText, type PortState, rangeText, retiredText, type State } from './state.ts';
+import { frontendText } from '../wanted/keys.ts';
+import { type PortState, rangeText, retiredText, type State } from './state.ts';
 import type { Step } from './steps.ts';
 
 /** Notes that the kernel has done a step; `now` in ms. */

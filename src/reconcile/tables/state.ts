@@ -1,4 +1,4 @@
-import type { FrontendKey, RangeKey, TableEntry } from '#abi/generated.ts';
+import type { RangeKey, TableEntry } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import type { Tables } from '../ports/tables.ts';
 import { createIdAllocator, type IdAllocator, type Run } from './id-allocator.ts';
@@ -62,12 +62,6 @@ export interface NodeTables {
   readonly local_nets: Map<string, TableEntry<'local_nets'>>;
   readonly devices: Map<string, TableEntry<'devices'>>;
 }
-
-/** One Service port in one family and one protocol: what a service id stands for. */
-export const portIdentity = (name: string, family: number, protocol: number): string => `${name} ${family} ${protocol}`;
-
-/** Text of a frontend's key, for maps. */
-export const frontendText = (key: FrontendKey): string => `${key.address} ${key.port} ${key.protocol}`;
 
 /** Text of a backend of a Service port, for maps. */
 export const retiredText = (port: PortState, backend: { readonly address: Address; readonly port: number }): string =>

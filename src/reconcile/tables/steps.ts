@@ -9,8 +9,9 @@ import {
 } from '#abi/generated.ts';
 import { tablePrefixBits } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
+import { frontendKeys, frontendText } from '../wanted/keys.ts';
 import type { Layout } from './layout.ts';
-import { frontendText, type PlacedBackend, type PortState, rangeText } from './state.ts';
+import { type PlacedBackend, type PortState, rangeText } from './state.ts';
 
 interface Put<K extends string, T extends TableName> {
   readonly kind: K;
@@ -40,7 +41,7 @@ export type Step =
 export type StepKind = Step['kind'];
 
 /** What a Service port should become. */
-export interface Target {
+export interface WantedPort {
   readonly plan: PortPlan;
   /** Those of the plan's frontends that nobody else has a better claim to. */
   readonly frontends: readonly PlannedFrontend[];
@@ -53,7 +54,7 @@ export interface Target {
  * Steps from what the kernel holds to what it should, nothing for nothing. Their order is the promise that no frontend ever points
  * at a backend that is missing or somebody else's: build where nobody looks, switch, then clear away.
  */
-export function planSteps(port: PortState, target: Target | undefined): Step[] {
+export function planSteps(port: PortState, target: WantedPort | undefined): Step[] {
   if (target === undefined)
     return [...withdrawals(port, []), ...disallowances(port, new Set()), ...retirements(port, []), ...unnaming(port)];
   const ranges = rangeKeys(port, target.plan);
@@ -75,11 +76,7 @@ export function withdrawals(port: PortState, keep: readonly FrontendKey[]): Step
   return [...port.frontends].filter(([text]) => !kept.has(text)).map(([, entry]) => ({ kind: 'withdraw', port, element: entry.key }));
 }
 
-/** Keys of some of a plan's frontends. */
-export const frontendKeys = (plan: PortPlan, frontends: readonly PlannedFrontend[]): FrontendKey[] =>
-  frontends.map(({ address, port }) => ({ address, port, protocol: plan.protocol }));
-
-function naming(port: PortState, { plan, lostFrontends }: Target): Step[] {
+function naming(port: PortState, { plan, lostFrontends }: WantedPort): Step[] {
   if (port.named && port.lostFrontends === lostFrontends) return [];
   const value = { text: plan.name, family: plan.family, protocol: plan.protocol, lostFrontends };
   return [{ kind: 'name', port, element: { key: { service: port.service }, value } }];
@@ -108,7 +105,7 @@ const allowances = (port: PortState, ranges: readonly TableKey<'source_ranges'>[
     .filter((key) => !port.sourceRanges.has(rangeText(key)))
     .map((key) => ({ kind: 'allow', port, element: { key, value: { present: 1 } } }));
 
-function publications(port: PortState, { plan, frontends, layout }: Target): Step[] {
+function publications(port: PortState, { plan, frontends, layout }: WantedPort): Step[] {
   const keys = frontendKeys(plan, frontends);
   return frontends.flatMap((frontend, i): Step[] => {
     const key = keys[i] as FrontendKey;

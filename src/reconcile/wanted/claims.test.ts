@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Address } from '#lib/address.ts';
 import { sampleFrontend, samplePlan, TCP, UDP } from '#support/sample-plans.ts';
-import { frontendKeys } from '../tables/steps.ts';
-import { createClaims, frontendName, identityOf, lossMessage } from './claims.ts';
+import { createClaims, frontendName, lossMessage } from './claims.ts';
+import { frontendKeys, identityOf } from './keys.ts';
 
 const SHARED = '203.0.113.1';
 const born = (name: string, createdAt: string) => samplePlan(name, { createdAt, frontends: [sampleFrontend(SHARED)] });

@@ -1,21 +1,29 @@
 import type { FrontendKey } from '#abi/generated.ts';
 import { ZERO_ADDRESS } from '#lib/address.ts';
-import type { PortPlan } from '#plan/port-plan.ts';
-import { frontendText, portIdentity } from '../tables/state.ts';
-import { frontendKeys } from '../tables/steps.ts';
+import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
+import { frontendKeys, frontendText, identityOf } from './keys.ts';
 
-/** Who wants which frontend. A ClusterIP is its Service's, else the older Service keeps one that several want; equal ages go by name. */
-export interface Claims {
-  /** Replaces what a Service port wants; returns the identities of all whose frontends may be others now. */
-  replace(before: PortPlan | undefined, after: PortPlan | undefined): ReadonlySet<string>;
-  /** The plan that a frontend belongs to. */
-  winner(frontend: FrontendKey): PortPlan | undefined;
+/** Which of a plan's frontends its Service port owns. */
+export interface FrontendShare {
+  readonly won: readonly PlannedFrontend[];
+  /** The others, with the plan that owns each. */
+  readonly lost: readonly { readonly frontend: FrontendKey; readonly winner: PortPlan | undefined }[];
 }
 
-/** portIdentity() of a plan. */
-export const identityOf = (plan: PortPlan): string => portIdentity(plan.name, plan.family, plan.protocol);
+/**
+ * Decides which Service port owns a frontend that several claim: the Service whose ClusterIP it is, else the oldest Service, else the first by
+ * name.
+ */
+export interface Claims {
+  /** Replaces the claims of a Service port; returns the identities of all Service ports whose frontends may have changed. */
+  replace(before: PortPlan | undefined, after: PortPlan | undefined): ReadonlySet<string>;
+  /** The plan that owns a frontend. */
+  winner(frontend: FrontendKey): PortPlan | undefined;
+  /** See WantedState. */
+  share(plan: PortPlan): FrontendShare;
+}
 
-/** Claims of nobody yet; the cost of a change goes with the plans that change. */
+/** No claims. The cost of a change depends on the plans that change. */
 export function createClaims(): Claims {
   /** Claimants of each frontend, the winner first. */
   const claimants = new Map<string, PortPlan[]>();
@@ -46,6 +54,16 @@ export function createClaims(): Claims {
       return affected;
     },
     winner: (frontend) => winner(frontendText(frontend)),
+    share(plan) {
+      const won = new Map<string, PlannedFrontend>();
+      const lost: FrontendShare['lost'][number][] = [];
+      frontendKeys(plan, plan.frontends).forEach((frontend, i) => {
+        const owner = winner(frontendText(frontend));
+        if (owner === plan) won.set(frontendText(frontend), plan.frontends[i] as PlannedFrontend);
+        else lost.push({ frontend, winner: owner });
+      });
+      return { won: [...won.values()], lost };
+    },
   };
 }
 

@@ -1,95 +1,109 @@
-import { ADDRESS_CLUSTER_IP, ADDRESS_NODE } from '#abi/generated.ts';
-import type { Family } from '#lib/address.ts';
+import type { Device, FrontendKey, Settings } from '#abi/generated.ts';
+import type { Address, Prefix } from '#lib/address.ts';
+import type { HealthCheck } from '#plan/health-checks.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { countUnlisted } from '../flows/flows.ts';
-import type { NodeFacts } from '../tables/node-tables.ts';
-import { type AddressBook, createAddressBook } from './addresses.ts';
-import { type Claims, createClaims, identityOf } from './claims.ts';
+import { createClaims, type FrontendShare } from './claims.ts';
+import { identityOf, NODE } from './keys.ts';
+import { createHealthBook, type WantedHealth } from './wanted-health.ts';
 
-/** The node's own tables among the holders, which else are identities of Service ports. */
-export const NODE = 'node';
-
-/** What a plan is known by; a PortPlan is one. */
-export interface PortKey {
-  readonly name: string;
-  readonly family: Family;
+/** What the kernel needs to know of the node. */
+export interface NodeFacts {
+  /** Addresses on which NodePorts answer. */
+  readonly nodeAddresses: readonly Address[];
+  /** Pod ranges of the local detector. */
+  readonly localNets: readonly Prefix[];
+  /** Networks of Service addresses. */
+  readonly serviceCIDRs: readonly Prefix[];
+  readonly devices: readonly ({ readonly ifindex: number } & Device)[];
+  readonly settings: Settings;
 }
 
-/** What should be, and for whom that has changed since the last flush. */
-export interface Desired {
-  want(key: PortKey, plan: PortPlan | undefined): void;
-  wantNode(facts: NodeFacts): void;
-  /** By identity. */
-  readonly targets: ReadonlyMap<string, PortPlan>;
-  facts(): NodeFacts | undefined;
-  readonly claims: Claims;
-  readonly addresses: AddressBook;
-  /** Identities, and NODE. */
-  readonly dirty: Set<string>;
-  touchAll(): void;
-  /** How many unlisted endpoints have stopped to serve since the last call. */
-  takeUnlistedLosses(): number;
+/** Everything that one Service needs on this node. */
+export interface WantedService {
+  /** One plan for each Service port and family. */
+  readonly plans: readonly PortPlan[];
+  readonly healthChecks: readonly HealthCheck[];
 }
 
-/** Nothing wanted yet. */
-export function createDesired(): Desired {
+/** What one call of want() or wantNode() changed. */
+export interface WantedChange {
+  /** Identities of Service ports, or NODE, whose entries may have to change. */
+  readonly holders: Iterable<string>;
+  /** The plan of one Service port before and after; both undefined for the node. */
+  readonly before?: PortPlan | undefined;
+  readonly after?: PortPlan | undefined;
+}
+
+/**
+ * What should exist in the kernel and behind the health check node ports. The agent keeps it once; writers read it. The cost of a change
+ * depends on the plans that change, not on the number of Services.
+ */
+export interface WantedState {
+  /** Replaces everything that a Service (`namespace/name`) needs; a service without plans needs nothing. */
+  want(service: string, wanted: WantedService): void;
+  /** `healthAddresses`: see WantedHealth. */
+  wantNode(facts: NodeFacts, healthAddresses: readonly Address[]): void;
+  /** Plans of a Service; empty if it was never wanted or needs nothing. */
+  plansOf(service: string): readonly PortPlan[];
+  /** The plan of an identity. */
+  plan(identity: string): PortPlan | undefined;
+  /** All plans by identity. */
+  plans(): ReadonlyMap<string, PortPlan>;
+  node(): NodeFacts | undefined;
+  /** The plan that owns a frontend. */
+  winner(frontend: FrontendKey): PortPlan | undefined;
+  /** Divides the frontends of a wanted plan; a frontend that the plan names twice counts once. */
+  share(plan: PortPlan): FrontendShare;
+  readonly health: WantedHealth;
+  /** Calls `listener` after each change. */
+  follow(listener: (change: WantedChange) => void): void;
+}
+
+/** A state in which nothing is wanted. */
+export function createWantedState(): WantedState {
+  const services = new Map<string, readonly PortPlan[]>();
   const plans = new Map<string, PortPlan>();
-  const targets = new Map<string, PortPlan>();
-  const dirty = new Set<string>();
   const claims = createClaims();
-  const addresses = createAddressBook();
-  let facts: NodeFacts | undefined;
-  let unlistedLosses = 0;
+  const health = createHealthBook();
+  const listeners: ((change: WantedChange) => void)[] = [];
+  let node: NodeFacts | undefined;
 
-  const replaceTarget = (before: PortPlan | undefined, after: PortPlan | undefined): void => {
-    const old = before && identityOf(before);
-    const fresh = after && identityOf(after);
-    if (old !== undefined && old !== fresh) {
-      targets.delete(old);
-      dirty.add(old);
-      addresses.hold(old, ADDRESS_CLUSTER_IP, before?.clusterIPs ?? [], []);
-    }
-    if (after === undefined || fresh === undefined) return;
-    targets.set(fresh, after);
-    dirty.add(fresh);
-    addresses.hold(fresh, ADDRESS_CLUSTER_IP, old === fresh ? (before?.clusterIPs ?? []) : [], after.clusterIPs);
+  const announce = (change: WantedChange): void => {
+    for (const listener of listeners) listener(change);
+  };
+  const replace = (before: PortPlan | undefined, after: PortPlan | undefined): void => {
+    const own = [before, after].flatMap((plan) => (plan === undefined ? [] : [identityOf(plan)]));
+    const affected = claims.replace(before, after);
+    if (before !== undefined) plans.delete(identityOf(before));
+    if (after !== undefined) plans.set(identityOf(after), after);
+    announce({ holders: new Set([...own, ...affected]), before, after });
   };
 
   return {
-    want(key, plan) {
-      const text = `${key.family} ${key.name}`;
-      const before = plans.get(text);
-      if (plan === undefined) plans.delete(text);
-      else plans.set(text, plan);
-      for (const identity of claims.replace(before, plan)) dirty.add(identity);
-      replaceTarget(before, plan);
-      unlistedLosses += countUnlisted(before, plan);
+    want(service, wanted) {
+      const old = new Map((services.get(service) ?? []).map((plan) => [portText(plan), plan]));
+      const fresh = new Set(wanted.plans.map(portText));
+      if (wanted.plans.length > 0) services.set(service, wanted.plans);
+      else services.delete(service);
+      for (const [text, plan] of old) if (!fresh.has(text)) replace(plan, undefined);
+      for (const plan of wanted.plans) replace(old.get(portText(plan)), plan);
+      health.want(service, wanted.healthChecks);
     },
-    wantNode(next) {
-      addresses.hold(NODE, ADDRESS_NODE, facts?.nodeAddresses ?? [], next.nodeAddresses);
-      facts = next;
-      dirty.add(NODE);
+    wantNode(facts, healthAddresses) {
+      node = facts;
+      health.listenAt(healthAddresses);
+      announce({ holders: [NODE] });
     },
-    targets,
-    facts: () => facts,
-    claims,
-    addresses,
-    dirty,
-    touchAll() {
-      for (const identity of targets.keys()) dirty.add(identity);
-      dirty.add(NODE);
-    },
-    takeUnlistedLosses() {
-      const taken = unlistedLosses;
-      unlistedLosses = 0;
-      return taken;
-    },
+    plansOf: (service) => services.get(service) ?? [],
+    plan: (identity) => plans.get(identity),
+    plans: () => plans,
+    node: () => node,
+    winner: claims.winner,
+    share: claims.share,
+    health,
+    follow: (listener) => void listeners.push(listener),
   };
 }
 
-/** The Service port that a holder stands for (undefined = the node), and both in words. */
-export function subjectOf(holder: string, wordsForNode: string): { readonly port: string | undefined; readonly words: string } {
-  if (holder === NODE) return { port: undefined, words: wordsForNode };
-  const [, port = holder, family] = /^(.*) (\d+) \d+$/.exec(holder) ?? [];
-  return { port, words: `Service "${port}"${family === undefined ? '' : ` over IPv${family}`}` };
-}
+/** One Service port has one plan in each family; its protocol may change. */
+const portText = ({ name, family }: PortPlan): string => `${family} ${name}`;

@@ -13,9 +13,9 @@ import {
 import { type Address, type Prefix, parsePrefix } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { createFakeRuleset, type FakeRuleset } from '#support/fake-ruleset.ts';
+import { type RulesetReconciler, reconcilerOfRuleset } from '#support/reconciling.ts';
 import { sampleBackend, sampleFrontend, samplePlan } from '#support/sample-plans.ts';
-import type { NodeFacts } from '../tables/node-tables.ts';
-import { createRulesetReconciler, type RulesetReconciler } from './reconciler.ts';
+import type { NodeFacts } from '../wanted/wanted-state.ts';
 
 const SCTP = 132;
 
@@ -25,7 +25,7 @@ const sctpPlan = (name: string, fields: Partial<PortPlan> = {}): PortPlan =>
 function ground(faultRate = 0): { ruleset: FakeRuleset; reconciler: RulesetReconciler; clock: { now: number } } {
   const ruleset = createFakeRuleset(faultRate);
   const clock = { now: 0 };
-  return { ruleset, clock, reconciler: createRulesetReconciler({ ruleset, now: () => clock.now }) };
+  return { ruleset, clock, reconciler: reconcilerOfRuleset({ ruleset, now: () => clock.now }) };
 }
 
 /** What the kernel holds, a line for each item. */

@@ -1,27 +1,38 @@
 import type { TableName } from '#abi/generated.ts';
-import type { WriteFailure } from './batches.ts';
+import type { TableErrorCode } from './ports/tables.ts';
 
-/** Who has something to write that could not be written, and when it is tried again. */
+/** Why something of a holder could not be written. */
+export interface WriteFailure {
+  readonly code: TableErrorCode;
+  /** Undefined where no table of the programs refused. */
+  readonly table?: TableName;
+  readonly message: string;
+}
+
+/** Holders whose writes failed, and when each is retried. */
 export interface Retries {
-  /** A new attempt starts: its holder is well until it fails. */
+  /** An attempt starts; it counts as successful until fail(). */
   begin(holder: string): void;
   /** The first failure of an attempt counts. */
   fail(holder: string, failure: WriteFailure, now: number): void;
-  /** The attempt is over; forgets the holder if it went well. */
+  /** The attempt is over; forgets the holder if it did not fail. */
   end(holder: string): void;
   isFailing(holder: string): boolean;
+  /** Holders to retry at `now`. */
   due(now: number): string[];
-  /** Those whom one of these tables, once full, kept back. */
+  /** Holders that one of these tables refused because it was full. */
   waitingFor(freed: ReadonlySet<TableName>): string[];
-  /** Time of the next attempt; `wakes` tells when a full table may have room. */
-  nextDue(wakes: (table: TableName) => number | undefined): number | undefined;
+  /** Time of the next attempt; `hasRoomAt` returns when a full table may have room. */
+  nextDue(hasRoomAt: (table: TableName) => number | undefined): number | undefined;
   failures(): ReadonlyMap<string, WriteFailure>;
+  /** Forgets every failure: everything was written anew. */
+  clear(): void;
 }
 
 const FIRST_MS = 200;
 const LAST_MS = 30_000;
 
-/** Nobody has failed yet. Pauses double from 200 ms to 30 s. */
+/** No holder has failed. Pauses double from 200 ms to 30 s. */
 export function createRetries(): Retries {
   const failures = new Map<string, WriteFailure>();
   const attempts = new Map<string, { readonly count: number; readonly dueAt: number }>();
@@ -42,16 +53,22 @@ export function createRetries(): Retries {
     waitingFor: (freed) =>
       freed.size === 0
         ? []
-        : [...failures].filter(([, failure]) => failure.code === 'full' && freed.has(failure.table)).map(([holder]) => holder),
-    nextDue(wakes) {
+        : [...failures]
+            .filter(([, { code, table }]) => code === 'full' && table !== undefined && freed.has(table))
+            .map(([holder]) => holder),
+    nextDue(hasRoomAt) {
       let next: number | undefined;
       for (const [holder, { dueAt }] of attempts) {
         const failure = failures.get(holder);
-        const woken = failure?.code === 'full' ? wakes(failure.table) : undefined;
-        next = Math.min(next ?? Number.POSITIVE_INFINITY, dueAt, woken ?? Number.POSITIVE_INFINITY);
+        const room = failure?.code === 'full' && failure.table !== undefined ? hasRoomAt(failure.table) : undefined;
+        next = Math.min(next ?? Number.POSITIVE_INFINITY, dueAt, room ?? Number.POSITIVE_INFINITY);
       }
       return next;
     },
     failures: () => failures,
+    clear() {
+      failures.clear();
+      attempts.clear();
+    },
   };
 }

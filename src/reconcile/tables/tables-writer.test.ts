@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeTables, type FakeOptions, type FakeTables } from '#support/fake-tables.ts';
+import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
 import { numberedPlan, sampleBackend, sampleFrontend, samplePlan } from '#support/sample-plans.ts';
 import { readerOf } from '#support/table-reader.ts';
-import { createReconciler, type Reconciler } from './reconciler.ts';
 
 interface Bench {
   readonly tables: FakeTables;
-  readonly reconciler: Reconciler;
+  readonly reconciler: TablesReconciler;
   sleep(ms: number): void;
 }
 
@@ -15,7 +15,7 @@ interface Bench {
 function bench(options: FakeOptions = {}): Bench {
   let now = 1000;
   const tables = createFakeTables({ faultRate: 0, ...options });
-  const reconciler = createReconciler({ tables, now: () => now });
+  const reconciler = reconcilerOfTables({ tables, now: () => now });
   return {
     tables,
     reconciler,
@@ -61,7 +61,7 @@ test('a frontend that another Service port has in the kernel is contested; what 
   const [mine, others] = [numberedPlan(1, 2), numberedPlan(2, 2)];
   for (const plan of [mine, others]) reconciler.want(plan, plan);
   reconciler.flush();
-  const next = createReconciler({ tables, now: () => 5000 });
+  const next = reconcilerOfTables({ tables, now: () => 5000 });
   assert.equal(next.isContested(mine), false);
   assert.equal(next.isContested({ ...mine, frontends: [...mine.frontends, ...others.frontends] }), true);
   assert.equal(next.isContested(numberedPlan(3, 2)), false);
@@ -72,10 +72,10 @@ test('what the kernel holds of a Service that is known for certain goes before e
   const plans = ['a/web:http', 'a/web:https', 'a/web2:http', 'a/w:http'].map((name, i) => ({ ...numberedPlan(i, 2), name }));
   for (const plan of plans) reconciler.want(plan, plan);
   reconciler.flush();
-  const next = createReconciler({ tables, now: () => 5000 });
+  const next = reconcilerOfTables({ tables, now: () => 5000 });
   const kept = plans[1] ?? assert.fail();
   next.want(kept, kept);
-  next.dropUnwanted(['a/web']);
+  next.pruneServices(['a/web']);
   next.flush();
   const names = tables.dump('services').map(({ value }) => value.text);
   assert.deepEqual(names.sort(), ['a/w:http', 'a/web2:http', 'a/web:https']);
