@@ -36,7 +36,7 @@ import { createStaleFlows } from './stale-flows.ts';
 import { createStore, type Store } from './store.ts';
 import { takeNode } from './take-node.ts';
 
-/** What the agent is given besides its configuration. */
+/** The parts of an agent that its configuration does not create. */
 export interface Surroundings {
   /** Folder with the compiled programs. */
   readonly objectsDir: string;
@@ -50,13 +50,13 @@ export interface Surroundings {
 
 /** A running agent. */
 export interface Agent {
-  /** Lets go, once however often it is called; what the kernel does goes on. */
+  /** Stops the agent; further calls wait for the same stop. The kernel goes on serving. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
- * holds the first complete state and programs are attached. Throws where it cannot work at all, an ExitError where somebody can help that.
+ * holds the first complete state and programs are attached. Throws an ExitError if a person can remedy the cause, any other error otherwise.
  */
 export async function startAgent(config: Config, { objectsDir, source, announcer, log, counters, fail }: Surroundings): Promise<Agent> {
   const { cgroupRoot, datapath, release } = await takeNode(config, objectsDir);
@@ -123,7 +123,7 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   };
 }
 
-/** Undefined where the kernel cannot end sockets: the rest works without. */
+/** Returns undefined if the kernel cannot destroy sockets; everything else works. */
 function staleSocketsOf(datapath: Datapath, alarm: Alarm): StaleSockets | undefined {
   try {
     if (canEndSockets() && canEnterNetns()) return datapath.loadStaleSockets();
@@ -137,7 +137,7 @@ function staleSocketsOf(datapath: Datapath, alarm: Alarm): StaleSockets | undefi
   return undefined;
 }
 
-/** In a container that has a PID namespace of its own, processes of other containers cannot be seen. */
+/** An agent in a container with its own PID namespace cannot see processes of other containers. */
 async function warnOfHidden(cgroupRoot: string, alarm: Alarm): Promise<void> {
   const { hidden } = await namespacesBelow(cgroupRoot, new AbortController().signal);
   if (hidden === 0) return;
@@ -170,7 +170,7 @@ interface Listeners {
   readonly counters: Counters;
 }
 
-/** Only slices say what led to their last change. */
+/** Only EndpointSlices carry the time of the event that led to their last change. */
 const triggerOf = ({ kind, value }: ModelObject): Trigger | undefined =>
   kind === 'EndpointSlice' && value.triggeredAt > 0 ? { family: value.family, at: value.triggeredAt } : undefined;
 

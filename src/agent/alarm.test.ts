@@ -4,7 +4,7 @@ import { type Announcement, SILENT } from '#events/announcer.ts';
 import { createLog } from '#observe/log.ts';
 import { createAlarm } from './alarm.ts';
 
-test('trouble is logged and said as an Event, each with what is known beside it', () => {
+test('a problem is logged and recorded as an Event, each with its facts', () => {
   const lines: string[] = [];
   const said: Announcement[] = [];
   const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));

@@ -1,14 +1,14 @@
 import type { Announcer, Reason } from '#events/announcer.ts';
 import { type Facts, type Log, withFacts } from '#observe/log.ts';
 
-/** Tells trouble to those who read the log, and as an Event to those who look at objects. */
+/** Reports a problem in the log and as an Event. */
 export interface Alarm {
-  /** `service`: `namespace/name` of what it is about; without, this node. */
+  /** `service`: `namespace/name` of the Service that the problem concerns; undefined = this node. */
   warn(reason: Reason, message: string, facts?: Facts, service?: string): void;
   error(reason: Reason, message: string, facts?: Facts, service?: string): void;
 }
 
-/** The Event says what the log says. */
+/** The Event has the text of the log line. */
 export function createAlarm(log: Log, announcer: Announcer): Alarm {
   const at =
     (level: 'warn' | 'error'): Alarm['warn'] =>

@@ -1,20 +1,20 @@
-/** Why the agent ends, as its exit code: who has to do something about it. */
+/** Exit codes of the agent, by who can remedy the cause. */
 export const EXIT_CODES = {
-  /** Nobody expected this. */
+  /** An unexpected error. */
   failed: 1,
-  /** Whoever wrote the flags, the configuration file or the kubeconfig. */
+  /** The author of the flags, the configuration file or the kubeconfig. */
   usage: 2,
-  /** Whoever looks after the node: its kernel, its mounts, the rights of the process. */
+  /** The administrator of the node: kernel, mounts, rights of the process. */
   node: 3,
-  /** Another agent works here. */
+  /** Another agent runs in this network namespace. */
   taken: 4,
-  /** A port is in use that must not be (--bind-address-hard-fail). */
+  /** A port of the agent is in use (--bind-address-hard-fail). */
   port: 5,
-  /** Nobody, if it is started again: the configuration file has changed (kube-proxy ends then, too; options.go, eventHandler). */
+  /** A restart: the configuration file has changed (kube-proxy ends then, too; options.go, eventHandler). */
   changed: 6,
 } as const;
 
-/** The agent cannot work, and waiting would not help. The message is a whole sentence. */
+/** The agent cannot work, and a retry would not help. The message is a whole sentence. */
 export class ExitError extends Error {
   readonly exitCode: number;
 

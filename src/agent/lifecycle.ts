@@ -29,7 +29,7 @@ export interface Knowledge {
 /**
  * What the agent does next. `wait`: nothing until the source delivers. `await-node`: the same, because an earlier agent knew the Node. `adopt`:
  * reads the tables. `delta`: writes the Services that have changed since the journal. `flush`: writes every change and removes nothing that an
- * earlier agent left. `prune`: writes every change and removes what is left over.
+ * earlier agent left. `prune`: writes every change and removes left-over entries.
  */
 export type Pass = 'wait' | 'await-node' | 'adopt' | 'delta' | 'flush' | 'prune';
 

@@ -12,7 +12,7 @@ import { createLog } from '#observe/log.ts';
 import { createFakeTables } from '#support/fake-tables.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 
-/** A watch that looks all the time, over tables in memory; `looks` counts what it reads of a table. */
+/** A watch that reads continuously, over tables in memory; `looks` counts its readings of a table. */
 function watched(quietMs: number) {
   const tables = createFakeTables({ faultRate: 0 });
   const lines: string[] = [];
@@ -41,7 +41,7 @@ async function until(holds: () => boolean): Promise<void> {
   for (const end = performance.now() + 20_000; !holds(); await sleep(1)) assert.ok(performance.now() < end, 'never came true');
 }
 
-test('a source port that is wanting is told with the Service, the address and the backend', async () => {
+test('a missing source port is reported with the Service, the address and the backend', async () => {
   const { tables, lines, said, count, start } = watched(0);
   tables.put('services', [{ key: { service: 7 }, value: { text: 't/web:http', family: 4, protocol: 6, lostFrontends: 0 } }]);
   tables.put('shortages', [
@@ -62,12 +62,12 @@ test('a source port that is wanting is told with the Service, the address and th
   );
 });
 
-test('each rise is told once, with how much it was', async () => {
+test('each increase is reported once, with its amount', async () => {
   const { lines, count, looks, start } = watched(0);
   count(OUTCOME_PACKET_DROP_CONNTRACK, 5);
   const watch = start();
   await until(() => looks() > 3);
-  assert.equal(lines.length, 0, 'what was counted before the start is old');
+  assert.equal(lines.length, 0, 'counts from before the start are ignored');
   count(OUTCOME_PACKET_DROP_CONNTRACK, 6);
   await until(() => lines.length > 0);
   const seen = looks();
@@ -81,7 +81,7 @@ test('each rise is told once, with how much it was', async () => {
   );
 });
 
-test('of one outcome there is one line in a while, and what policy drops is no trouble', async () => {
+test('one outcome is logged once per interval, and drops by policy are not logged', async () => {
   const { lines, count, looks, start } = watched(3_600_000);
   const watch = start();
   for (let times = 1; times <= 3; times++) {

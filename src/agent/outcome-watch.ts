@@ -14,7 +14,7 @@ import { countOutcomes } from '#reconcile/tables/outcomes.ts';
 
 type Readable = Pick<Tables, 'dump'>;
 
-/** What an operator should know of an outcome: what ran out, what to do, and what it is like at the moment. */
+/** The warning about an outcome: the exhausted resource, the remedy, and current facts. */
 interface Trouble {
   readonly outcome: number;
   readonly reason: Reason;
@@ -62,7 +62,7 @@ const TROUBLES: readonly Trouble[] = [
   },
 ];
 
-/** What ran out last: ports of which address, towards which backend of which Service. */
+/** The last flow without a free source port: source address, backend and Service. */
 function shortageFacts(tables: Readable): Facts {
   const [entry] = tables.dump('shortages');
   if (entry === undefined) return {};
@@ -71,16 +71,13 @@ function shortageFacts(tables: Readable): Facts {
   return { service: name ?? `#${service}`, source, backend, port };
 }
 
-/** Time between looks, and the least time between two lines about one outcome, ms. */
+/** Interval between readings, and the minimum between two warnings about one outcome, ms. */
 export interface WatchTimes {
   readonly lookMs: number;
   readonly quietMs: number;
 }
 
-/**
- * Warns from now on when the counter of an outcome rises that means trouble; of one outcome once a minute, with what came meanwhile.
- * What was counted before is not told.
- */
+/** Warns when an error counter increases, at most once a minute per outcome. Ignores counts from before the start. */
 export function watchOutcomes(
   tables: Readable,
   { log, announcer }: { readonly log: Log; readonly announcer: Announcer },
@@ -106,7 +103,7 @@ export function watchOutcomes(
       look();
       failure = undefined;
     } catch (error) {
-      if (failure !== String(error)) log.error('Cannot look at the counters, trying again', { error });
+      if (failure !== String(error)) log.error('Cannot read the outcome counters, trying again', { error });
       failure = String(error);
     }
   }, lookMs);

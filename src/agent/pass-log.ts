@@ -52,17 +52,17 @@ export function createPassLog({ nodeName, reconciler, alarm, log, counters }: Pa
       const problems = reconciler.problems().map((problem) => ({ ...problem, id: problem.message, reason: problem.code }));
       const areSolved = standing.replace('tables', problems);
       if (Object.keys(writes).length > 0) log.debug(2, 'Wrote tables', { ...writes });
-      if (areSolved) log.info('What did not fit or failed before is in the tables now');
+      if (areSolved) log.info('Earlier failures are repaired: the kernel holds everything that is wanted');
     },
     adopted: (held) => log.info('Adopted the tables of an earlier agent', { ...held }),
-    awaitsNode: () => log.warn(`Waiting for Node ${nodeName}, what an earlier agent served stays: the source is not complete yet`),
+    awaitsNode: () => log.warn(`Waiting for Node ${nodeName}: the source is incomplete, so everything that an earlier agent served stays`),
     failed: (error, retryMs) =>
       alarm.error('FailedToProgram', `Cannot bring the kernel to the wanted state, trying again in ${retryMs} ms`, { error }),
     ready({ services, slices, devices, hasNode, keepsEarlier, removedFolders }) {
       for (const folder of removedFolders) log.info('Removed tables of another layout', { folder });
       if (keepsEarlier)
-        log.warn('The source is empty or something in it cannot be used: what an earlier agent served stays until that is over');
-      if (!hasNode) log.warn(`Node ${nodeName} is not among the objects: no NodePort is served until it is`);
+        log.warn('The source is empty or has unusable objects: everything that an earlier agent served stays until that changes');
+      if (!hasNode) log.warn(`The source has no Node ${nodeName}: no NodePort is served until it has`);
       log.info(`Ready: ${services} Services, ${slices} EndpointSlices, ${devices} devices`);
     },
   };

@@ -17,11 +17,11 @@ interface Parts {
   readonly metrics: Metrics;
   readonly alarm: Alarm;
   readonly log: Log;
-  /** Told of a port that cannot be opened where that must not be. */
+  /** Called for a port that cannot be opened if that must end the agent. */
   readonly fail: (reason: ExitError) => void;
 }
 
-/** Opens the ports on which the agent speaks of itself, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
+/** Opens the agent's health and metrics ports, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
 export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly Listener[] {
   const note = (message: string): void => log.info(message);
   const fatal = (message: string): void => fail(new ExitError('port', `${message}; ended, because bindAddressHardFail is set`));
@@ -30,7 +30,7 @@ export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fai
     at: config.healthzBindAddress,
     problem: (message: string) => alarm.error('FailedToStartProxierHealthcheck', message),
     answer(path: string) {
-      // A Node that nobody knows yet is eligible, as in kube-proxy
+      // A Node that the source has not delivered is eligible, as in kube-proxy
       const answer = proxyAnswer(path, proxyHealth, store.node()?.isLeaving !== true, Date.now());
       metrics.asked(path, answer.status);
       return answer;

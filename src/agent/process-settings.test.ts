@@ -20,7 +20,7 @@ test('the conntrack table takes so many entries per core, within the bounds of k
   assert.equal(conntrackMax({ maxPerCore: 0, min: 131_072 }, 16), 0);
 });
 
-test('sysctls of connection tracking are set where they differ, and only those that are asked for', skipIf(whyNoKernel()), () => {
+test('only configured sysctls of connection tracking are set, and only where they differ', skipIf(whyNoKernel()), () => {
   const names = ['tcp_timeout_established', 'tcp_timeout_close_wait', 'tcp_be_liberal', 'udp_timeout', 'udp_timeout_stream'];
   const values = (): (string | undefined)[] => names.map((name) => sysctl(`net.netfilter.nf_conntrack_${name}`));
   inScratchNetns(() => {
@@ -42,7 +42,7 @@ test('sysctls of connection tracking are set where they differ, and only those t
   });
 });
 
-test('what cannot be set is told, and nothing else is lost', skipIf(whyNoKernel()), () => {
+test('a setting that cannot be set is logged, and the others are set', skipIf(whyNoKernel()), () => {
   inScratchNetns(() => {
     const lines: string[] = [];
     const log = createLog(0, (line) => lines.push(line.replace(/^\S+ /, '').trim()));

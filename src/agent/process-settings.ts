@@ -4,14 +4,14 @@ import type { Config, ConntrackSettings } from '#config/config.ts';
 import { readSetting, setSysctl, sysctl } from '#kernel/node/sysctl.ts';
 import type { Log } from '#observe/log.ts';
 
-/** More entries are not asked for because of many cores, to bound their memory (kube-proxy: getConntrackMax). */
+/** Upper bound of entries, however many cores there are, to limit their memory (kube-proxy: getConntrackMax). */
 const MOST_ENTRIES = 1_048_576;
 const ON_NODE = 'set it on the node';
 const BUCKETS = 'net.netfilter.nf_conntrack_buckets';
 
 /**
- * Sets what kube-proxy sets at its start: connection tracking (pkg/proxy/conntrack/sysctls.go) and oom_score_adj. What cannot be set
- * stays as it is, and is told: the node works all the same.
+ * Sets what kube-proxy sets at its start: connection tracking (pkg/proxy/conntrack/sysctls.go) and oom_score_adj. Logs a warning for each
+ * setting that cannot be set and goes on: the node works without it.
  */
 export function applyProcessSettings({ conntrack, oomScoreAdj }: Pick<Config, 'conntrack' | 'oomScoreAdj'>, log: Log): void {
   const attempt = (what: string, is: string | undefined, value: string, remedy: string, set: () => void): void => {
@@ -37,14 +37,14 @@ export function applyProcessSettings({ conntrack, oomScoreAdj }: Pick<Config, 'c
   attempt(file, readSetting(file), String(oomScoreAdj), 'start weir with CAP_SYS_RESOURCE', () => writeFileSync(file, String(oomScoreAdj)));
 }
 
-/** Entries that the conntrack table should take at least; 0 = as many as it does. */
+/** Minimum size of the conntrack table in entries; 0 = leave it. */
 export function conntrackMax({ maxPerCore, min }: Pick<ConntrackSettings, 'maxPerCore' | 'min'>, cores: number): number {
   if (maxPerCore === 0) return 0;
   const scaled = maxPerCore * cores;
   return scaled > MOST_ENTRIES ? MOST_ENTRIES : Math.max(min, scaled);
 }
 
-/** Those of the node that are online, however few this process may use (kube-proxy: DetectNumCPU); the file says `0-3,8-11`. */
+/** Number of online cores of the node, also if this process may use fewer (kube-proxy: DetectNumCPU); the file holds `0-3,8-11`. */
 function coresOfNode(): number {
   const ranges = readSetting('/sys/devices/system/cpu/online')?.split(',') ?? [];
   const counts = ranges.map((range) => range.split('-').map(Number)).map(([first = 0, last = first]) => last - first + 1);

@@ -36,7 +36,7 @@ const node = (zone: string, podCIDRs = [prefix('10.180.0.0/24')]): ModelObject =
 function ground() {
   const store = createStore('n1');
   let told: string[] = [];
-  /** Service ports that want a frontend of another one. */
+  /** Service ports that want a frontend of another Service. */
   const contested = new Set<string>();
   const wanted = createWantedState();
   wanted.follow(({ before, after }) => {
@@ -62,7 +62,7 @@ function ground() {
 const other: ModelObject = { kind: 'Service', key: 'ns1/other', value: service({ name: 'other' }) };
 const third: ModelObject = { kind: 'Service', key: 'ns1/third', value: service({ name: 'third' }) };
 
-test('what is not as it was recalled is planned first, and what it no longer has goes', () => {
+test('Services that differ from the journal are planned first, and their surplus is pruned', () => {
   const { store, plan, planDelta } = ground();
   for (const object of [web, slices, other, third]) store.recall(object);
   store.set(two);
@@ -71,7 +71,7 @@ test('what is not as it was recalled is planned first, and what it no longer has
   assert.deepEqual(plan(), ['+ns1/svc1:p80/4: 1', '+ns1/svc1:p81/4: 0', '+ns1/other:p80/4: 0']);
 });
 
-test('when one wants a frontend of another one all wait, so that nobody gives it up before it can be taken', () => {
+test('when one wants a frontend of another Service all wait, so that no frontend is given up before it can be taken', () => {
   const { store, plan, planDelta, contested } = ground();
   for (const object of [web, third]) store.recall(object);
   store.set(other);
@@ -81,7 +81,7 @@ test('when one wants a frontend of another one all wait, so that nobody gives it
   assert.deepEqual(plan(), ['+ns1/svc1:p80/4: 0', '+ns1/other:p80/4: 0']);
 });
 
-test('as long as something may be lacking nothing goes, and a Service waits for its slices', () => {
+test('while the source is incomplete nothing is pruned, and a Service waits for its slices', () => {
   const { store, plan, planDelta } = ground();
   store.recall(other);
   store.set(web);
@@ -90,7 +90,7 @@ test('as long as something may be lacking nothing goes, and a Service waits for 
   assert.deepEqual(plan(NO_DEVICES, false), ['+ns1/svc1:p80/4: 0']);
 });
 
-test('what was touched is planned once, and the node with the first plan', () => {
+test('a touched Service is planned once, and the node with the first plan', () => {
   const { store, plan } = ground();
   store.set(web);
   store.set(slices);
@@ -98,7 +98,7 @@ test('what was touched is planned once, and the node with the first plan', () =>
   assert.deepEqual(plan(), []);
 });
 
-test('a port that goes is wanted no more, and so is a Service that goes', () => {
+test('a removed port is no longer wanted, nor is a removed Service', () => {
   const { store, plan } = ground();
   store.set(two);
   plan();
@@ -120,7 +120,7 @@ test('a Node that looks otherwise to Services has all of them planned again, oth
   assert.deepEqual(plan([]), ['node']);
 });
 
-test('what an earlier agent served of a Service stays while its slices may be in a file that cannot be read yet [restart-keeps]', () => {
+test('a Service keeps what an earlier agent served while its slices may be in an unreadable file [restart-keeps]', () => {
   const { store, plan } = ground();
   store.set(web);
   assert.deepEqual(plan(NO_DEVICES, true), ['node']);
@@ -130,7 +130,7 @@ test('what an earlier agent served of a Service stays while its slices may be in
   assert.deepEqual(plan(NO_DEVICES, true), ['+ns1/svc1:p80/4: 0']);
 });
 
-test('so it stays while the slices of one family are missing', () => {
+test('it does so while the slices of one family are missing', () => {
   const { store, plan } = ground();
   const clusterIPs = [address('172.30.0.41'), address('fd00::41')];
   store.set({ kind: 'Service', key: KEY, value: service({ clusterIPs }) });
@@ -149,7 +149,7 @@ test('a Service that waited for slices is planned without them as soon as everyt
   assert.deepEqual(plan(NO_DEVICES, false), []);
 });
 
-test('the ranges of Service addresses are those of the flag and of all ServiceCIDRs; a change plans no Service (TestProxier_OnServiceCIDRsChanged)', () => {
+test('Service address ranges come from the flag and all ServiceCIDRs; a change plans no Service (TestProxier_OnServiceCIDRsChanged)', () => {
   const { store, plan, ranges } = ground();
   store.set(web);
   plan();

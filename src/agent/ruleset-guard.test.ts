@@ -6,7 +6,7 @@ import { createLog } from '#observe/log.ts';
 import { createAlarm } from './alarm.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
 
-/** A ruleset that installs fail on while `broken` says why. */
+/** A ruleset whose install fails while `broken` holds a reason. */
 function guarded() {
   const state = { isThere: false, broken: undefined as string | undefined, lines: [] as string[] };
   const ruleset = {
@@ -24,28 +24,28 @@ async function until(holds: () => boolean): Promise<void> {
   for (const end = performance.now() + 20_000; !holds(); await sleep(1)) assert.ok(performance.now() < end, 'never came true');
 }
 
-test('a table that somebody removed is back, and that is said', async () => {
+test('a table that another process removed is restored and reported', async () => {
   const { state, guard } = guarded();
   guard.start();
   await until(() => state.isThere);
   guard.stop();
   assert.deepEqual(state.lines, [
-    'WARN  Table inet weir was gone, as after "nft flush ruleset", and is back: meanwhile no packet was translated',
+    'WARN  Another process removed table inet weir, as "nft flush ruleset" does; restored it. Meanwhile no packet was translated',
   ]);
 });
 
-test('while the table cannot be put back it is tried again, and said once', async () => {
+test('while the table cannot be restored the guard retries, and reports it once', async () => {
   const { state, guard } = guarded();
   state.broken = 'busy';
   guard.start();
   await sleep(30);
-  assert.deepEqual(state.lines, ['ERROR Cannot look after table inet weir, trying again error=busy']);
+  assert.deepEqual(state.lines, ['ERROR Cannot restore table inet weir, trying again error=busy']);
   state.broken = undefined;
   await until(() => state.isThere);
   guard.stop();
 });
 
-test('after the stop nobody puts the table back', async () => {
+test('after the stop the guard does not restore the table', async () => {
   const { state, guard } = guarded();
   guard.start();
   guard.stop();

@@ -6,36 +6,36 @@ export interface NodeRuleset {
   isThere(): boolean;
 }
 
-/** Keeps the table in place, whoever removes it. */
+/** Restores the table when another process removes it. */
 export interface RulesetGuard {
-  /** Looks after the table from now on. */
+  /** Starts to check the table. */
   start(): void;
   stop(): void;
 }
 
-/** Time in which packets may go untranslated, ms. */
+/** Interval between checks, ms: how long packets may stay untranslated. */
 const LOOK_MS = 1000;
 
 /**
- * Without the table nothing is translated, and others do remove it: `nft flush ruleset` is the first line of Debian's /etc/nftables.conf,
- * so a restart of nftables.service is enough.
+ * Without the table the kernel translates nothing. A restart of nftables.service removes it: `nft flush ruleset` is the first line of Debian's
+ * /etc/nftables.conf.
  */
 export function createRulesetGuard(ruleset: NodeRuleset, alarm: Alarm, lookMs = LOOK_MS): RulesetGuard {
   let timer: NodeJS.Timeout | undefined;
-  let told: string | undefined;
+  let reported: string | undefined;
 
   const look = (): void => {
     try {
       if (ruleset.isThere()) return;
       ruleset.install();
-      told = undefined;
+      reported = undefined;
       alarm.warn(
         'RulesetRemoved',
-        'Table inet weir was gone, as after "nft flush ruleset", and is back: meanwhile no packet was translated',
+        'Another process removed table inet weir, as "nft flush ruleset" does; restored it. Meanwhile no packet was translated',
       );
     } catch (error) {
-      if (told !== String(error)) alarm.error('FailedToProgram', 'Cannot look after table inet weir, trying again', { error });
-      told = String(error);
+      if (reported !== String(error)) alarm.error('FailedToProgram', 'Cannot restore table inet weir, trying again', { error });
+      reported = String(error);
     }
   };
 

@@ -11,21 +11,21 @@ import { removeJournal } from '#sources/api/journal.ts';
 import { createManifestSource } from '#sources/manifests/manifest-source.ts';
 import type { Source } from '#sources/source.ts';
 
-/** Where objects come from, and who takes what is said about them. */
+/** The source of objects, and the recipient of Events about them. */
 export interface Origin {
   readonly source: Source;
   readonly announcer: Announcer;
 }
 
-/** What is followed, and for which node; undefined = for all of a cluster. */
+/** The configured source, and the node that it is for; undefined = the whole cluster. */
 interface OriginConfig {
   readonly source: SourceConfig;
   readonly nodeName: string | undefined;
-  /** File in which it is written down what an API server says; undefined: nowhere. */
+  /** File with the journal of an API server; undefined: no journal. */
   readonly journal: string | undefined;
 }
 
-/** What was configured, or why it cannot be: files that say how to reach a server are looked at before anything else. */
+/** Opens the configured source, or returns why it cannot. Reads the files that say how to reach a server first. */
 export async function createOrigin({ source, nodeName, journal }: OriginConfig, log: Log): Promise<Result<Origin>> {
   const note = (message: string): void => log.info(message);
   if (source.type === 'manifests') return success({ source: createManifestSource({ dir: source.dir, note }), announcer: SILENT });
@@ -39,7 +39,7 @@ export async function createOrigin({ source, nodeName, journal }: OriginConfig, 
   return success({ source: createApiSource({ ...server, journal }), announcer });
 }
 
-/** Loaded only where it is wanted: the agent's memory has no room for it. */
+/** Imported on demand, because it costs memory. */
 async function createKpngOrigin(
   { target, tls }: Extract<SourceConfig, { type: 'kpng' }>,
   nodeName: string | undefined,
@@ -56,14 +56,14 @@ async function createKpngOrigin(
   return success({ source: createKpngSource({ target, readTls, nodeName, note: (message) => log.info(message) }), announcer: SILENT });
 }
 
-/** The agent's journal, one for each state folder: whoever works on that is alone. */
+/** Path of the journal. There is one per state folder, because one agent at a time uses a state folder. */
 export const journalOf = ({ journalDir, stateDir }: Pick<Config, 'journalDir' | 'stateDir'>): string | undefined =>
   journalDir === undefined ? undefined : journalPath(journalDir, stateDir);
 
 const journalPath = (journalDir: string, stateDir: string): string =>
   join(journalDir, `${stateDir.split('/').filter(Boolean).join('+')}.journal`);
 
-/** Removes what agents with these folders have written down; says so where there was something. */
+/** Removes the journals of agents with these folders; returns a line for each. */
 export function removeJournalOf(journalDir: string, stateDir: string): string[] {
   const path = journalPath(journalDir, stateDir);
   return journalDir !== '' && removeJournal(path) ? [`Removed ${path}`] : [];

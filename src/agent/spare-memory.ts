@@ -1,19 +1,19 @@
 import { trimHeap } from '#kernel/ffi/memory.ts';
 
-/** Gives memory back to the kernel that a large load needed and nobody needs now: neither V8 nor malloc does so by itself. */
+/** Returns memory to the kernel after a large load: neither V8 nor malloc does so by itself. */
 export interface SpareMemory {
-  /** There was work; memory is looked at once there is none for a while. */
+  /** There was work; checks memory once the process is quiet. */
   busy(): void;
   stop(): void;
 }
 
-/** Nobody waits for a process that has been quiet for so long, ms: the pause is 0.2 s with 100,000 endpoints. */
+/** How long the process must be quiet before it may pause, ms. The pause takes 0.2 s with 100,000 endpoints. */
 const QUIET_MS = 2000;
 
-/** Time until another look, ms: the first may have come while a large file was still being read, when most of it is in use. */
+/** Time until a second check, ms: during the first a large file may still be being read, and most memory in use. */
 const AGAIN_MS = 10_000;
 
-/** Growth since the last time that is worth the pause, bytes. */
+/** Growth since the last check that justifies the pause, bytes. */
 const WORTHWHILE = 16 << 20;
 
 /** Collects garbage only where Node was started with --expose-gc, as bin/weir does. */

@@ -39,7 +39,7 @@ test('a removed slice touches its Service and is gone', () => {
   assert.deepEqual(store.counts(), { services: 0, slices: 0 });
 });
 
-test('news are what was touched beside what was recalled; without that there are none', () => {
+test('news are the Services touched after a recall; without a recall there are none', () => {
   const store = createStore('n1');
   store.set(service('web'));
   assert.deepEqual(store.takeNews(), []);

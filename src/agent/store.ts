@@ -4,27 +4,27 @@ import type { Node } from '#model/node.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 import type { Service } from '#model/service.ts';
 
-/** What the sources said last, and which Services that has touched since the last look. */
+/** The latest objects of the source, and the Services that have changed since the last pass. */
 export interface Store {
   set(object: ModelObject): void;
-  /** As set(), of an object as it was when the kernel was given what it holds. */
+  /** Like set(), for an object from the journal: the kernel holds what follows from it. */
   recall(object: ModelObject): void;
   remove(kind: ModelKind, key: string): void;
-  /** The Service and the slices that name it. */
+  /** The Service and its EndpointSlices. */
   service(key: string): { readonly service: Service | undefined; readonly slices: readonly EndpointSlice[] };
   node(): Node | undefined;
-  /** Of all ServiceCIDRs; another array when one of them changes. */
+  /** The ranges of all ServiceCIDRs; a new array after each change. */
   serviceCIDRs(): readonly Prefix[];
-  /** Marks every known Service as touched: the node's own facts changed. */
+  /** Marks every known Service as touched, because the node's facts have changed. */
   touchAll(): void;
-  /** Keys of the Services touched since the last call, by recall() too. */
+  /** Keys of the Services touched since the last call, by set(), remove() or recall(). */
   takeTouched(): readonly string[];
-  /** Those of them that are not only recalled. */
+  /** Keys of the Services touched by set() or remove() after a recall(); empty if nothing was recalled. */
   takeNews(): readonly string[];
   counts(): { readonly services: number; readonly slices: number };
 }
 
-/** `nodeName`: of all Nodes only this one is kept. */
+/** `nodeName`: the only Node that the store keeps. */
 export function createStore(nodeName: string): Store {
   const services = new Map<string, Service>();
   const slices = new Map<string, EndpointSlice>();

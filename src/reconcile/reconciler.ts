@@ -24,8 +24,8 @@ export interface Reconciler {
   /** Reads what the kernel holds: before the first flush, and again when another process may have written to it. */
   adopt(): void;
   /**
-   * Writes what changed and what is due for a retry, by these writers or by all. Throws what a writer throws; the next flush then starts from
-   * what the kernel holds.
+   * Writes changes and due retries, with these writers or with all. Passes on an exception of a writer; the next flush then reads the kernel
+   * again.
    */
   flush(only?: readonly Writer[]): FlushReport;
   /** From now on the wanted state is complete: a flush that also removes what the kernel holds beyond it. */

@@ -15,7 +15,7 @@ export interface Problem {
 
 /** What a writer did in one call. */
 export interface Written {
-  /** Holders that it tried to write, with those that it added because room was freed. */
+  /** Holders that it tried to write, including holders that it added because room was freed. */
   readonly attempted: ReadonlySet<string>;
   /** Entries put and removed; tables without a write are missing. */
   readonly writes: Readonly<Partial<Record<TableName, number>>>;
@@ -31,7 +31,7 @@ export interface Writer {
   adopt?(): void;
   /**
    * Puts what the state wants of these holders and removes what it no longer wants. Reports a holder that failed to `retries`; the others go
-   * on. Throws if it is unknown what was written.
+   * on. An exception means that the writer no longer knows what the kernel holds.
    */
   write(holders: ReadonlySet<string>, retries: Retries): Written;
   /**

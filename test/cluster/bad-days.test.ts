@@ -87,7 +87,7 @@ test('a Node that does not exist yet is said; NodePorts come with it', ground, a
   await controlPlane.remove([N1]);
   const agent = lab.agent('n1');
   await agent.start({ extraFlags: ['--source', 'api', '--kubeconfig', controlPlane.kubeconfig] });
-  assert.match(agent.log, /WARN +Node n1 is not among the objects: no NodePort is served until it is/);
+  assert.match(agent.log, /WARN +The source has no Node n1: no NodePort is served until it has/);
   const nodePorts = async (): Promise<string> => (await lab.exec('n1', ['nft', 'list', 'set', 'inet', 'weir', 'node_addresses4'])).stdout;
   assert.doesNotMatch(await nodePorts(), /elements/);
   await controlPlane.apply([N1]);

@@ -1,6 +1,6 @@
 import type { Address, Family, Prefix } from '#lib/address.ts';
 
-/** Sets of table `inet weir`: addresses that mean something, and what new SCTP flows are looked up in. One for each family. */
+/** Sets and maps of table `inet weir` whose elements change with Services and the node. Each exists once per family. */
 export type SetName =
   /** Live ClusterIPs, whatever the protocol. */
   | 'cluster_ips'
@@ -8,30 +8,30 @@ export type SetName =
   | 'node_addresses'
   /** Pod ranges of the local detector. */
   | 'local_nets'
-  /** Networks of Service addresses: new flows to an address there that nobody translated are dropped. */
+  /** Networks of Service addresses: untranslated new flows to an address there are dropped. */
   | 'service_cidrs'
-  /** Pairs of a backend's address with itself: flows that came back to the pod that started them. */
+  /** Pairs of a backend's address with itself: flows that return to the pod that started them. */
   | 'hairpin'
-  /** Who answers a Service address and port, by source: pods and this node, or everybody else. */
+  /** Which chain answers a Service address and port: for pods and this node, and for all other sources. */
   | 'sctp_local'
   | 'sctp_outside'
   | 'sctp_node_ports_local'
   | 'sctp_node_ports_outside'
   /** Service addresses and ports with source ranges. */
   | 'sctp_ranged'
-  /** Whether flows to a Service address and port get a new source, by source: as with who answers, its own entry counts before a NodePort's. */
+  /** Whether flows to a Service address and port get a new source. As above, an entry of the address precedes the entry of a NodePort. */
   | 'snat_local'
   | 'snat_outside'
   | 'snat_node_ports_local'
   | 'snat_node_ports_outside';
 
-/** What becomes of a flow, or of its source: `masquerade`, or `accept` as it is. The chain is the name of a RulesetChain. */
+/** The fate of a flow, or of its source: `masquerade` replaces it, `accept` keeps it. `chain` names a RulesetChain. */
 export type Verdict = 'drop' | 'refuse' | 'masquerade' | 'accept' | { readonly chain: string };
 
-/** An element of a set, of a map where it has a verdict. `key` is in nft's words. */
+/** An element of a set, or of a map if it has a verdict. `key` is in nft syntax. */
 export interface RulesetElement {
   readonly kind: 'element';
-  /** `pod_devices`: interface indices from which pods come. */
+  /** `pod_devices`: indices of the devices that pods send through. */
   readonly set: `${SetName}${Family}` | 'pod_devices';
   readonly key: string;
   readonly verdict?: Verdict;
@@ -39,7 +39,7 @@ export interface RulesetElement {
   readonly comment?: string;
 }
 
-/** A set in which rules keep clients of one backend. */
+/** A set in which rules remember the clients of one backend. */
 export interface RulesetMemory {
   readonly kind: 'memory';
   readonly name: string;
@@ -55,39 +55,39 @@ export interface RulesetChain {
 }
 
 export type RulesetRule =
-  /** Translates to one of the backends, all alike: by chance, or by the source, always to the same while the backends are the same. */
+  /** Translates to one of the backends with equal probability: at random, or by a hash of the source, which is stable while the backends stay the same. */
   | {
       readonly kind: 'translate';
       readonly by: 'chance' | 'source';
       readonly backends: readonly { readonly address: Address; readonly port: number }[];
     }
-  /** Goes on in one of the chains, all alike. */
+  /** Continues in one of the chains, with equal probability. */
   | { readonly kind: 'choose'; readonly chains: readonly string[] }
-  /** Goes on in the chain if the memory has the source. */
+  /** Continues in the chain if the memory holds the source. */
   | { readonly kind: 'recall'; readonly memory: string; readonly chain: string }
-  /** Puts the source into the memory for so many seconds from now. */
+  /** Stores the source in the memory for this many seconds. */
   | { readonly kind: 'remember'; readonly memory: string; readonly seconds: number }
   /** Drops every other source. */
   | { readonly kind: 'admit'; readonly prefixes: readonly Prefix[] };
 
-/** Something in table `inet weir` that comes and goes. */
+/** A part of table `inet weir` that changes while the agent runs. */
 export type RulesetItem = RulesetElement | RulesetMemory | RulesetChain;
 
-/** One transaction: what is new, what has another verdict or other rules than before, what is gone. */
+/** One transaction: new items, items with another verdict or other rules, and items to remove. */
 export interface RulesetChange {
   readonly add: readonly RulesetItem[];
   readonly replace: readonly RulesetItem[];
   readonly remove: readonly RulesetItem[];
 }
 
-/** Table `inet weir` as reconcile needs it; src/kernel gives the real one, tests a fake. All or nothing: what throws has changed nothing. */
+/** Table `inet weir` as reconcile needs it; src/kernel implements it, tests use a fake. A call that throws has changed nothing. */
 export interface Ruleset {
-  /** Puts the whole table, with these items, in the place of what is there. */
+  /** Replaces the whole table by one with these items. */
   install(items: readonly RulesetItem[]): void;
   change(change: RulesetChange): void;
-  /** Whether the table is there, whoever made it. */
+  /** Whether the table exists, also if another process made it. */
   isThere(): boolean;
 }
 
-/** What an item is known by. */
+/** Identifies an item. */
 export const itemId = (item: RulesetItem): string => (item.kind === 'element' ? `${item.set} ${item.key}` : `${item.kind} ${item.name}`);

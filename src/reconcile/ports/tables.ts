@@ -1,9 +1,9 @@
 import type { TableEntry, TableKey, TableName } from '#abi/generated.ts';
 
-/** Why the kernel refused. `full`: the table's limit is reached; `missing`: no such key; `transient`: worth another try. */
+/** Why the kernel refused. `full`: the table's limit is reached; `missing`: no such key; `transient`: a retry may succeed. */
 export type TableErrorCode = 'full' | 'missing' | 'transient' | 'fatal';
 
-/** A write that failed, see Tables. */
+/** A failed write, see Tables. */
 export class TableError extends Error {
   readonly code: TableErrorCode;
   readonly table: TableName;
@@ -19,14 +19,14 @@ export class TableError extends Error {
 }
 
 /**
- * The kernel's tables as reconcile needs them; src/kernel gives the real ones, tests a fake. Writes happen in order. A failed
+ * The kernel's tables as reconcile needs them; src/kernel implements them, tests use a fake. Writes happen in order. A failed
  * call throws a TableError after `done` entries. Arrays (`slots`, `backends`, `settings`) hold every index and cannot remove.
  */
 export interface Tables {
-  /** Every entry; of arrays only those that are not all zero. */
+  /** Every entry; of arrays only entries with a byte other than 0. */
   dump<T extends TableName>(table: T): TableEntry<T>[];
   put<T extends TableName>(table: T, entries: readonly TableEntry<T>[]): void;
-  /** A key that is not there is no error. */
+  /** Ignores keys without an entry. */
   remove<T extends TableName>(table: T, keys: readonly TableKey<T>[]): void;
   /** max_entries. */
   limit(table: TableName): number;

@@ -1,18 +1,18 @@
 import { itemId, type RulesetChange, type RulesetItem } from '../ports/ruleset.ts';
 
-/** Who wants which items of the ruleset, and what the kernel holds. */
+/** The ruleset items that each holder wants, and the items that the kernel holds. */
 export interface RulesetBook {
-  /** Replaces what a holder wants. */
+  /** Replaces the items of a holder. */
   hold(holder: string, items: readonly RulesetItem[]): void;
-  /** Holders of whom something is not in the kernel as they want it. */
+  /** Holders with items that the kernel does not hold as wanted. */
   dirty(): Iterable<string>;
-  /** What brings the kernel to what these holders want; what others want anew is left out. Undefined if it is so already. */
+  /** The change that brings the kernel to what these holders want, without pending changes of other holders. Undefined if there is none. */
   changeFor(holders: ReadonlySet<string>): RulesetChange | undefined;
-  /** The kernel has taken changeFor() of these holders. */
+  /** The kernel has taken the change of these holders. */
   changed(holders: ReadonlySet<string>): void;
-  /** Everything that holders want; of all of them where none are named. */
+  /** All items of a holder, or of all holders. */
   wanted(holder?: string): readonly RulesetItem[];
-  /** The kernel has nothing but what wanted() says. */
+  /** The kernel holds exactly wanted(holder). */
   installed(holder?: string): void;
 }
 
@@ -21,12 +21,12 @@ interface Holding {
   readonly item: RulesetItem;
 }
 
-/** A book of a kernel that holds nothing. Lists are short, and for each of many Services there is one: so they are no Maps. */
+/** A book without holders, for a kernel without items. Uses arrays instead of Maps for the many short lists. */
 export function createRulesetBook(): RulesetBook {
   const wantedBy = new Map<string, readonly RulesetItem[]>();
   const holdings = new Map<string, readonly Holding[]>();
   const held = new Map<string, RulesetItem>();
-  /** By holder, ids that it began or ceased to want since the kernel last followed it. */
+  /** By holder: ids that it began or ceased to want since the kernel last took its change. */
   const pending = new Map<string, Set<string>>();
 
   const touch = (holder: string, id: string): void => {

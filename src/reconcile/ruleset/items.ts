@@ -16,13 +16,13 @@ import type { NodeFacts } from '../wanted/wanted-state.ts';
 /** IPPROTO_SCTP: the one protocol of Services that the ruleset translates; the conntrack functions of the kernel take TCP and UDP only. */
 export const SCTP = 132;
 
-/** How many memories session affinity needs: none, or one for each endpoint. */
+/** How many memories session affinity needs: one for each endpoint, or none. */
 export const memoriesFor = ({ protocol, affinitySeconds, backends }: PortPlan): number =>
   protocol === SCTP && affinitySeconds > 0 ? backends.length : 0;
 
 /**
- * What the ruleset needs of a Service port that owns these frontends: its ClusterIPs, and for SCTP everything that carries it out.
- * Where it may not remember its clients, session affinity goes by their addresses.
+ * The items of a Service port that owns these frontends: its ClusterIPs, and for SCTP its translation. Without `mayRemember`, session
+ * affinity chooses by a hash of the client's address.
  */
 export function itemsOf(plan: PortPlan, frontends: readonly PlannedFrontend[], mayRemember: boolean): readonly RulesetItem[] {
   const comment = plan.name.split(':')[0] as string;
@@ -39,7 +39,7 @@ export function itemsOf(plan: PortPlan, frontends: readonly PlannedFrontend[], m
   ];
 }
 
-/** What the ruleset needs to know of the node. */
+/** The items of the node. */
 export function nodeItems({ nodeAddresses, localNets, serviceCIDRs, devices }: NodeFacts): readonly RulesetItem[] {
   return [
     ...nodeAddresses.map((key): RulesetItem => ({ kind: 'element', set: `node_addresses${familyOf(key)}`, key })),
@@ -51,7 +51,7 @@ export function nodeItems({ nodeAddresses, localNets, serviceCIDRs, devices }: N
   ];
 }
 
-/** An interval set takes no address twice: of networks that overlap the widest. */
+/** An interval set rejects overlaps, so of overlapping networks the widest is kept. */
 function networkItems(set: 'local_nets' | 'service_cidrs', networks: readonly Prefix[]): readonly RulesetItem[] {
   const isWithin = (net: Prefix, i: number, other: Prefix, k: number): boolean =>
     prefixContains(other, net.address) && (other.length < net.length || (other.length === net.length && k < i));
@@ -63,7 +63,7 @@ function networkItems(set: 'local_nets' | 'service_cidrs', networks: readonly Pr
 const LISTS: readonly EndpointList[] = ['cluster', 'local'];
 const SIDES = ['local', 'outside'] as const;
 type Side = (typeof SIDES)[number];
-/** What decides among the endpoints of a list. */
+/** How an endpoint of a list is chosen. */
 type Choice = 'chance' | 'source' | 'memory';
 
 const LIST_BITS: Readonly<Record<EndpointList, number>> = { cluster: BACKEND_CLUSTER_LIST, local: BACKEND_LOCAL_LIST };
@@ -99,7 +99,7 @@ function listItems(plan: PortPlan, list: EndpointList, choice: Choice): readonly
   return [{ kind: 'chain', name: chainName(plan, list), family: plan.family, rules: listRules(plan, backends, choice) }];
 }
 
-/** Affinity: a client whose last backend is in the list goes there again. */
+/** With affinity, a client returns to its last backend while that is in the list. */
 function listRules(plan: PortPlan, backends: readonly PlannedBackend[], choice: Choice): readonly RulesetRule[] {
   if (choice !== 'memory') return [{ kind: 'translate', by: choice, backends: backends.map(({ address, port }) => ({ address, port })) }];
   return [
@@ -114,7 +114,7 @@ function listRules(plan: PortPlan, backends: readonly PlannedBackend[], choice: 
   ];
 }
 
-/** A memory for each backend, so that one that goes is forgotten with its clients; both lists share it. */
+/** Each backend has a memory of its own, which goes with it; both lists share it. */
 function endpointItems(plan: PortPlan, choice: Choice): readonly RulesetItem[] {
   const { family, affinitySeconds: seconds } = plan;
   return plan.backends.flatMap((backend): RulesetItem[] => {
@@ -160,6 +160,6 @@ const chainName = (plan: PortPlan, role: EndpointList | 'ranges'): string => `${
 const endpointName = (plan: PortPlan, role: 'backend' | 'clients', { address, port }: PlannedBackend): string =>
   `${role}${plan.family}/${address.replaceAll(':', '.')}_${port}/${nftName(plan.name)}`;
 
-/** A name of nft has letters, digits and `/`, `-`, `_`, `.`; different names stay different. */
+/** Encodes a name with the letters of nft identifiers: letters, digits, `/`, `-`, `_` and `.`. Different names stay different. */
 const nftName = (name: string): string =>
   name.replace(':', '/').replace(/[^a-zA-Z0-9/.-]/g, (letter) => `_${letter.codePointAt(0)?.toString(16)}_`);

@@ -34,7 +34,7 @@ test("session affinity goes by a hash of the client's address where a set for ea
       [
         't/b',
         'full',
-        'Cannot remember clients of Service "t/b" over IPv4: table inet weir remembers those of 500 endpoints of all Services at most, its own do not fit; a hash of their address chooses until there is room',
+        'Cannot remember clients of Service "t/b" over IPv4: table inet weir has room for the clients of 500 endpoints; a hash of the client\'s address chooses until there is room',
       ],
     ],
   );

@@ -1,9 +1,9 @@
-/** Sets of clients that the whole table may have. The kernel walks all of a table's sets for each new one: 500 take 0.2 s, 5,000 half a minute. */
+/** Limit of client sets in the table. The kernel walks all sets of a table for each new one: 500 sets take 0.2 s, 5,000 take 30 s. */
 export const MAX_MEMORIES = 500;
 
-/** Which Service ports may remember their clients, see MAX_MEMORIES. */
+/** Shares MAX_MEMORIES among the Service ports that remember their clients. */
 export interface Memories {
-  /** Takes so many sets for a Service port in the place of those it had. Says whether there is room: all of them or none. */
+  /** Replaces the sets of a Service port by `count` sets. Returns whether there was room for all of them; otherwise it has none. */
   take(identity: string, count: number): boolean;
   /** Service ports without room for their sets. */
   refused(): Iterable<string>;
@@ -12,7 +12,7 @@ export interface Memories {
   next(): string | undefined;
 }
 
-/** Nobody remembers anybody yet. */
+/** No Service port has a set. */
 export function createMemories(): Memories {
   const taken = new Map<string, number>();
   const refused = new Map<string, number>();

@@ -45,7 +45,7 @@ const contents = ({ held }: FakeRuleset): string[] => [...held.values()].map((it
 const want = (reconciler: RulesetReconciler, plan: PortPlan): void => reconciler.want(plan, plan);
 const forget = (reconciler: RulesetReconciler, plan: PortPlan): void => reconciler.want(plan, undefined);
 
-/** Until nothing is left to try. */
+/** Flushes until nothing is pending. */
 function settle({ reconciler, clock }: ReturnType<typeof ground>): void {
   for (let i = 0; i < 1000; i++) {
     let wait: number | undefined = 0;
@@ -135,7 +135,7 @@ test('the older Service keeps a frontend, the other gets it when that goes', () 
   assert.ok(lines(ruleset).includes('sctp_local4 5.6.7.8 . 80 -> cluster4/t/young'));
 });
 
-test('what is written goes with what changes, whatever else is there', () => {
+test('the size of a transaction depends on the change alone', () => {
   const { ruleset, reconciler } = ground();
   const numbered = (i: number, fields: Partial<PortPlan> = {}) =>
     sctpPlan(`t/s${i}`, { clusterIPs: [`172.30.${i >> 8}.${i & 255}` as Address], ...fields });
@@ -151,7 +151,7 @@ test('what is written goes with what changes, whatever else is there', () => {
   assert.deepEqual(ruleset.sizes, [1, 6]);
 });
 
-test('the node tells where NodePorts answer, which sources are pods and which addresses are of Services; no network is said twice', () => {
+test('the items of the node say where NodePorts answer, which sources are pods and which addresses belong to Services; no network appears twice', () => {
   const { ruleset, reconciler } = ground();
   const facts = {
     nodeAddresses: ['192.0.2.1', 'fd00::1'],
@@ -171,7 +171,7 @@ test('the node tells where NodePorts answer, which sources are pods and which ad
   ]);
 });
 
-test('one Service that nft refuses does not stop the others, is said in one line, and is tried again', () => {
+test('one Service that nft refuses does not stop the others, is reported in one line, and is retried', () => {
   const { ruleset, reconciler, clock } = ground();
   ruleset.poison = '10.9.9.9';
   const bad = sctpPlan('t/bad', { clusterIPs: ['172.30.0.2' as Address], backends: [sampleBackend('10.9.9.9')] });
@@ -214,7 +214,7 @@ test('a Service that loses a frontend to one that nft refuses goes on with its o
   );
 });
 
-test("an earlier agent's table stays until everything is known", () => {
+test("an earlier agent's table stays until the wanted state is complete", () => {
   const { ruleset, reconciler } = ground();
   const before = sctpPlan('t/before');
   ruleset.install([]);
@@ -225,7 +225,7 @@ test("an earlier agent's table stays until everything is known", () => {
   assert.ok(ruleset.held.has('chain cluster4/t/before'));
 });
 
-test('where there is no table it is installed at once, and again when it is gone', () => {
+test('without a table it is installed at once, and again after it was removed', () => {
   const { ruleset, reconciler } = ground();
   want(reconciler, sctpPlan('t/web'));
   reconciler.flush(false);

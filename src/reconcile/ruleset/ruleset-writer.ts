@@ -11,7 +11,7 @@ import { createMemories, MAX_MEMORIES } from './memories.ts';
 /** Writes table `inet weir`. */
 export interface RulesetWriter extends Writer {
   /**
-   * Writes what changed and what is due, in one transaction. The first call installs the table; while the wanted state is incomplete it leaves
+   * Writes changes and due retries, in one transaction. The first call installs the table; while the wanted state is incomplete it leaves
    * the table of an earlier agent as it is. If the table is gone, the call waits for install(). Throws if the table cannot be installed.
    */
   write: Writer['write'];
@@ -119,11 +119,11 @@ function writeProblem(holder: string, message: string): Problem {
 
 function affinityProblem(identity: string): Problem {
   const { port, words } = subjectOf(identity, '');
-  const reason = `table inet weir remembers those of ${MAX_MEMORIES} endpoints of all Services at most, its own do not fit`;
+  const reason = `table inet weir has room for the clients of ${MAX_MEMORIES} endpoints`;
   return {
     port,
     code: 'full',
-    message: `Cannot remember clients of ${words}: ${reason}; a hash of their address chooses until there is room`,
+    message: `Cannot remember clients of ${words}: ${reason}; a hash of the client's address chooses until there is room`,
   };
 }
 

@@ -1,22 +1,22 @@
 import type { Address } from '#lib/address.ts';
 
-/** Who needs which address to mean something. */
+/** Which holders need an entry of table `addresses`, and with which flags. */
 export interface AddressBook {
-  /** `holder` needs the addresses `after` to have these ADDRESS_* bits, and no longer those of `before`. */
+  /** `holder` now needs these ADDRESS_* bits on the addresses `after`, and no longer on the addresses `before`. */
   hold(holder: string, flags: number, before: Iterable<Address>, after: Iterable<Address>): void;
   holders(address: Address): Iterable<string>;
   /** ADDRESS_* bits that an address should have; 0 = no entry. */
   flagsOf(address: Address): number;
-  /** Addresses that changed hands; whoever has dealt with one deletes it. */
+  /** Addresses whose holders have changed; the writer deletes each that it has written. */
   readonly dirty: Set<Address>;
-  /** What the kernel holds stays until forgetFound(). */
+  /** Keeps the entries that the kernel holds until forgetFound(). */
   find(found: ReadonlyMap<Address, number>): void;
   forgetFound(): void;
 }
 
 const FOUND = 'found';
 
-/** A book in which nobody holds anything. */
+/** A book without holders. */
 export function createAddressBook(): AddressBook {
   const flagsByHolder = new Map<Address, Map<string, number>>();
   const dirty = new Set<Address>();

@@ -51,7 +51,7 @@ test('an agent that comes back to unchanged Services writes nothing', () => {
   assert.deepEqual(readerOf(tables).wrongs(), []);
 });
 
-test('what was found stays until the prune, and what is wanted stays after it', () => {
+test('found entries stay until the prune, and wanted entries stay after it', () => {
   const tables = createFakeTables({ faultRate: 0 });
   agent(tables).flush();
   const { meaning } = readerOf(tables);
@@ -73,7 +73,7 @@ test('what was found stays until the prune, and what is wanted stays after it', 
   );
 });
 
-/** What no agent of ours would leave behind, and somebody may all the same. */
+/** Entries that no agent writes, but another program may. */
 function spoil(tables: FakeTables): void {
   const value: Frontend = {
     localSource: { first: 0, count: 3 },
@@ -116,7 +116,7 @@ function spoil(tables: FakeTables): void {
   tables.put('addresses', [{ key: { address: '172.30.7.7' as Address }, value: { flags: ADDRESS_CLUSTER_IP | ADDRESS_NODE } }]);
 }
 
-test('whatever lies in the tables, the first prune leaves what is wanted and nothing else', () => {
+test('whatever the tables hold, the first prune leaves the wanted entries alone', () => {
   let now = 0;
   const tables = createFakeTables({ faultRate: 0, limits: { slots: 100, backends: 100 } });
   agent(tables).flush();
@@ -131,7 +131,7 @@ test('whatever lies in the tables, the first prune leaves what is wanted and not
   assert.deepEqual({ services, backends, slots }, { services: 6, backends: 2 + 3 + 1 + 3 + 0 + 2, slots: 2 + 2 + 1 + 3 + 0 + 2 });
 });
 
-test('places that a live frontend uses are not handed out before it is put right', () => {
+test('places that a live frontend uses are not allocated before the frontend is repaired', () => {
   const tables = createFakeTables({ faultRate: 0, limits: { slots: 100, backends: 100 } });
   agent(tables).flush();
   spoil(tables);
@@ -149,7 +149,7 @@ test('places that a live frontend uses are not handed out before it is put right
   assert.deepEqual(reconciler.flush().writes, { services: 1, backends: 5, slots: 5, frontends: 1, addresses: 1 });
 });
 
-test('what somebody else changed is put right after another look', () => {
+test('changes by another program are repaired after the tables are read again', () => {
   const tables = createFakeTables({ faultRate: 0 });
   const reconciler = agent(tables);
   reconciler.prune();
@@ -162,7 +162,7 @@ test('what somebody else changed is put right after another look', () => {
   assert.deepEqual(readerOf(tables).meaning(), expected);
 });
 
-test('wherever an error that nobody expected ends a flush, the next one writes what is missing and removes what is too much', () => {
+test('wherever an unexpected error ends a flush, the next flush writes missing entries and removes surplus ones', () => {
   const [gone, fresh] = [numberedPlan(5, 2), numberedPlan(6, 3)];
   for (let writes = 0; writes < 14; writes++) {
     const tables = createFakeTables({ faultRate: 0 });

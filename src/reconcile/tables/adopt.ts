@@ -6,9 +6,9 @@ import { adoptNodeTables } from './node-tables.ts';
 import { createAllocators, newPort, type PortState, rangeText, type SlotRange, type State } from './state.ts';
 
 /**
- * What the kernel holds, whoever left it there. An agent may have been killed between any two writes, so nothing is taken for
- * granted: entries of a service id without a name (or with another id's name) become a port of their own that nobody will want.
- * Everything that a frontend uses stays taken.
+ * Reads what the kernel holds. An earlier agent may have been killed between any two writes, so adopt() assumes nothing: entries of a
+ * service id without a name (or with the name of another id) become a port of their own that no plan wants. Every place that a frontend
+ * uses stays taken.
  */
 export function adopt(tables: Tables, now: number): State {
   const { ports, portOf } = adoptPorts(tables);
@@ -97,7 +97,7 @@ function adoptBackend(port: PortState, { key, value }: TableEntry<'backends'>): 
   port.backends.push({ id: key.value, address: value.address, port: value.port, flags: value.flags });
 }
 
-/** Gives every port the ranges that its frontends point into; returns the runs that several ports point into, which stay nobody's. */
+/** Gives every port the ranges that its frontends point into; returns the runs that several ports point into; no port gets them. */
 function adoptRanges(ports: Iterable<PortState>, slots: Uint32Array): Run[] {
   const claims = [...ports].flatMap((port) => pointedRuns(port, slots.length).map((run) => ({ port, run })));
   claims.sort((a, b) => byFirst(a.run, b.run));
@@ -112,7 +112,7 @@ function adoptRanges(ports: Iterable<PortState>, slots: Uint32Array): Run[] {
   return coalesce(tangled);
 }
 
-/** The claims from `at` on of which each overlaps one before it; they are sorted. */
+/** The longest series of sorted claims from `at` on in which each claim overlaps an earlier one. */
 function overlapping<C extends { readonly run: Run }>(claims: readonly C[], at: number): readonly C[] {
   let end = at;
   for (let reach = Number.NEGATIVE_INFINITY; end < claims.length; end++) {
@@ -139,7 +139,7 @@ function* rangesOf(ports: Iterable<PortState>): Generator<Run> {
   for (const port of ports) for (const range of port.ranges) yield { first: range.first, count: range.backends.length };
 }
 
-/** By backend id whether a slot of these runs names it: 1 or 0. Ids that no table can have stay out. */
+/** By backend id: 1 if a slot of these runs names it, else 0. Ids beyond the table's limit are ignored. */
 function listedBackends(runs: readonly Run[], slots: Uint32Array, limit: number): Uint8Array {
   const listed = new Uint8Array(limit);
   for (const run of runs) for (const id of slots.subarray(run.first, endOf(run))) listed[id] = 1;

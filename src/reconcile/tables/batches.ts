@@ -9,7 +9,7 @@ export interface Batch<S> {
   readonly steps: readonly S[];
   /** Entry to put or key to remove. */
   element(step: S): TableEntry<TableName> | TableKey<TableName>;
-  /** Asked just before a step is written: it is no longer wanted. */
+  /** Whether to leave out a step; called just before its write. */
   skip(step: S): boolean;
   done(step: S): void;
   failed(step: S, failure: WriteFailure): void;
@@ -19,8 +19,8 @@ const MOST = 4096;
 const FEWEST = 16;
 
 /**
- * Writes everything that can be written, in large calls. When a call fails, the element that it stopped at fails and the others go
- * on; calls are small for a while then, so that a full table costs little for each element that it refuses.
+ * Writes every element that the kernel takes, in large calls. When a call fails, the element at which it stopped fails and the batch goes
+ * on with smaller calls for a while, so that a full table costs little for each element that it refuses.
  */
 export function runBatch<S>(tables: Tables, batch: Batch<S>): void {
   let size = MOST;
@@ -51,9 +51,9 @@ function cut<S>(batch: Batch<S>, from: number, size: number): { readonly chunk: 
 }
 
 interface Outcome {
-  /** Leading steps that are written. */
+  /** Number of leading steps that were written. */
   readonly done: number;
-  /** Why the one after them is not; undefined with steps left = one of them cannot be encoded, unknown which. */
+  /** Why the next step failed. Undefined with steps left: one of them cannot be encoded, and it is unknown which. */
   readonly failure?: WriteFailure;
 }
 
@@ -72,7 +72,7 @@ function write<S>(tables: Tables, { table, verb, element }: Batch<S>, chunk: rea
 const tableFailure = (tables: Tables, table: TableName, { code, message }: TableError): WriteFailure =>
   code === 'full' ? fullFailure(tables, table) : { code, table, message };
 
-/** `detail`: what the limit leads to. */
+/** `detail`: the consequence of the limit. */
 export const fullFailure = (tables: Tables, table: TableName, detail?: string): WriteFailure => ({
   code: 'full',
   table,

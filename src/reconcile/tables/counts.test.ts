@@ -4,7 +4,7 @@ import { createFakeTables } from '#support/fake-tables.ts';
 import { reconcilerOfTables } from '#support/reconciling.ts';
 import { numberedPlan } from '#support/sample-plans.ts';
 
-test('what the programs count belongs to the Service port that has the id, and ends with it', () => {
+test('the counts of the programs belong to the Service port that has the id, and end with it', () => {
   let now = 0;
   const tables = createFakeTables({ faultRate: 0 });
   const reconciler = reconcilerOfTables({ tables, now: () => now });
@@ -26,7 +26,7 @@ test('what the programs count belongs to the Service port that has the id, and e
   assert.deepEqual(reconciler.counts(), []);
 });
 
-test('usage tells the entries of each table that Services fill', () => {
+test('usage returns the entries of each table that Services fill', () => {
   const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
   assert.deepEqual(reconciler.usage(), {});
   const plan = numberedPlan(1, 3);

@@ -10,7 +10,7 @@ import { TableError, type Tables } from '../ports/tables.ts';
 import type { NodeFacts } from '../wanted/wanted-state.ts';
 import { REST_MS } from './state.ts';
 
-/** Refuses the puts and removals that `refuses` says, as the kernel would: after the entries before it. */
+/** Refuses the puts and removals that `refuses` names, as the kernel would: after the preceding entries. */
 function refusing(tables: FakeTables, refuses: (table: TableName, element: string) => boolean): Tables {
   const guard = <E>(table: TableName, elements: readonly E[], write: (some: readonly E[]) => void): void => {
     const done = elements.findIndex((element) => refuses(table, JSON.stringify(element)));
@@ -30,7 +30,7 @@ function wantAll(reconciler: TablesReconciler, from: number, to: number, count: 
 
 const servicesIn = (tables: Tables): number => tables.dump('frontends').length;
 
-test('one Service that the kernel refuses stops no other, and is tried again with growing pauses', () => {
+test('one Service that the kernel refuses does not stop the others, and is retried with growing pauses', () => {
   let now = 0;
   let isBroken = true;
   const fake = createFakeTables({ faultRate: 0 });
@@ -61,7 +61,7 @@ test('one Service that the kernel refuses stops no other, and is tried again wit
   assert.deepEqual(reconciler.problems(), []);
 });
 
-test('a ClusterIP refuses no port before all ports that it should have are there', () => {
+test('a ClusterIP refuses no port before all its ports are published', () => {
   let isBroken = true;
   const fake = createFakeTables({ faultRate: 0 });
   const tables = refusing(fake, (table, element) => isBroken && table === 'frontends' && element.includes('"port":443'));
@@ -104,7 +104,7 @@ test('a range stays while a frontend that could not be switched points into the 
   assert.deepEqual(readerOf(tables).wrongs(), []);
 });
 
-test('an element that cannot be encoded is found among thousands and stops only its own Service', () => {
+test('among thousands of elements, one that cannot be encoded stops only its own Service', () => {
   const tables = createFakeTables({ faultRate: 0 });
   const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   wantAll(reconciler, 0, 3000, 1);
@@ -175,7 +175,7 @@ test('a Service whose own new address does not fit gives up its old one first', 
   assert.equal(tables.dump('frontends')[0]?.key.address, '203.0.113.1');
 });
 
-test('who waited long for a full table is tried again as soon as there is room', () => {
+test('a Service that waited long for a full table is retried as soon as there is room', () => {
   let now = 0;
   const tables = createFakeTables({ faultRate: 0, limits: { slots: 4 } });
   const reconciler = reconcilerOfTables({ tables, now: () => now });
@@ -212,7 +212,7 @@ test('endpoints come and go in a full table of backends without an end', () => {
   }
 });
 
-test('who loses a frontend to an older Service is told so, and takes over in the very pass in which that one goes', () => {
+test('a Service that loses a frontend to an older one is reported, and takes over in the pass that removes the older one', () => {
   const tables = createFakeTables({ faultRate: 0 });
   const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   const plan = (name: string, createdAt: string) =>
@@ -236,7 +236,7 @@ test('who loses a frontend to an older Service is told so, and takes over in the
   assert.deepEqual(readerOf(tables).wrongs(), []);
 });
 
-test('an address stops being live before its ports go', () => {
+test('an address stops being live before its ports are withdrawn', () => {
   const tables = createFakeTables({ faultRate: 0 });
   const reconciler = reconcilerOfTables({ tables, now: () => 0 });
   wantAll(reconciler, 0, 1, 1);

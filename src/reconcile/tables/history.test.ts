@@ -13,7 +13,7 @@ import type { NodeFacts } from '../wanted/wanted-state.ts';
 import { REST_MS } from './state.ts';
 
 /*
- * Any history of wishes, faults, pauses and kills ends in the same tables as the last wish alone, and after every single write of
+ * Any history of plans, faults, pauses and kills ends in the same tables as the last plans alone, and after every single write of
  * it each frontend leads to living backends of its own Service port.
  */
 
@@ -117,7 +117,7 @@ class Life {
     else this.#kill(deed.afterWrites);
   }
 
-  /** Everything goes well from here on; runs until nothing is left to do. */
+  /** No more faults; flushes until nothing is pending. */
   heal(): void {
     this.tables.faultRate = 0;
     this.reconciler.prune();
@@ -164,7 +164,7 @@ class Life {
   }
 }
 
-/** Tables of somebody who was told only the last word. */
+/** Tables of a reconciler that only ever wanted the last plans. */
 function writtenAtOnce({ plans, facts: wanted }: Life): { readonly meaning: unknown; readonly usage: unknown } {
   const tables = createFakeTables({ faultRate: 0 });
   const reconciler = reconcilerOfTables({ tables, now: () => 0 });
@@ -174,7 +174,7 @@ function writtenAtOnce({ plans, facts: wanted }: Life): { readonly meaning: unkn
   return { meaning: readerOf(tables).meaning(), usage: reconciler.usage() };
 }
 
-test('any history ends in the tables of its last word, and no step of it leads a client astray', () => {
+test('any history ends in the tables of its last plans, and no step of it misleads a client', () => {
   fc.assert(
     fc.property(fc.array(deed, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 1 << 30 }), (deeds, seed) => {
       const life = new Life(seed);

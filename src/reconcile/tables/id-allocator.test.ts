@@ -15,7 +15,7 @@ test('the lowest adjacent numbers that are free are taken', () => {
   assert.equal(space.take(1), undefined);
 });
 
-test('what is given back rests before it is used again', () => {
+test('released numbers rest before they are used again', () => {
   const space = createIdAllocator({ first: 0, count: 4 }, REST_MS);
   space.take(4);
   space.release({ first: 0, count: 4 }, 1000);
@@ -28,7 +28,7 @@ test('what is given back rests before it is used again', () => {
   assert.equal(space.take(4), 0);
 });
 
-test('neighbours given back one by one make one run again', () => {
+test('neighbours released one by one make one run again', () => {
   const space = createIdAllocator({ first: 0, count: 6 }, REST_MS);
   for (let i = 0; i < 3; i++) space.take(2);
   for (const first of [4, 0, 2]) space.release({ first, count: 2 }, 0);
@@ -36,7 +36,7 @@ test('neighbours given back one by one make one run again', () => {
   assert.equal(space.take(6), 0);
 });
 
-test('runs outside the space, overlapping or beyond its end do no harm', () => {
+test('runs outside the bounds, overlapping or beyond their end do no harm', () => {
   const taken: Run[] = [
     { first: 0, count: 3 },
     { first: 2, count: 3 },
@@ -52,7 +52,7 @@ test('runs outside the space, overlapping or beyond its end do no harm', () => {
   assert.equal(space.take(1), undefined);
 });
 
-test('nothing is handed out twice and nothing is lost', () => {
+test('nothing is allocated twice and nothing is lost', () => {
   const deeds = fc.array(fc.record({ count: fc.integer({ min: 1, max: 6 }), give: fc.nat({ max: 5 }) }), { maxLength: 60 });
   fc.assert(
     fc.property(deeds, (list) => {

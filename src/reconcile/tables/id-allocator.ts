@@ -5,19 +5,19 @@ export interface Run {
 }
 
 /**
- * Hands out numbers: places in `slots`, ids of backends and of services. What is given back rests before it is used again, because
- * a program that read the old table entry may still be on its way. Times are in ms of one clock that never goes back.
+ * Allocates numbers: places in `slots`, ids of backends and of services. A released number rests before it is used again, because a
+ * program that read the old table entry may still use it. Times are in ms of one clock that never goes back.
  */
 export interface IdAllocator {
-  /** First of `count` adjacent numbers, the lowest that are free; undefined when there are none. */
+  /** The first of the lowest `count` adjacent free numbers; undefined if there are none. */
   take(count: number): number | undefined;
-  /** Gives back what take() gave; numbers outside the space are ignored. */
+  /** Releases numbers from take(); ignores numbers outside the bounds. */
   release(run: Run, now: number): void;
-  /** Makes free what has rested long enough; false when there was nothing. */
+  /** Frees the numbers that have rested long enough; returns whether there were any. */
   wake(now: number): boolean;
-  /** When wake() has something to do; undefined when nothing rests. */
+  /** When wake() can free the next number; undefined if no number rests. */
   nextWake(): number | undefined;
-  /** How many numbers are taken or at rest. */
+  /** Count of numbers that are taken or at rest. */
   used(): number;
 }
 
@@ -26,7 +26,7 @@ interface FreeRun {
   count: number;
 }
 
-/** `taken`: runs that are in use from the start; they may overlap and reach beyond `bounds`. */
+/** `taken`: runs in use from the start; they may overlap and exceed `bounds`. */
 export function createIdAllocator(bounds: Run, restMs: number, taken: readonly Run[] = []): IdAllocator {
   let free = holesBetween(bounds, taken);
   let resting: { readonly run: Run; readonly wakesAt: number }[] = [];
@@ -79,7 +79,7 @@ export const byFirst = (a: Run, b: Run): number => a.first - b.first;
 /** The number after the last. */
 export const endOf = (run: Run): number => run.first + run.count;
 
-/** The part of a run that lies inside `bounds`; count 0 when there is none. */
+/** The part of a run inside `bounds`; count 0 if there is none. */
 export function clip(run: Run, bounds: Run): Run {
   const first = Math.max(run.first, bounds.first);
   return { first, count: Math.max(0, Math.min(endOf(run), endOf(bounds)) - first) };

@@ -2,33 +2,33 @@ import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, type Extent } from '#abi/gene
 import type { EndpointList, PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import type { PlacedBackend, PortState, SlotRange, State } from './state.ts';
 
-/** Places that a plan takes. */
+/** The places of a plan in the tables. */
 export interface Layout {
-  /** Planned backends that have an id, in the plan's order, and the flags that they should have. */
+  /** Planned backends with an id, in the plan's order, and the flags that they need. */
   readonly backends: readonly { readonly placed: PlacedBackend; readonly flags: number }[];
-  /** A range that must still be written. */
+  /** A range to write; undefined if the kernel holds it already. */
   readonly freshRange: SlotRange | undefined;
   readonly extents: Readonly<Record<EndpointList, Extent>>;
 }
 
-/** What a table lacks for a plan. */
-export interface Shortage {
+/** Why a table has no room for a plan. */
+export interface LayoutShortage {
   readonly table: 'services' | 'backends' | 'slots';
   readonly message: string;
 }
 
-const NOBODY: Extent = { first: 0, count: 0 };
+const EMPTY: Extent = { first: 0, count: 0 };
 
 /**
- * Finds or takes a place for everything in the plan and attaches it to the port. Without a layout the list cannot be published at
- * all; with a layout and a shortage some endpoints are left out of it.
+ * Finds or allocates a place for each part of the plan and attaches it to the port. Returns no layout if the list cannot be published at
+ * all; a layout with a shortage leaves out some endpoints.
  */
 export function layOut(
   state: State,
   port: PortState,
   plan: PortPlan,
   frontends: readonly PlannedFrontend[],
-): { readonly layout?: Layout; readonly shortage?: Shortage } {
+): { readonly layout?: Layout; readonly shortage?: LayoutShortage } {
   const backends = placeBackends(state, port, plan);
   const window = usedWindow(backends, frontends);
   const ids = backends.slice(window.begin, window.end).map((backend) => backend.placed.id);
@@ -62,7 +62,7 @@ function placeBackends(state: State, port: PortState, plan: PortPlan): Layout['b
 
 const endpointText = (endpoint: { readonly address: string; readonly port: number }): string => `${endpoint.address} ${endpoint.port}`;
 
-/** Only lists that a frontend uses take slots, so a port found after a restart looks as it was written. */
+/** Only lists that a frontend uses take slots, so an adopted port looks as it was written. */
 function usedWindow(backends: Layout['backends'], frontends: readonly PlannedFrontend[]): { readonly begin: number; readonly end: number } {
   const uses = (list: EndpointList): boolean =>
     frontends.some((frontend) => frontend.localSource === list || frontend.outsideSource === list);
@@ -73,13 +73,13 @@ function usedWindow(backends: Layout['backends'], frontends: readonly PlannedFro
   };
 }
 
-/** Extents of both lists, where the whole list of backends would start at `origin`. */
+/** Extents of both lists if the whole list of backends started at `origin`. */
 function extentsAt(origin: number, backends: Layout['backends']): Layout['extents'] {
   const cluster = countIn(backends, BACKEND_CLUSTER_LIST);
   const local = countIn(backends, BACKEND_LOCAL_LIST);
   return {
-    cluster: cluster === 0 ? NOBODY : { first: origin, count: cluster },
-    local: local === 0 ? NOBODY : { first: origin + backends.length - local, count: local },
+    cluster: cluster === 0 ? EMPTY : { first: origin, count: cluster },
+    local: local === 0 ? EMPTY : { first: origin + backends.length - local, count: local },
   };
 }
 

@@ -15,7 +15,7 @@ import { recordStep } from './record-step.ts';
 import { newPort, type PortState, type State, settle } from './state.ts';
 import { planSteps, type Step, type StepKind, withdrawals } from './steps.ts';
 
-/** What a pass works on. */
+/** The state that a pass reads and changes. */
 export interface PassContext {
   readonly tables: Tables;
   readonly state: State;
@@ -25,7 +25,7 @@ export interface PassContext {
   /** Sentences about frontends that another Service owns, by identity. */
   readonly conflicts: Map<string, readonly string[]>;
   readonly now: number;
-  /** Tables that lost an entry. */
+  /** Tables from which the pass removed an entry. */
   readonly freed: Set<TableName>;
   /** The pass adds to it. */
   readonly udpLosses: UdpLosses;
@@ -52,8 +52,8 @@ const CLEAR_AWAY: readonly Phase[] = [
 ];
 
 /**
- * Brings the holders' entries to what they should be, phase by phase and in each phase all holders together. A ClusterIP starts to
- * refuse its other ports after all frontends are there and stops before one is gone.
+ * Writes the holders' entries, phase by phase, and in each phase all holders together. A ClusterIP starts to refuse its other ports after
+ * all its frontends are published and stops before the first is withdrawn.
  */
 export function runPass(context: PassContext, holders: ReadonlySet<string>): void {
   for (const holder of holders) context.retries.begin(holder);
@@ -84,7 +84,7 @@ function writeNode(context: PassContext): void {
 interface Work {
   readonly ports: PortState[];
   readonly queues: Map<StepKind, Step[]>;
-  /** Failures of ports that nevertheless go on, with fewer endpoints. */
+  /** Failures of ports that are published with fewer endpoints. */
   readonly shortages: Map<string, WriteFailure>;
 }
 
@@ -149,7 +149,7 @@ function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly 
     element: (step) => step.element,
     skip(step) {
       if (step.kind === 'withdraw') return state.owners.get(frontendText(step.element)) !== step.port;
-      // An id that somebody else wrote may be one that nothing can be counted for
+      // An id that another program wrote may exceed the array of counts
       const isForeign = step.kind === 'uncount' && step.element.key.value >= tables.limit('service_counts');
       return isForeign || retries.isFailing(step.port.identity);
     },
@@ -189,7 +189,7 @@ function writeAddresses(context: PassContext): void {
   write('remove', removals);
 }
 
-/** What differs; an address is not called live while a frontend of it may be missing. */
+/** Addresses to put and to remove. An address is not published as live while one of its frontends may be missing. */
 function addressChanges(
   state: State,
   addresses: AddressBook,

@@ -3,7 +3,7 @@ import { frontendText } from '../wanted/keys.ts';
 import { type PortState, rangeText, retiredText, type State } from './state.ts';
 import type { Step } from './steps.ts';
 
-/** Notes that the kernel has done a step; `now` in ms. */
+/** Updates the state after the kernel has taken a step; `now` in ms. */
 export function recordStep(state: State, step: Step, now: number): void {
   const { port } = step;
   switch (step.kind) {

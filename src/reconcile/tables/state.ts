@@ -3,13 +3,13 @@ import type { Address } from '#lib/address.ts';
 import type { Tables } from '../ports/tables.ts';
 import { createIdAllocator, type IdAllocator, type Run } from './id-allocator.ts';
 
-/** Freed slots and ids wait this long before they are used again: far longer than any program runs. */
+/** How long freed slots and ids rest before they are used again, ms: far longer than any program runs. */
 export const REST_MS = 5000;
 
-/** Tables whose places reconcile hands out itself. */
+/** Tables whose places reconcile allocates. */
 export type AllocatedTable = 'services' | 'backends' | 'slots';
 
-/** A backend and its place; flags 0 = has an id, but is not (or no longer) live in the kernel. */
+/** A backend and its id. Flags 0: the kernel does not hold it as live, not yet or no longer. */
 export interface PlacedBackend {
   readonly id: number;
   readonly address: Address;
@@ -23,17 +23,17 @@ export interface SlotRange {
   readonly backends: readonly number[];
 }
 
-/** What the kernel holds of one service id. */
+/** The entries of one service id in the kernel. */
 export interface PortState {
-  /** portIdentity() of its name, or `#id` for entries that no name belongs to. */
+  /** portIdentity() of its name; `#id` for entries of an id without a name. */
   readonly identity: string;
   readonly service: number;
-  /** `services` has it. */
+  /** Table `services` holds its name. */
   named: boolean;
-  /** What `services` says of frontends that it wants and another has. */
+  /** The count in `services` of wanted frontends that another Service port owns. */
   lostFrontends: number;
   backends: PlacedBackend[];
-  /** Ranges that its frontends point into; between two passes no others. */
+  /** Ranges that its frontends point into. During a pass also ranges that are being replaced. */
   ranges: SlotRange[];
   /** By frontendText(). */
   readonly frontends: Map<string, TableEntry<'frontends'>>;
@@ -41,22 +41,22 @@ export interface PortState {
   readonly sourceRanges: Map<string, RangeKey>;
 }
 
-/** Everything that the kernel holds, as reconcile knows it. */
+/** The contents of the kernel's tables. */
 export interface State {
   readonly ports: Map<string, PortState>;
-  /** Whose frontend it is, by frontendText(). */
+  /** The port that owns a frontend, by frontendText(). */
   readonly owners: Map<string, PortState>;
   /** ADDRESS_* bits. */
   readonly addresses: Map<Address, number>;
   readonly node: NodeTables;
   readonly allocators: Readonly<Record<AllocatedTable, IdAllocator>>;
-  /** When backends went that are not back, ms, by retiredText(); the last REST_MS. */
+  /** When each backend of the last REST_MS was retired, ms, by retiredText(); backends that came back are left out. */
   readonly retired: Map<string, number>;
-  /** Found by adopt(): places that live frontends use although they are not theirs. Kept until everything is repaired. */
+  /** Places found by adopt() that live frontends of several ports use. They stay taken until every port is repaired. */
   quarantine: Readonly<Record<'backends' | 'slots', readonly Run[]>>;
 }
 
-/** Tables that no Service owns; keys are texts of the table's key. */
+/** The node's own tables, by the text of each key. */
 export interface NodeTables {
   readonly settings: Map<string, TableEntry<'settings'>>;
   readonly local_nets: Map<string, TableEntry<'local_nets'>>;
@@ -70,7 +70,7 @@ export const retiredText = (port: PortState, backend: { readonly address: Addres
 /** Text of a prefix in a longest-prefix table, for maps. */
 export const rangeText = (key: { readonly prefixBits: number; readonly address: Address }): string => `${key.address}/${key.prefixBits}`;
 
-/** A service id that the kernel knows nothing of yet. */
+/** A service id without entries in the kernel. */
 export const newPort = (identity: string, service: number): PortState => ({
   identity,
   service,
@@ -82,7 +82,7 @@ export const newPort = (identity: string, service: number): PortState => ({
   sourceRanges: new Map(),
 });
 
-/** Spaces of these tables. Service ids and backend ids start at 1, so an element of zeros never means a live one. */
+/** Allocators for these tables. Service ids and backend ids start at 1, so an element of zeros is never live. */
 export function createAllocators(tables: Tables, taken: Readonly<Record<AllocatedTable, readonly Run[]>>): State['allocators'] {
   const space = (name: AllocatedTable, bounds: Run): IdAllocator => createIdAllocator(bounds, REST_MS, taken[name]);
   return {
@@ -92,7 +92,7 @@ export function createAllocators(tables: Tables, taken: Readonly<Record<Allocate
   };
 }
 
-/** Forgets backends that went long ago; they are in the order in which they went. */
+/** Forgets backends that were retired more than REST_MS ago; the map is in the order of retirement. */
 export function forgetRetired({ retired }: State, now: number): void {
   for (const [text, wentAt] of retired) {
     if (now - wentAt < REST_MS) return;
@@ -100,7 +100,7 @@ export function forgetRetired({ retired }: State, now: number): void {
   }
 }
 
-/** After a pass: gives back what no frontend of the port needs any more, and the port itself when nothing of it is left. */
+/** After a pass: releases places that no frontend of the port needs any more, and the service id of a port without entries. */
 export function settle(state: State, port: PortState, now: number): void {
   const { allocators } = state;
   const [kept, left] = partition(port.ranges, (range) => isPointedTo(port, range));

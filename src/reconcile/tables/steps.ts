@@ -40,19 +40,19 @@ export type Step =
 
 export type StepKind = Step['kind'];
 
-/** What a Service port should become. */
+/** The wanted entries of a Service port. */
 export interface WantedPort {
   readonly plan: PortPlan;
-  /** Those of the plan's frontends that nobody else has a better claim to. */
+  /** The plan's frontends that this port owns. */
   readonly frontends: readonly PlannedFrontend[];
-  /** Number of the others. */
+  /** Number of the plan's other frontends. */
   readonly lostFrontends: number;
   readonly layout: Layout;
 }
 
 /**
- * Steps from what the kernel holds to what it should, nothing for nothing. Their order is the promise that no frontend ever points
- * at a backend that is missing or somebody else's: build where nobody looks, switch, then clear away.
+ * Steps from the kernel's entries to the wanted ones; none if both are equal. Their order guarantees that no frontend ever points to a
+ * missing backend or to one of another Service port: first build unreferenced entries, then switch, then clear away.
  */
 export function planSteps(port: PortState, target: WantedPort | undefined): Step[] {
   if (target === undefined)
@@ -70,7 +70,7 @@ export function planSteps(port: PortState, target: WantedPort | undefined): Step
   ];
 }
 
-/** Steps that take away the frontends which are not in `keep`: right at any time, also when the rest cannot be done. */
+/** Steps that withdraw all frontends but `keep`. They are safe at any time, also if the other steps cannot be done. */
 export function withdrawals(port: PortState, keep: readonly FrontendKey[]): Step[] {
   const kept = new Set(keep.map(frontendText));
   return [...port.frontends].filter(([text]) => !kept.has(text)).map(([, entry]) => ({ kind: 'withdraw', port, element: entry.key }));
@@ -82,7 +82,7 @@ function naming(port: PortState, { plan, lostFrontends }: WantedPort): Step[] {
   return [{ kind: 'name', port, element: { key: { service: port.service }, value } }];
 }
 
-/** New backends, and new flags beside the old ones: until the switch both lists are in use. */
+/** New backends, and backends that gain flags; they keep their old flags, because both lists are in use until the switch. */
 const admissions = (port: PortState, layout: Layout): Step[] =>
   layout.backends
     .filter(({ placed, flags }) => (flags & ~placed.flags) !== 0)
@@ -139,7 +139,7 @@ const sameFrontend = (a: Frontend, b: Frontend): boolean =>
 const disallowances = (port: PortState, keep: ReadonlySet<string>): Step[] =>
   [...port.sourceRanges].filter(([text]) => !keep.has(text)).map(([, key]) => ({ kind: 'disallow', port, element: key }));
 
-/** Flags that are no longer due; a backend that is gone keeps its address for programs that are still on their way to it. */
+/** Backends that lose flags. A backend without flags keeps its address for programs that have read its id. */
 function retirements(port: PortState, wanted: Layout['backends']): Step[] {
   const due = new Map(wanted.map(({ placed, flags }) => [placed, flags]));
   return port.backends.flatMap((backend): Step[] => {
@@ -149,7 +149,7 @@ function retirements(port: PortState, wanted: Layout['backends']): Step[] {
   });
 }
 
-/** The next one that gets the id begins to count at 0. */
+/** Also resets the counts, so that the next owner of the id starts at 0. */
 const unnaming = (port: PortState): Step[] =>
   port.named
     ? [

@@ -26,7 +26,7 @@ function bench(options: FakeOptions = {}): Bench {
 }
 
 for (const count of [10, 5000]) {
-  test(`one endpoint more is a handful of writes among ${count} Services`, () => {
+  test(`one more endpoint is a handful of writes among ${count} Services`, () => {
     const { tables, reconciler } = bench();
     for (let i = 0; i < count; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
     reconciler.flush();
@@ -47,7 +47,7 @@ test('wanting the same again writes nothing', () => {
   assert.deepEqual(reconciler.flush(), { writes: {}, failed: [], pending: 0, retryInMs: undefined, udpLosses: nothing });
 });
 
-test('an address more writes that frontend alone', () => {
+test('one more address writes that frontend alone', () => {
   const { reconciler } = bench();
   const plan = samplePlan('a/b', { backends: [sampleBackend('10.0.0.1')] });
   reconciler.want(plan, plan);
@@ -56,7 +56,7 @@ test('an address more writes that frontend alone', () => {
   assert.deepEqual(reconciler.flush().writes, { frontends: 1 });
 });
 
-test('a frontend that another Service port has in the kernel is contested; what only its own port has is not', () => {
+test('a frontend that another Service port has in the kernel is contested; a frontend of its own port is not', () => {
   const { tables, reconciler } = bench();
   const [mine, others] = [numberedPlan(1, 2), numberedPlan(2, 2)];
   for (const plan of [mine, others]) reconciler.want(plan, plan);
@@ -67,7 +67,7 @@ test('a frontend that another Service port has in the kernel is contested; what 
   assert.equal(next.isContested(numberedPlan(3, 2)), false);
 });
 
-test('what the kernel holds of a Service that is known for certain goes before everything is; what others hold stays', () => {
+test('pruning certain Services removes their surplus entries before the wanted state is complete, and keeps the entries of others', () => {
   const { tables, reconciler } = bench();
   const plans = ['a/web:http', 'a/web:https', 'a/web2:http', 'a/w:http'].map((name, i) => ({ ...numberedPlan(i, 2), name }));
   for (const plan of plans) reconciler.want(plan, plan);

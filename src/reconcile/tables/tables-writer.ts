@@ -90,7 +90,7 @@ export function createTablesWriter({ tables, wanted, now }: TablesWriterParts): 
       const wrote = (table: TableName): void => {
         writes[table] = (writes[table] ?? 0) + 1;
       };
-      // After an unexpected error it is unknown what was written
+      // After an unexpected error the next write must read the tables again
       held = undefined;
       const attempted = runPasses({ tables, state, wanted, addresses, retries, conflicts, now: now(), udpLosses, wrote }, holders);
       held = state;

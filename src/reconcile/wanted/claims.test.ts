@@ -63,7 +63,7 @@ for (const { who, claimants, winner } of cases) {
   });
 }
 
-test('who loses a frontend is told who keeps it, and whether age or name decided', () => {
+test('the message of the loser names the owner of a frontend, and whether age or name decided', () => {
   const told = (loser: string, winner: string): string =>
     lossMessage(key, born('b', loser), born('a', winner)).replace(/^.*keeps it, /, '');
   const [old, young] = ['1970-01-01T00:00:00Z', '2026-01-01T00:00:00Z'];
@@ -90,7 +90,7 @@ test("a ClusterIP is its Service's, however old another is that names it as an e
   assert.match(lossMessage(key, older, owner), /to Service "older": Service "owner" keeps it, because it is its ClusterIP$/);
 });
 
-test('when the winner goes, those who waited are named as affected', () => {
+test('when the winner goes, the waiting claimants are affected', () => {
   const claims = createClaims();
   const [old, young] = [born('old', '2026-01-01T00:00:00Z'), born('young', '2026-02-01T00:00:00Z')];
   claims.replace(undefined, old);

@@ -25,7 +25,7 @@ export interface Claims {
 
 /** No claims. The cost of a change depends on the plans that change. */
 export function createClaims(): Claims {
-  /** Claimants of each frontend, the winner first. */
+  /** By frontendText(): the plans that claim it, the winner first. */
   const claimants = new Map<string, PortPlan[]>();
   const winner = (text: string): PortPlan | undefined => claimants.get(text)?.[0];
 
@@ -74,7 +74,7 @@ export function frontendName({ address, port, protocol }: FrontendKey): string {
   return address.includes(':') ? `[${address}]:${transport}` : `${address}:${transport}`;
 }
 
-/** Who keeps a frontend from whom, and what decided. */
+/** The sentence that names the loser and the owner of a frontend, and the rule that decided. */
 export function lossMessage(frontend: FrontendKey, loser: PortPlan, winner: PortPlan | undefined): string {
   const isOwn = winner !== undefined && isClusterIP(winner, frontendText(frontend)) && !isClusterIP(loser, frontendText(frontend));
   const isOlder = winner !== undefined && birth(winner) !== birth(loser);
@@ -84,7 +84,7 @@ export function lossMessage(frontend: FrontendKey, loser: PortPlan, winner: Port
 
 const claimedTexts = (plan: PortPlan): string[] => frontendKeys(plan, plan.frontends).map(frontendText);
 
-/** Nobody takes another Service's ClusterIP by naming it as an external address (CVE-2020-8554). */
+/** A Service cannot take another Service's ClusterIP by naming it as an external address (CVE-2020-8554). */
 const byClaim =
   (frontend: string) =>
   (a: PortPlan, b: PortPlan): number =>
