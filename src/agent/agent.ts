@@ -2,18 +2,16 @@ import type { Config } from '#config/config.ts';
 import type { Announcer } from '#events/announcer.ts';
 import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
-import type { Datapath } from '#kernel/bpf/datapath.ts';
-import { canEndSockets, type StaleSockets } from '#kernel/bpf/stale-sockets.ts';
-import { walkUdpEntries } from '#kernel/netlink/conntrack.ts';
 import { listLinks, watchLinks } from '#kernel/netlink/links.ts';
 import { createRuleset, hasRuleset } from '#kernel/nftables/ruleset.ts';
 import { namespacesBelow } from '#kernel/node/namespaces.ts';
-import { canEnterNetns, netnsCookie } from '#kernel/node/netns.ts';
+import { netnsCookie } from '#kernel/node/netns.ts';
 import { bridgesAskNetfilter } from '#kernel/node/sysctl.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import { createMetrics, type Metrics, type Trigger } from '#observe/metrics.ts';
+import type { Datapath, Flows } from '#reconcile/ports/datapath.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
 import { createRulesetWriter } from '#reconcile/ruleset/ruleset-writer.ts';
 import { createTablesWriter } from '#reconcile/tables/tables-writer.ts';
@@ -80,12 +78,12 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, alarm, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, alarm);
-  const staleSockets = staleSocketsOf(datapath, alarm);
-  if (staleSockets !== undefined) await warnOfHidden(cgroupRoot, alarm);
+  const socketFlows = openSocketFlows(datapath, cgroupRoot, alarm);
+  if (socketFlows !== undefined) await warnOfHidden(cgroupRoot, alarm);
   const staleFlows = createStaleFlows({
     reconciler: tables,
-    walkEntries: (look, signal) => walkUdpEntries(config.conntrackMark, look, signal),
-    endSockets: async (isStale, signal) => staleSockets?.end(cgroupRoot, isStale, signal) ?? [],
+    packetFlows: datapath.packetFlows,
+    socketFlows,
     looked: metrics.lookedForStaleFlows,
     log,
     counters,
@@ -104,7 +102,7 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
     announcer.stop();
     loop.stop();
     staleFlows.stop();
-    staleSockets?.close();
+    socketFlows?.close();
     health.serviceHealth.close();
     for (const port of ports) port.close();
     rulesetGuard.stop();
@@ -123,12 +121,12 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   };
 }
 
-/** Returns undefined if the kernel cannot destroy sockets; everything else works. */
-function staleSocketsOf(datapath: Datapath, alarm: Alarm): StaleSockets | undefined {
+/** Returns undefined if the node cannot end sockets; everything else works. */
+function openSocketFlows(datapath: Datapath, cgroupRoot: string, alarm: Alarm): Flows | undefined {
   try {
-    if (canEndSockets() && canEnterNetns()) return datapath.loadStaleSockets();
-    const lack = canEndSockets() ? 'CAP_SYS_ADMIN, to enter the network namespaces of pods' : 'Linux 6.5';
-    alarm.warn('StaleSocketsKept', `Connected UDP sockets keep an endpoint that is gone: ending them needs ${lack}`);
+    const opened = datapath.openSocketFlows(cgroupRoot);
+    if (opened.ok) return opened.value;
+    alarm.warn('StaleSocketsKept', `Connected UDP sockets keep an endpoint that is gone: ending them needs ${opened.errors.join(', ')}`);
   } catch (error) {
     alarm.warn('StaleSocketsKept', 'Connected UDP sockets keep an endpoint that is gone: the program that ends them does not load', {
       error,

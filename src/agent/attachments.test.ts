@@ -47,7 +47,7 @@ function machine() {
   };
 }
 
-test('programs come and go with the devices, those of an earlier agent too', () => {
+test('programs come and go with the devices, including programs of an earlier agent', () => {
   const { devices, running, attachments } = machine();
   devices.set(2, 'eth0');
   running.add(9);
@@ -86,7 +86,7 @@ test('a device that becomes a port of a bridge gets the program for ports', () =
   );
 });
 
-test('a device that the kernel refuses is told once, tried again, and keeps no other from being served', () => {
+test('a device that the kernel refuses is reported once and retried, and the others are served', () => {
   const { devices, running, refuses, lines, attachments } = machine();
   devices.set(2, 'eth0').set(3, 'eth1');
   refuses.add(2);

@@ -1,20 +1,20 @@
-import type { Datapath, Layer } from '#kernel/bpf/datapath.ts';
 import type { Link } from '#kernel/netlink/links.ts';
 import type { Log } from '#observe/log.ts';
+import type { Layer, PacketPath } from '#reconcile/ports/datapath.ts';
 import type { Alarm } from './alarm.ts';
 import { attachableDevices, type DeviceRules } from './devices.ts';
 
-/** Brings packet programs to the devices that should have one, and away from the others. */
+/** Attaches packet programs to the devices that need one, and detaches them from all others. */
 export interface Attachments {
-  /** Looks at the devices as they are now. Programs of an earlier agent are replaced the first time. False: some device lacks its program. */
+  /** Lists the devices. The first call replaces programs of an earlier agent. Returns false if a device lacks its program. */
   follow(): boolean;
   count(): number;
 }
 
 export interface AttachmentsParts {
-  readonly datapath: Pick<Datapath, 'attachDevice' | 'detachDevice' | 'attachedDevices'>;
+  readonly datapath: Omit<PacketPath, 'packetFlows'>;
   readonly listLinks: () => readonly Link[];
-  /** Asked at every follow(). */
+  /** Called at every follow(). */
   readonly rules: () => DeviceRules;
   readonly alarm: Alarm;
   readonly log: Log;
@@ -22,9 +22,9 @@ export interface AttachmentsParts {
 
 /** Nothing is attached before the first follow(). */
 export function createAttachments({ datapath, listLinks, rules, alarm, log }: AttachmentsParts): Attachments {
-  /** The devices that this agent gave its program. */
+  /** Devices with a program of this agent. */
   const ours = new Map<number, { readonly name: string; readonly layer: Layer }>();
-  /** Why a device has none: told once. */
+  /** By device: the last error, which is reported once. */
   const refused = new Map<number, string>();
 
   const attach = (ifindex: number, layer: Layer, name: string): void => {
@@ -57,7 +57,7 @@ export function createAttachments({ datapath, listLinks, rules, alarm, log }: At
       const nameOf = (ifindex: number): string =>
         links.find((link) => link.ifindex === ifindex)?.name ?? ours.get(ifindex)?.name ?? String(ifindex);
       const wanted = attachableDevices(links, rules());
-      // The kernel's word: a new device may have the index of an old one, and others remove queues with our filter
+      // Ask the kernel: a new device may have the index of an old one, and other programs remove queues with weir's filter
       const attached = new Set(datapath.attachedDevices());
       for (const ifindex of refused.keys()) if (!wanted.has(ifindex)) refused.delete(ifindex);
       for (const ifindex of new Set([...ours.keys(), ...attached])) if (!wanted.has(ifindex)) detach(ifindex, nameOf(ifindex));

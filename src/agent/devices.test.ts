@@ -31,7 +31,7 @@ test('a port of a VRF is taken itself, because a VRF device runs no tc ingress',
   assert.deepEqual([...attachable(devices, []).keys()], [2]);
 });
 
-test('where bridges ask netfilter their ports are taken too, those of bonds are not', () => {
+test('if bridges pass packets to netfilter their ports get programs too, ports of bonds do not', () => {
   const devices = [
     device(3, 'br0', { kind: 'bridge' }),
     device(4, 'veth1', { kind: 'veth', master: 3 }),

@@ -1,26 +1,26 @@
-import type { Layer } from '#kernel/bpf/datapath.ts';
 import type { Link, LinkAddress } from '#kernel/netlink/links.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
+import type { Layer } from '#reconcile/ports/datapath.ts';
 
-/** A device as far as it decides where programs sit. */
+/** The properties of a device that decide whether it gets a program. */
 export type DeviceFacts = Pick<Link, 'ifindex' | 'name' | 'kind' | 'hardwareType' | 'master' | 'isLoopback'>;
 
 /** <linux/if_arp.h>. */
 const ARPHRD_ETHER = 1;
 
-/** What decides besides the devices themselves. */
+/** Rules that decide besides the devices themselves. */
 export interface DeviceRules {
   /** Globs of device names that get no program. */
   readonly exclude: readonly string[];
-  /** Bridges show their packets to netfilter before they take them (net.bridge.bridge-nf-call-iptables). */
+  /** Whether bridges pass their packets to netfilter first (net.bridge.bridge-nf-call-iptables). */
   readonly bridgesAskNetfilter: boolean;
 }
 
 /**
- * Devices on which packets enter the IP stack, and how they look there. A port of a bridge or bond hands its packets to the
- * master before they reach IP. A port of a VRF does not: the VRF device runs no tc ingress (net/core: l3mdev receives after
- * sch_handle_ingress of the port), so the port is taken and the VRF device left out. Where bridges ask netfilter, the port is taken
- * too: prerouting is over when the bridge device runs tc ingress (net/bridge/br_netfilter_hooks.c), so a flow must start before.
+ * Devices on which packets enter the IP stack, with the layer of their first header. A port of a bridge or bond passes its packets to the
+ * master before they reach IP, so the master gets the program. A VRF device runs no tc ingress (net/core: l3mdev receives after
+ * sch_handle_ingress of the port), so its ports get the program. If bridges pass packets to netfilter, their ports get it as well:
+ * prerouting is over when the bridge device runs tc ingress (net/bridge/br_netfilter_hooks.c), so a flow must start before.
  */
 export function attachableDevices(devices: readonly DeviceFacts[], { exclude, bridgesAskNetfilter }: DeviceRules): Map<number, Layer> {
   const kinds = new Map(devices.map(({ ifindex, kind }) => [ifindex, kind]));
@@ -38,8 +38,8 @@ export function attachableDevices(devices: readonly DeviceFacts[], { exclude, br
 const pairOf = (ifindex: number, layer: Layer | undefined): [number, Layer][] => (layer === undefined ? [] : [[ifindex, layer]]);
 
 /**
- * Devices of the node with the addresses that may be used now, in the kernel's order. Deprecated ones (RFC 4862, 5.5.4) are still dialled,
- * such as an address that moves between nodes, but come last because packets should get another source.
+ * Devices of the node with their usable addresses, in the kernel's order. Clients still dial deprecated addresses (RFC 4862, 5.5.4), for example
+ * one that moves between nodes, but these come last because packets should get another source.
  */
 export function localDevices(
   links: readonly Pick<Link, 'ifindex' | 'name' | 'kind' | 'master'>[],
@@ -57,7 +57,7 @@ export function localDevices(
 
 const bridgeOf = (bridge: string | undefined): { bridge?: string } => (bridge === undefined ? {} : { bridge });
 
-/** `*` and `?` as a shell has them; everything else stands for itself. */
+/** Supports `*` and `?` as in a shell; every other character is literal. */
 function globPattern(glob: string): RegExp {
   const escaped = glob.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`);

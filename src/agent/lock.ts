@@ -3,8 +3,8 @@ import { lockStateFolder } from '#kernel/bpf/state-folder.ts';
 import { ExitError } from './exit-error.ts';
 
 /**
- * Makes this the one agent of a network namespace: two would undo each other's work. The lock is an abstract Unix socket, which
- * is private to the namespace and goes with the process, however that ends (unix(7)).
+ * Locks the network namespace for this agent: two agents would undo each other's work. The lock is an abstract Unix socket, which is private to
+ * the namespace and disappears with the process (unix(7)).
  */
 export function lockNode(): Promise<Server> {
   return new Promise((resolve, reject) => {
@@ -21,7 +21,7 @@ export function lockNode(): Promise<Server> {
   });
 }
 
-/** Makes this the one process that works on a state folder; throws an ExitError where another does. */
+/** Locks a state folder for this process; throws an ExitError if another process holds it. */
 export function lockState(stateDir: string): { close(): void } {
   const folder = lockStateFolder(stateDir);
   if (folder !== undefined) return folder;

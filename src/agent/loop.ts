@@ -1,9 +1,9 @@
 import type { ProxyHealth } from '#health/proxy-health.ts';
 import type { ServiceHealth } from '#health/service-health.ts';
-import type { Datapath } from '#kernel/bpf/datapath.ts';
 import { listAddresses, listLinks } from '#kernel/netlink/links.ts';
 import type { Metrics } from '#observe/metrics.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
+import type { Datapath } from '#reconcile/ports/datapath.ts';
 import type { FlushReport, Reconciler } from '#reconcile/reconciler.ts';
 import type { TablesWriter } from '#reconcile/tables/tables-writer.ts';
 import type { Attachments } from './attachments.ts';

@@ -30,19 +30,21 @@ function nodeWith({
         return judged[flow.answering.address] ?? 'live';
       },
     },
-    async walkEntries(look) {
-      seen.looks.entries++;
-      for (const each of entries)
-        look(each, () => {
-          const isThere = each.answering.address !== GONE_MEANWHILE;
-          if (isThere) seen.removed.push(each.answering.address);
-          return isThere;
-        });
-      return entries.length;
+    packetFlows: {
+      async endStaleUdp(isStale) {
+        seen.looks.entries++;
+        const ended = entries.filter((each) => isStale(each) && each.answering.address !== GONE_MEANWHILE);
+        seen.removed.push(...ended.map(({ answering }) => answering.address));
+        return { seen: entries.length, ended };
+      },
+      close() {},
     },
-    async endSockets(isStale) {
-      seen.looks.sockets++;
-      return sockets.filter(isStale);
+    socketFlows: {
+      async endStaleUdp(isStale) {
+        seen.looks.sockets++;
+        return { seen: sockets.length, ended: sockets.filter(isStale) };
+      },
+      close() {},
     },
     looked: () => {},
     log: createLog(2, (line) => seen.lines.push(line)),

@@ -1,21 +1,22 @@
 import type { Config } from '#config/config.ts';
-import { type Datapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { openDatapath } from '#kernel/bpf/datapath.ts';
 import { tableSizes } from '#kernel/bpf/table-sizes.ts';
 import { bpffsRemedy, findCgroupRoot, isCgroup2 } from '#kernel/node/mounts.ts';
+import type { Datapath } from '#reconcile/ports/datapath.ts';
 import { ExitError } from './exit-error.ts';
 import { lockNode, lockState } from './lock.ts';
 
-/** What an agent needs of its node, for itself alone. */
+/** The parts of a node that one agent uses alone. */
 export interface TakenNode {
   /** cgroup v2 folder that holds every process of this node. */
   readonly cgroupRoot: string;
   readonly datapath: Datapath;
-  /** Others may take it; the datapath has been closed before. */
+  /** Lets another agent take the node; close the datapath first. */
   release(): void;
 }
 
-/** Throws an ExitError that says what is missing, or who has it. */
-export async function takeNode({ cgroupRoot: named, stateDir, mapSizes }: Config, objectsDir: string): Promise<TakenNode> {
+/** Throws an ExitError that names what the node lacks, or the agent that has it. */
+export async function takeNode({ cgroupRoot: named, stateDir, mapSizes, conntrackMark }: Config, objectsDir: string): Promise<TakenNode> {
   const cgroupRoot = named ?? findCgroupRoot();
   if (cgroupRoot === undefined)
     throw new ExitError('node', 'Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
@@ -33,7 +34,7 @@ export async function takeNode({ cgroupRoot: named, stateDir, mapSizes }: Config
       `Cannot use --state-dir ${stateDir}: this process has mounts of its own, as in a container, and what serves would be gone with them, ${remedy}`,
     );
   const folder = ofNode(() => lockState(stateDir));
-  const datapath = ofNode(() => openDatapath({ objectsDir, stateDir, mapSizes }));
+  const datapath = ofNode(() => openDatapath({ objectsDir, stateDir, mapSizes, conntrackMark }));
   return {
     cgroupRoot,
     datapath,

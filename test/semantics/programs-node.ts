@@ -8,7 +8,7 @@ import { parseConfig } from '#config/parse-config.ts';
 import { detachLink } from '#kernel/bpf/bpf-link.ts';
 import { type LoadedObject, loadObject } from '#kernel/bpf/bpf-object.ts';
 import { removeState } from '#kernel/bpf/cleanup.ts';
-import { type Datapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { type KernelDatapath, openDatapath } from '#kernel/bpf/datapath.ts';
 import { linksFolder, mapFolders } from '#kernel/bpf/state-folder.ts';
 import { tableSizes } from '#kernel/bpf/table-sizes.ts';
 import { listAddresses, listLinks } from '#kernel/netlink/links.ts';
@@ -32,7 +32,7 @@ const LONG_MS = 3_600_000;
 /** A node with its programs. */
 export interface ProgramNode {
   readonly world: ProgramWorld;
-  readonly datapath: Datapath;
+  readonly datapath: KernelDatapath;
   /** File descriptor of the packet program for devices with an Ethernet header. */
   readonly packetProgram: number;
   config(): Config;
@@ -66,7 +66,7 @@ function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   const stateDir = `/run/${id}`;
   const cgroup = `${findCgroupRoot()}/${id}`;
   undo.push(world.close, () => inNetns(world.node, () => removeState(stateDir)));
-  const datapath = openDatapath({ objectsDir, stateDir, mapSizes: SIZES });
+  const datapath = openDatapath({ objectsDir, stateDir, mapSizes: SIZES, conntrackMark: 0x2000 });
   undo.push(datapath.close);
   const packets = loadPackets(stateDir);
   undo.push(packets.close);
@@ -92,7 +92,7 @@ const loadPackets = (stateDir: string): LoadedObject =>
   loadObject(`${objectsDir}/conntrack.bpf.o`, { folder: `${stateDir}/${mapFolders(stateDir)[0]}`, sizes: tableSizes(SIZES) });
 
 /** What src/agent puts together, without sources and attachments. */
-function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
+function createAgent(name: string, world: ProgramWorld, { tables }: KernelDatapath) {
   const cookie = inNetns(world.node, netnsCookie);
   let devices: readonly LocalDevice[] = [];
   let now = 0;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { removeState } from '#kernel/bpf/cleanup.ts';
-import { type Datapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { type KernelDatapath, openDatapath } from '#kernel/bpf/datapath.ts';
 import { listLinks } from '#kernel/netlink/links.ts';
 import { findCgroupRoot, isBpffs } from '#kernel/node/mounts.ts';
 import { inNetns } from '#kernel/node/netns.ts';
@@ -64,11 +64,11 @@ export function scratchState(t: TestContext): string {
 const SMALL = { slots: 1000, backends: 1000, affinity: 100, socket_flows: 100, frontends: 1000 };
 
 /** The real programs with small tables. */
-export const openSmall = (stateDir: string, mapSizes: Readonly<Record<string, number>> = {}): Datapath =>
-  openDatapath({ objectsDir, stateDir, mapSizes: { ...SMALL, ...mapSizes } });
+export const openSmall = (stateDir: string, mapSizes: Readonly<Record<string, number>> = {}): KernelDatapath =>
+  openDatapath({ objectsDir, stateDir, mapSizes: { ...SMALL, ...mapSizes }, conntrackMark: 0x2000 });
 
 /** The same, closed after the test. */
-export function openForTest(t: TestContext, mapSizes: Readonly<Record<string, number>> = {}): Datapath {
+export function openForTest(t: TestContext, mapSizes: Readonly<Record<string, number>> = {}): KernelDatapath {
   const stateDir = scratchState(t);
   const datapath = openSmall(stateDir, mapSizes);
   t.after(() => datapath.close());

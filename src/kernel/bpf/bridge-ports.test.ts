@@ -9,7 +9,7 @@ import { listLinks } from '../netlink/links.ts';
 import { installRuleset } from '../nftables/ruleset.ts';
 import { inNetns } from '../node/netns.ts';
 import { sysctl } from '../node/sysctl.ts';
-import type { Datapath } from './datapath.ts';
+import type { KernelDatapath } from './datapath.ts';
 
 const CLUSTER_IP = '10.96.0.1' as Address;
 const REJECT_MARK = 0x2000;
@@ -39,7 +39,7 @@ function bridgedPod(t: TestContext, asks: '0' | '1'): { readonly node: string; r
 }
 
 /** A live ClusterIP without ports, so that whoever dials it is refused. */
-function refuseOn(node: string, { tables, attachDevice }: Datapath): void {
+function refuseOn(node: string, { tables, attachDevice }: KernelDatapath): void {
   const [snat4, snat6] = [ZERO_ADDRESS[4], ZERO_ADDRESS[6]];
   const settings = { nodeNetnsCookie: 1n, flags: 0, rejectMark: REJECT_MARK, conntrackMark: REJECT_MARK, snat4, snat6 };
   tables.put('settings', [{ key: { value: 0 }, value: settings }]);

@@ -7,8 +7,8 @@ import { linksFolder, namesIn } from './state-folder.ts';
 import { detachFilter } from './tc-filter.ts';
 
 /**
- * Detaches every program and removes the tables of a state folder, and our filters on devices of this network namespace.
- * Returns a line for each thing that it removed. Conntrack entries and open sockets stay.
+ * Detaches every program and removes the tables of a state folder, and weir's filters on devices of this network namespace. Returns a line
+ * for each removal. Conntrack entries and open sockets stay.
  */
 export function removeState(stateDir: string): string[] {
   const lines = removeFilters();
@@ -39,7 +39,7 @@ function removeLinks(stateDir: string): string[] {
   return lines;
 }
 
-/** The folder may be a mount point, a folder on a mount of ours, or one on somebody else's. */
+/** The folder may be a mount point, a folder on a mount that weir made, or a folder on another mount. */
 function removeFolder(stateDir: string): string[] {
   const isRemoved = removeIfEmpty(stateDir);
   const place = unmountEmptyBpffs(stateDir);

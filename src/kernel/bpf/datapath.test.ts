@@ -20,7 +20,7 @@ import {
 import { inNetns, netnsCookie } from '../node/netns.ts';
 import { pinnedLink } from './bpf-link.ts';
 import { removeState } from './cleanup.ts';
-import { type Datapath, openDatapath } from './datapath.ts';
+import { type KernelDatapath, openDatapath } from './datapath.ts';
 import { pinnedMapId } from './maps.ts';
 import { readTables } from './open-tables.ts';
 import { mapFolders } from './state-folder.ts';
@@ -30,7 +30,7 @@ const kernel = skipIf(whyNoDatapath());
 const CLUSTER_IP = '10.96.0.1' as Address;
 
 /** A live ClusterIP without ports: whoever dials it is refused. */
-function refuseClusterIP(datapath: Datapath): void {
+function refuseClusterIP(datapath: KernelDatapath): void {
   const node = { nodeNetnsCookie: netnsCookie(), flags: 0, rejectMark: 1 << 28, conntrackMark: 1 << 28 };
   datapath.tables.put('settings', [{ key: { value: 0 }, value: { ...node, snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] } }]);
   datapath.tables.put('addresses', [{ key: { address: CLUSTER_IP }, value: { flags: ADDRESS_CLUSTER_IP } }]);
@@ -252,7 +252,7 @@ const clang = skipIf(whyNoDatapath() ?? (spawnSync('clang', ['--version']).error
 
 test('a program that the verifier refuses is named, with the reason', clang, (t) => {
   const [stateDir, dir] = [scratchState(t), folderWith(t, REFUSED_PROGRAM)];
-  const open = () => openDatapath({ objectsDir: dir, stateDir, mapSizes: {} });
+  const open = () => openDatapath({ objectsDir: dir, stateDir, mapSizes: {}, conntrackMark: 0x2000 });
   assert.throws(
     open,
     /^Error: Cannot load program "weir_broken" of socket\.bpf\.o: permission denied \(EACCES\)\n[\s\S]*\n {2}invalid bpf_context access/,
@@ -264,7 +264,7 @@ test('a program that the verifier refuses is named, with the reason', clang, (t)
 
 test('missing objects say how to get them', kernel, (t) => {
   const [stateDir, dir] = [scratchState(t), folderWith(t, undefined)];
-  assert.throws(() => openDatapath({ objectsDir: dir, stateDir, mapSizes: {} }), {
+  assert.throws(() => openDatapath({ objectsDir: dir, stateDir, mapSizes: {}, conntrackMark: 0x2000 }), {
     message: `Cannot load ${dir}/socket.bpf.o: no such file; \`make -C bpf\` builds it`,
   });
 });

@@ -1,21 +1,17 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import type { Datapath, Layer, PacketPath, SocketPath } from '#reconcile/ports/datapath.ts';
+import { conntrackFlows } from '../netlink/conntrack.ts';
 import { loadModules } from '../node/modules.ts';
 import { mountBpffs } from '../node/mounts.ts';
-import { type LoadedObject, type LoadedProgram, loadObject } from './bpf-object.ts';
+import { type LoadedObject, type LoadedProgram, loadObject, type Placement } from './bpf-object.ts';
 import { attachDevice, attachedDevices, detachDevice } from './device-links.ts';
 import { inheritFlowState } from './flow-state.ts';
 import { openPinnedTables, type PinnedTables } from './maps.ts';
 import { folderInUse } from './open-tables.ts';
 import { attachSockets } from './socket-links.ts';
-import { loadStaleSockets, type StaleSockets } from './stale-sockets.ts';
+import { openSocketFlows } from './stale-sockets.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
 import { folderName, tableSizes } from './table-sizes.ts';
-
-/**
- * Whether packets of a device begin with an Ethernet header (`l2`) or with the IP header (`l3`). `port`: they have an Ethernet header that
- * may name the bridge instead of the device.
- */
-export type Layer = 'l2' | 'l3' | 'port';
 
 /** The object files of bpf/, and the program of the second for each kind of device. */
 const SOCKET_OBJECT = 'socket.bpf.o';
@@ -28,36 +24,19 @@ export interface DatapathOptions {
   readonly objectsDir: string;
   /** Folder for pins: on a bpffs, or where one is to be mounted. */
   readonly stateDir: string;
-  /** Table name -> max_entries, where it differs from the default. */
+  /** Table name -> max_entries, if it differs from the default. */
   readonly mapSizes: Readonly<Record<string, number>>;
+  /** Bit of ct->mark on translated flows. */
+  readonly conntrackMark: number;
 }
 
-/**
- * The loaded programs and their tables. Device methods work in the thread's network namespace. What is attached is pinned: it
- * goes on after close() and after the process.
- */
-export interface Datapath {
+/** A loaded datapath with the kernel's own tables. */
+export interface KernelDatapath extends Datapath {
   readonly tables: PinnedTables;
-  /** The tables were there already, with what an earlier agent wrote. */
-  readonly adopted: boolean;
-  /** Runs the socket programs for all processes below a cgroup v2 folder; replaces those of an earlier agent at once. */
-  attachSockets(cgroupDir: string): void;
-  /** Runs the packet program on what enters a device; replaces that of an earlier agent at once. */
-  attachDevice(ifindex: number, layer: Layer): void;
-  /** Also for a device that is gone. Says whether a program was there. */
-  detachDevice(ifindex: number): boolean;
-  /** Interface indexes, ascending. */
-  attachedDevices(): number[];
-  /** What ends connected UDP sockets; who takes it closes it. Throws where the kernel refuses, as before Linux 6.5. */
-  loadStaleSockets(): StaleSockets;
-  /** Removes tables of other layouts and sizes; once sockets and devices run programs of this one. Returns their folders. */
-  removeStaleStates(): string[];
-  /** Lets go of programs and tables; nothing is detached. */
-  close(): void;
 }
 
-/** Loads the programs and makes or adopts the tables; attaches nothing. Throws with the verifier's words where the kernel refuses. */
-export function openDatapath({ objectsDir, stateDir, mapSizes }: DatapathOptions): Datapath {
+/** Loads the programs and makes or adopts the tables; attaches nothing. Throws the verifier's message if the kernel refuses a program. */
+export function openDatapath({ objectsDir, stateDir, mapSizes, conntrackMark }: DatapathOptions): KernelDatapath {
   const sizes = tableSizes(mapSizes);
   loadModules();
   mountBpffs(stateDir);
@@ -67,47 +46,49 @@ export function openDatapath({ objectsDir, stateDir, mapSizes }: DatapathOptions
   const before = adopted ? undefined : folderInUse(stateDir);
   mkdirSync(folder, { recursive: true });
   if (before !== undefined) inheritFlowState(`${stateDir}/${before}`, folder, sizes);
+  const placement = { folder, sizes };
   const objects: LoadedObject[] = [];
   const close = () => {
     for (const object of objects.splice(0)) object.close();
   };
+  const load = (file: string): readonly LoadedProgram[] => {
+    const object = loadObject(`${objectsDir}/${file}`, placement);
+    objects.push(object);
+    return object.programs;
+  };
   try {
-    for (const file of [SOCKET_OBJECT, CONNTRACK_OBJECT]) objects.push(loadObject(`${objectsDir}/${file}`, { folder, sizes }));
-    const staleSockets = () => loadStaleSockets(`${objectsDir}/${STALE_SOCKETS_OBJECT}`, { folder, sizes });
-    return assemble({ stateDir, name, adopted, objects, tables: openPinnedTables(folder), staleSockets, closeObjects: close });
+    const sockets = socketPath(stateDir, load(SOCKET_OBJECT), `${objectsDir}/${STALE_SOCKETS_OBJECT}`, placement);
+    const packets = conntrackPath(stateDir, load(CONNTRACK_OBJECT), conntrackMark);
+    const tables = openPinnedTables(folder);
+    return {
+      ...sockets,
+      ...packets,
+      tables,
+      adopted,
+      removeStaleStates: () => removeFolders(stateDir, (other) => other !== name),
+      close() {
+        tables.close();
+        close();
+      },
+    };
   } catch (error) {
     close();
     throw error;
   }
 }
 
-interface Parts {
-  readonly stateDir: string;
-  readonly name: string;
-  readonly adopted: boolean;
-  readonly objects: readonly LoadedObject[];
-  readonly tables: PinnedTables;
-  readonly staleSockets: () => StaleSockets;
-  readonly closeObjects: () => void;
-}
+const socketPath = (stateDir: string, programs: readonly LoadedProgram[], staleSockets: string, placement: Placement): SocketPath => ({
+  attachSockets: (cgroupDir) => attachSockets(stateDir, cgroupDir, programs),
+  openSocketFlows: (cgroupDir) => openSocketFlows(staleSockets, placement, cgroupDir),
+});
 
-function assemble({ stateDir, name, adopted, objects, tables, staleSockets, closeObjects }: Parts): Datapath {
-  const [sockets, packets] = objects.map((object) => object.programs);
-  return {
-    tables,
-    adopted,
-    attachSockets: (cgroupDir) => attachSockets(stateDir, cgroupDir, sockets ?? []),
-    attachDevice: (ifindex, layer) => attachDevice(stateDir, ifindex, programNamed(packets ?? [], DEVICE_PROGRAMS[layer]).fd),
-    detachDevice: (ifindex) => detachDevice(stateDir, ifindex),
-    attachedDevices: () => attachedDevices(stateDir),
-    loadStaleSockets: staleSockets,
-    removeStaleStates: () => removeFolders(stateDir, (folder) => folder !== name),
-    close: () => {
-      tables.close();
-      closeObjects();
-    },
-  };
-}
+/** The packet path whose programs make conntrack entries, which the kernel then follows. */
+const conntrackPath = (stateDir: string, programs: readonly LoadedProgram[], mark: number): PacketPath => ({
+  attachDevice: (ifindex, layer) => attachDevice(stateDir, ifindex, programNamed(programs, DEVICE_PROGRAMS[layer]).fd),
+  detachDevice: (ifindex) => detachDevice(stateDir, ifindex),
+  attachedDevices: () => attachedDevices(stateDir),
+  packetFlows: conntrackFlows(mark),
+});
 
 function programNamed(programs: readonly LoadedProgram[], name: string): LoadedProgram {
   const found = programs.find((program) => program.name === name);
@@ -115,7 +96,7 @@ function programNamed(programs: readonly LoadedProgram[], name: string): LoadedP
   return found;
 }
 
-/** Removes folders of pinned maps; returns their paths. */
+/** Removes the folders of pinned maps for which `isUnwanted` returns true; returns their paths. */
 export function removeFolders(stateDir: string, isUnwanted: (name: string) => boolean): string[] {
   const folders = mapFolders(stateDir)
     .filter(isUnwanted)

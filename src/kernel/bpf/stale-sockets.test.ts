@@ -10,7 +10,7 @@ import type { UdpFlow } from '#reconcile/flows/flows.ts';
 import { openDescriptors, openForTest, run, scratchCgroup, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { namespacesBelow } from '../node/namespaces.ts';
 import { inNetns, netnsCookie } from '../node/netns.ts';
-import type { Datapath } from './datapath.ts';
+import type { KernelDatapath } from './datapath.ts';
 import { canEndSockets } from './stale-sockets.ts';
 
 const kernel = skipIf(whyNoDatapath() ?? (canEndSockets() ? undefined : 'needs bpf_sock_destroy (Linux 6.5)'));
@@ -20,7 +20,7 @@ const BACKEND = '127.0.0.1' as Address;
 const BACKEND_ID = 7;
 
 /** A Service of UDP port 53 with one backend. */
-function serve(datapath: Datapath): void {
+function serve(datapath: KernelDatapath): void {
   const settings = { nodeNetnsCookie: netnsCookie(), flags: 0, rejectMark: 1 << 28, conntrackMark: 1 << 28 };
   datapath.tables.put('settings', [{ key: { value: 0 }, value: { ...settings, snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] } }]);
   setBackend(datapath, BACKEND_CLUSTER_LIST);
@@ -30,7 +30,7 @@ function serve(datapath: Datapath): void {
   datapath.tables.put('frontends', [{ key: { address: SERVICE, port: 53, protocol: 17 }, value }]);
 }
 
-const setBackend = (datapath: Datapath, flags: number): void =>
+const setBackend = (datapath: KernelDatapath, flags: number): void =>
   datapath.tables.put('backends', [{ key: { value: BACKEND_ID }, value: { address: BACKEND, port: 5353, flags, service: 3 } }]);
 
 /** Sockets that are connected; then one line for each that is ended, until its input ends. */
@@ -95,9 +95,10 @@ function ground(t: TestContext) {
   inNetns(netns, () => run('ip', 'route', 'add', 'local', `${SERVICE}/32`, 'dev', 'lo'));
   inNetns(netns, () => serve(datapath));
   datapath.attachSockets(cgroup);
-  const sockets = datapath.loadStaleSockets();
-  t.after(() => sockets.close());
-  const end = (isStale: (flow: UdpFlow) => boolean = () => true) => sockets.end(cgroup, isStale, never);
+  const opened = datapath.openSocketFlows(cgroup);
+  assert.ok(opened.ok);
+  t.after(() => opened.value.close());
+  const end = async (isStale: (flow: UdpFlow) => boolean = () => true) => (await opened.value.endStaleUdp(isStale, never)).ended;
   return { place: { netns, cgroup }, datapath, end };
 }
 

@@ -1,11 +1,13 @@
 import { readSync } from 'node:fs';
 import { presence, socketFlow, socketFlowKey } from '#abi/generated.ts';
+import { failure, type Result, success } from '#lib/result.ts';
 import type { UdpFlow } from '#reconcile/flows/flows.ts';
+import type { Flows } from '#reconcile/ports/datapath.ts';
 import { createTurns } from '#timing/turns.ts';
 import { checked } from '../ffi/ffi.ts';
 import { closing, libc } from '../ffi/libc.ts';
 import { namespacesBelow, unlessGone } from '../node/namespaces.ts';
-import { inNetns } from '../node/netns.ts';
+import { canEnterNetns, inNetns } from '../node/netns.ts';
 import { type LoadedObject, loadObject, type Placement } from './bpf-object.ts';
 import { btfNames } from './btf-names.ts';
 import { libbpf } from './libbpf.ts';
@@ -17,26 +19,26 @@ const BPF_ANY = 0;
 const MOST_CONDEMNED = 1024;
 const CHUNK_BYTES = 64 << 10;
 
-/** Ends connected UDP sockets, see bpf/stale_sockets.bpf.c. */
-export interface StaleSockets {
-  /**
-   * Looks at the sockets of every network namespace that can be seen of processes below a cgroup v2 folder: of those that a Service led to a backend
-   * which is no longer what it was, ends the ones that are called stale. Returns their flows; throws when `signal` says so.
-   */
-  end(cgroupDir: string, isStale: (flow: UdpFlow) => boolean, signal: AbortSignal): Promise<readonly UdpFlow[]>;
-  close(): void;
-}
-
-/** Whether the kernel lets programs end sockets (Linux 6.5). */
+/** Whether the kernel lets programs destroy sockets (Linux 6.5). */
 export const canEndSockets = (): boolean => btfNames('vmlinux').has('bpf_sock_destroy');
 
-/** Loads the program beside the others' tables. Throws with the verifier's words where the kernel refuses it. */
-export function loadStaleSockets(path: string, placement: Placement): StaleSockets {
+/**
+ * The connected UDP sockets of processes below a cgroup v2 folder, in every network namespace that this process can see, whose backend has
+ * changed since they connected (bpf/stale_sockets.bpf.c). Fails with what the node lacks to end them. Throws the verifier's message if the
+ * kernel refuses the program.
+ */
+export function openSocketFlows(path: string, placement: Placement, cgroupDir: string): Result<Flows> {
+  if (!canEndSockets()) return failure('Linux 6.5');
+  if (!canEnterNetns()) return failure('CAP_SYS_ADMIN, to enter the network namespaces of pods');
+  return success(loadSocketFlows(path, placement, cgroupDir));
+}
+
+function loadSocketFlows(path: string, placement: Placement, cgroupDir: string): Flows {
   const object = loadObject(path, placement);
   try {
     const [program] = object.programs;
-    const link = checked(libbpf.bpf_link_create(program?.fd ?? -1, 0, BPF_TRACE_ITER, null), 'prepare a look at UDP sockets');
-    return openStaleSockets(object, link);
+    const link = checked(libbpf.bpf_link_create(program?.fd ?? -1, 0, BPF_TRACE_ITER, null), 'prepare an iterator over UDP sockets');
+    return socketFlows(object, link, cgroupDir);
   } catch (error) {
     object.close();
     throw error;
@@ -49,18 +51,23 @@ interface Iterator {
   readonly condemned: number;
 }
 
-function openStaleSockets(object: LoadedObject, link: number): StaleSockets {
+function socketFlows(object: LoadedObject, link: number, cgroupDir: string): Flows {
   const iterator = { link, condemned: object.ownMap('condemned') };
   return {
-    async end(cgroupDir, isStale, signal) {
+    async endStaleUdp(isStale, signal) {
       const ended: UdpFlow[] = [];
+      let seen = 0;
+      const isSeenStale = (flow: UdpFlow): boolean => {
+        seen++;
+        return isStale(flow);
+      };
       const takeTurn = createTurns(signal);
       for (const netns of (await namespacesBelow(cgroupDir, signal)).files) {
         await takeTurn();
         signal.throwIfAborted();
-        ended.push(...endIn(netns, iterator, isStale));
+        ended.push(...endIn(netns, iterator, isSeenStale));
       }
-      return ended;
+      return { seen, ended };
     },
     close() {
       libc.close(link);
@@ -69,7 +76,7 @@ function openStaleSockets(object: LoadedObject, link: number): StaleSockets {
   };
 }
 
-/** A socket that a run has shown; `key` names it in map `condemned`. */
+/** A socket from one run of the iterator; `key` names it in map `condemned`. */
 interface ShownSocket {
   readonly key: Buffer;
   readonly flow: UdpFlow;
@@ -91,16 +98,16 @@ function endSockets(netns: string, link: number, condemned: number, stale: reado
   const value = Buffer.alloc(presence.size);
   presence.encode({ present: 1 }, value, 0);
   try {
-    for (const { key } of stale) checked(libbpf.bpf_map_update_elem(condemned, key, value, BPF_ANY), 'name a UDP socket that is to end');
+    for (const { key } of stale) checked(libbpf.bpf_map_update_elem(condemned, key, value, BPF_ANY), 'condemn a UDP socket');
     return showSockets(netns, link).flatMap(({ key }) => flows.get(key.toString('hex')) ?? []);
   } finally {
     for (const { key } of stale) libbpf.bpf_map_delete_elem(condemned, key);
   }
 }
 
-/** Runs the program over a namespace; one that is gone has no sockets. */
+/** Runs the iterator in a namespace; a namespace that is gone has no sockets. */
 function showSockets(netns: string, link: number): ShownSocket[] {
-  const look = (): number => checked(libbpf.bpf_iter_create(link), 'look at UDP sockets');
+  const look = (): number => checked(libbpf.bpf_iter_create(link), 'iterate over UDP sockets');
   const iterator = unlessGone(() => inNetns(netns, look));
   if (iterator === undefined) return [];
   const bytes = closing(iterator, readAll);

@@ -1,4 +1,5 @@
 import type { UdpFlow } from '#reconcile/flows/flows.ts';
+import type { Flows } from '#reconcile/ports/datapath.ts';
 import { KernelError } from '../ffi/ffi.ts';
 import { AF_INET, AF_INET6 } from '../node/socket-address.ts';
 import { decodeFlow, deletionRequest, markedRequest, udpRequests } from './conntrack-messages.ts';
@@ -7,7 +8,19 @@ import { NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
 const SUBJECT = 'conntrack entries';
 const ENOENT = 2;
 
-/** Number of conntrack entries of this network namespace whose mark has a bit; the kernel does the picking. */
+/** The flows of this network namespace in the kernel's connection tracking. `mark`: bit of ct->mark on flows that weir translated. */
+export const conntrackFlows = (mark: number): Flows => ({
+  async endStaleUdp(isStale, signal) {
+    const ended: UdpFlow[] = [];
+    const look = (flow: UdpFlow, remove: Remove): void => {
+      if (isStale(flow) && remove()) ended.push(flow);
+    };
+    return { seen: await walkUdpEntries(mark, look, signal), ended };
+  },
+  close() {},
+});
+
+/** Counts the conntrack entries of this network namespace whose mark has a bit; the kernel filters. */
 export function countConntrackEntries(mark: number): number {
   const socket = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);
   try {
@@ -19,12 +32,12 @@ export function countConntrackEntries(mark: number): number {
   }
 }
 
-/** Deletes the entry whose flow is being looked at, and not one that has taken its place. False: it was gone. */
+/** Deletes the entry of the flow, but not an entry that has taken its place. Returns false if it was gone. */
 export type Remove = () => boolean;
 
 /**
- * Looks at each UDP entry of this network namespace that is translated or whose mark has a bit; others have their turn every few
- * milliseconds. Returns how many there were; throws when `signal` says so.
+ * Calls `look` for each UDP entry of this network namespace that is translated or whose mark has a bit. Yields to the event loop every few ms.
+ * Returns their number; throws when `signal` is aborted.
  */
 export async function walkUdpEntries(mark: number, look: (flow: UdpFlow, remove: Remove) => void, signal: AbortSignal): Promise<number> {
   const reader = new NetlinkSocket(NETLINK_NETFILTER, SUBJECT);

@@ -49,7 +49,7 @@ test('a flow lives while its backend is in either list of the Service port that 
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.9:8080')), 'endpoint_gone');
 });
 
-test('address and port of the backend must both be those of the flow [udp-exact-tuple]', () => {
+test('address and port of the backend must both match the flow [udp-exact-tuple]', () => {
   const reconciler = serving(plan('t/a'));
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'live');
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8081')), 'endpoint_gone');
@@ -83,7 +83,7 @@ test('a TCP Service port of the same number keeps no UDP flow', () => {
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'service_gone');
 });
 
-test('a flow that somebody else translated is judged where a Service port answers, and else is foreign [udp-nothing-else]', () => {
+test('a flow that another program translated is judged if a Service port owns its destination, otherwise it is foreign [udp-nothing-else]', () => {
   const reconciler = serving(plan('t/a'));
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080', false)), 'live');
   assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.9:8080', false)), 'endpoint_gone');
@@ -126,7 +126,7 @@ test('a flush says when UDP flows may have lost their backend or their Service, 
   assert.deepEqual(become('t/tcp', undefined), nothing, 'TCP that goes');
 });
 
-test('a backend that leaves one of two lists is no loss [policy-switch-flows]', () => {
+test('a backend that leaves one of two lists does not count as a loss [policy-switch-flows]', () => {
   const reconciler = serving(plan('t/a'));
   const onlyCluster = [sampleBackend('10.0.0.1'), sampleBackend('10.0.0.2')];
   reconciler.want(plan('t/a'), plan('t/a', { backends: onlyCluster }));
@@ -154,7 +154,7 @@ test('flows to an endpoint that serves without being listed go on until it serve
   assert.equal(reconciler.judgeFlow(old), 'live', 'policy Local and none here');
 });
 
-test('a backend that has just gone may answer what was sent to it before [udp-endpoint-gone]', () => {
+test('a backend that was just retired may answer earlier datagrams [udp-endpoint-gone]', () => {
   const reconciler = serving(plan('t/a'));
   const old = flow('172.30.0.1:80', '10.0.0.1:8080');
   const become = (...backends: PortPlan['backends'][number][]): void => {

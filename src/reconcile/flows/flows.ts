@@ -8,10 +8,10 @@ import type { WantedState } from '../wanted/wanted-state.ts';
 
 const IPPROTO_UDP = 17;
 
-/** Where NodePorts answer a process of the node; the kernel takes the zero address for loopback, too. */
+/** Loopback addresses, where NodePorts answer processes of the node; the kernel treats the zero address as loopback. */
 const LOOPBACK = /^(?:127\..*|::1|::|0\.0\.0\.0)$/;
 
-/** An answer may take this long. */
+/** How long a retired backend may take to answer, ms. */
 const ANSWER_MS = 300;
 
 /** An address and a UDP port. */
@@ -20,29 +20,29 @@ export interface UdpPlace {
   readonly port: number;
 }
 
-/** A UDP flow that somebody translated: a conntrack entry, or a connected socket. */
+/** A translated UDP flow: a conntrack entry, or a connected socket. */
 export interface UdpFlow {
-  /** What the client sends to. */
+  /** The client's destination. */
   readonly dialled: UdpPlace;
-  /** Where that really goes. */
+  /** The endpoint that gets the datagrams. */
   readonly answering: UdpPlace;
-  /** weir translated it: an entry carries its mark. */
+  /** Whether weir translated it: its entry carries the mark. */
   readonly isOurs: boolean;
 }
 
 /**
- * Why a flow must end: `endpoint_gone`: others answer for the Service port; `no_endpoint`: nobody does; `service_gone`: what it dialled is
- * no Service port's any more.
+ * Why a flow must end. `endpoint_gone`: the Service port has other endpoints; `no_endpoint`: it has none; `service_gone`: no Service port owns
+ * the flow's destination.
  */
 export type StaleReason = 'endpoint_gone' | 'no_endpoint' | 'service_gone';
 
-/** `foreign`: nothing that weir knows about. */
+/** `foreign`: weir does not know the flow. */
 export type FlowVerdict = StaleReason | 'live' | 'foreign';
 
 /**
- * A flow lives while its backend is in either list of the Service port that owns what it dialled, or serves without being listed: a change of
- * policy ends none. One that somebody else translated, as kube-proxy before weir, is judged alike where a frontend owns what it dialled:
- * nobody else would end it. A backend that has just gone may still answer what was sent to it: without the flow nobody would get the answer.
+ * A flow lives while its backend is in either list of the Service port that owns the flow's destination, or serves unlisted; so a change of policy
+ * ends no flow. The same holds for a flow that another program translated, such as kube-proxy before weir, if a frontend owns its
+ * destination. A backend that was just retired may still answer earlier datagrams, and the client needs the flow to receive the answer.
  * `now` in ms.
  */
 export function judgeFlow(
@@ -60,34 +60,34 @@ export function judgeFlow(
   return owner.backends.some(({ flags }) => flags !== 0) ? 'endpoint_gone' : 'no_endpoint';
 }
 
-/** How many endpoints that were not listed serve no more; what becomes of a listed one shows in the tables. */
+/** Counts unlisted endpoints that no longer serve; the tables show the fate of listed ones. */
 export function countUnlisted(before: PortPlan | undefined, after: PortPlan | undefined): number {
   const left = new Set([...(after?.unlisted ?? []), ...(after?.backends ?? [])].map(({ address, port }) => `${address} ${port}`));
   return (before?.unlisted ?? []).filter(({ address, port }) => !left.has(`${address} ${port}`)).length;
 }
 
-/** The Service port that answers at a place; NodePorts only at addresses that have them. */
+/** The Service port that answers at a place. NodePorts answer at addresses of the node alone. */
 function ownerOf({ owners, addresses }: State, dialled: UdpPlace): PortState | undefined {
   const hasNodePorts = ((addresses.get(dialled.address) ?? 0) & ADDRESS_NODE) !== 0 || LOOPBACK.test(dialled.address);
   const [own, nodePort] = frontendsAt(dialled);
   return owners.get(frontendText(own)) ?? (hasNodePorts ? owners.get(frontendText(nodePort)) : undefined);
 }
 
-/** Keys of the frontends that may be meant by a place: its own, and the NodePort. */
+/** Keys of the frontends that may serve a place: its own, and the NodePort. */
 export function frontendsAt({ address, port }: UdpPlace): readonly [own: FrontendKey, nodePort: FrontendKey] {
   const key = { address, port, protocol: IPPROTO_UDP };
   return [key, { ...key, address: ZERO_ADDRESS[familyOf(address)] }];
 }
 
-/** How much went that living UDP flows may still use. */
+/** How many entries went that living UDP flows may still use. */
 export interface UdpLosses {
-  /** Backends that went out of both lists, and endpoints that were in none and serve no more. */
+  /** Backends that left both lists, and unlisted endpoints that no longer serve. */
   backends: number;
-  /** Frontends that were withdrawn or given to another Service port, and addresses that lost the NodePorts. */
+  /** Frontends that were withdrawn or moved to another Service port, and addresses that lost their NodePorts. */
   frontends: number;
 }
 
-/** Counts what a step takes from UDP flows; to be asked before the step is recorded. */
+/** Counts the losses of a step; call it before recordStep(). */
 export function countLosses(losses: UdpLosses, { owners }: State, step: Step): void {
   if (step.kind === 'retire') losses.backends += Number(step.element.value.flags === 0 && mayBeUdp(step.port));
   if (step.kind === 'withdraw') losses.frontends += Number(step.element.protocol === IPPROTO_UDP);
@@ -96,5 +96,5 @@ export function countLosses(losses: UdpLosses, { owners }: State, step: Step): v
   losses.frontends += Number(owner !== undefined && owner !== step.port);
 }
 
-/** The protocol ends the identity; what was found without a name may be of any. */
+/** The protocol ends the identity. An adopted port without a name may have any protocol. */
 const mayBeUdp = ({ identity }: PortState): boolean => identity.endsWith(` ${IPPROTO_UDP}`) || identity.startsWith('#');

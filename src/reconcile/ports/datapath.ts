@@ -1,0 +1,56 @@
+import type { Result } from '#lib/result.ts';
+import type { UdpFlow } from '../flows/flows.ts';
+import type { Tables } from './tables.ts';
+
+/**
+ * Whether packets of a device begin with an Ethernet header (`l2`) or with the IP header (`l3`). `port`: they have an Ethernet header that
+ * may name the bridge instead of the device.
+ */
+export type Layer = 'l2' | 'l3' | 'port';
+
+/** What one look at UDP flows did. */
+export interface EndedFlows {
+  /** Number of flows that the path may have translated. */
+  readonly seen: number;
+  readonly ended: readonly UdpFlow[];
+}
+
+/** The flows that one path translates: conntrack entries, sockets, or records of a table of its own. */
+export interface Flows {
+  /**
+   * Asks `isStale` about each UDP flow and ends the stale ones, each by its exact tuple and never a flow that has taken its place. Yields to the
+   * event loop every few ms. Throws when `signal` is aborted.
+   */
+  endStaleUdp(isStale: (flow: UdpFlow) => boolean, signal: AbortSignal): Promise<EndedFlows>;
+  close(): void;
+}
+
+/** The programs that translate packets of devices. Device methods work in the thread's network namespace. */
+export interface PacketPath {
+  /** Runs the packet program on packets that enter a device; replaces the program of an earlier agent at once. */
+  attachDevice(ifindex: number, layer: Layer): void;
+  /** Also for a device that is gone. Returns whether a program was attached. */
+  detachDevice(ifindex: number): boolean;
+  /** Interface indexes, ascending. */
+  attachedDevices(): number[];
+  readonly packetFlows: Flows;
+}
+
+/** The programs that translate in system calls of processes. They serve beside every packet path. */
+export interface SocketPath {
+  /** Runs the socket programs for all processes below a cgroup v2 folder; replaces the programs of an earlier agent at once. */
+  attachSockets(cgroupDir: string): void;
+  /** The connected UDP sockets below that folder, or what the node lacks to end them. Throws what the kernel says of a program that it refuses. */
+  openSocketFlows(cgroupDir: string): Result<Flows>;
+}
+
+/** The loaded programs and their tables. Everything attached is pinned and outlives close() and the process. */
+export interface Datapath extends PacketPath, SocketPath {
+  readonly tables: Tables;
+  /** Whether the tables existed, with the entries of an earlier agent. */
+  readonly adopted: boolean;
+  /** Removes tables of other layouts and sizes, once sockets and devices run programs of this one. Returns their folders. */
+  removeStaleStates(): string[];
+  /** Releases programs and tables; detaches nothing. */
+  close(): void;
+}
