@@ -11,13 +11,13 @@ export const STATUS = {
 export type Status = (typeof STATUS)[keyof typeof STATUS];
 
 /** What a call that failed came to grief on: the way there, what the server answered, or what it sent. */
-export type FailureReason = 'unreachable' | 'refused' | 'cut' | 'garbled';
+export type GrpcFailureReason = 'unreachable' | 'refused' | 'cut' | 'garbled';
 
 /** A call that is over. The message says why, without who the other side is. */
 export class CallFailure extends Error {
-  readonly reason: FailureReason;
+  readonly reason: GrpcFailureReason;
 
-  constructor(reason: FailureReason, message: string) {
+  constructor(reason: GrpcFailureReason, message: string) {
     super(message);
     this.reason = reason;
   }

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { endpointCodec, endpointInfoCodec } from '#kpng/messages.ts';
 import { setOperation } from '#kpng/operations.ts';
 import { globalPath, SETS } from '#kpng/sets.ts';
-import { endpointInfo, endpointMessage, type Standing } from '#kpng/to-messages.ts';
+import { type EndpointScopes, endpointInfo, endpointMessage } from '#kpng/to-messages.ts';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
 import { keptFrame } from './kept-frame.ts';
 import type { Operation } from './view.ts';
@@ -14,7 +14,7 @@ export class EndpointEntry {
   readonly slice: EndpointSlice;
   /** Last part of its path, unique in its Service. */
   readonly key: string;
-  /** Those of one or two standings, most of the time. */
+  /** Those of one or two scopes, most of the time. */
   #variants: readonly (Operation & { readonly variant: number })[] = [];
   #global: Operation | undefined;
 
@@ -33,11 +33,11 @@ export class EndpointEntry {
   }
 
   /** In the local stream. */
-  operation(standing: Standing): Operation {
-    const variant = Number(standing.local) + 2 * Number(standing.internal) + 4 * Number(standing.external);
+  operation(scopes: EndpointScopes): Operation {
+    const variant = Number(scopes.local) + 2 * Number(scopes.internal) + 4 * Number(scopes.external);
     const known = this.#variants.find((each) => each.variant === variant);
     if (known !== undefined) return known;
-    const made = { ...this.#encode(standing), variant };
+    const made = { ...this.#encode(scopes), variant };
     this.#variants = [...this.#variants, made];
     return made;
   }
@@ -48,10 +48,10 @@ export class EndpointEntry {
     return this.#global;
   }
 
-  #encode(standing: Standing): Operation {
+  #encode(scopes: EndpointScopes): Operation {
     const { namespace, serviceName } = this.slice;
     const path = `${namespace}/${serviceName}/${this.key}`;
-    const bytes = endpointCodec.encode(endpointMessage(this.endpoint, this.slice, standing));
+    const bytes = endpointCodec.encode(endpointMessage(this.endpoint, this.slice, scopes));
     return { set: SETS.Endpoints, path, framed: keptFrame(setOperation(SETS.Endpoints, path, bytes)) };
   }
 

@@ -77,14 +77,14 @@ export class ServiceItem implements Item {
     const endpoint: Operation[] = [];
     const anonymous: Operation[] = [];
     for (const entry of this.#entries) {
-      const standing = {
+      const scopes = {
         local: nodeName !== '' && entry.endpoint.nodeName === nodeName,
         internal: internal.has(entry.endpoint),
         external: external.has(entry.endpoint),
       };
-      const isWanted = extended ? (needed?.has(entry.endpoint.address) ?? true) : standing.internal || standing.external;
+      const isWanted = extended ? (needed?.has(entry.endpoint.address) ?? true) : scopes.internal || scopes.external;
       if (!isWanted) continue;
-      (entry.endpoint.pod === '' ? anonymous : endpoint).push(entry.operation(standing));
+      (entry.endpoint.pod === '' ? anonymous : endpoint).push(entry.operation(scopes));
     }
     this.#operation ??= [this.#encode()];
     const operations = { service: this.#operation, ...(endpoint.length > 0 && { endpoint }), ...(anonymous.length > 0 && { anonymous }) };

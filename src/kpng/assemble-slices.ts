@@ -1,43 +1,44 @@
+/** Rebuilds EndpointSlices from the endpoints that a peer sends one by one. */
 import type { Endpoint, EndpointPort, EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Service } from '#model/service.ts';
-import type { HeardEndpoint } from './hear-endpoint.ts';
+import type { DecodedEndpoint } from './decode-endpoint.ts';
 import type { PortMapping } from './messages.ts';
 
-/** A Service as a peer describes it, checked. */
-export interface HeardService {
+/** A Service as a peer describes it, validated. */
+export interface DecodedService {
   readonly service: Service;
-  /** Where peers look for the port of an endpoint that names none. */
+  /** Target ports: the port of an endpoint whose message names none. */
   readonly targets: readonly Pick<PortMapping, 'Name' | 'TargetPort' | 'TargetPortName'>[];
 }
 
-/** Everything that a peer says about the endpoints of one Service. */
-export interface HeardGroup {
+/** A Service of a peer and its endpoints. */
+export interface DecodedGroup {
   readonly namespace: string;
   readonly name: string;
-  /** Undefined: not said, or not valid. */
-  readonly heard: HeardService | undefined;
-  /** In an order that does not depend on when they came. */
-  readonly endpoints: readonly HeardEndpoint[];
-  /** This node; empty in the global stream. */
+  /** Undefined: not received yet, or not valid. */
+  readonly service: DecodedService | undefined;
+  /** In an order independent of their arrival. */
+  readonly endpoints: readonly DecodedEndpoint[];
+  /** The node that follows the stream; empty in the global stream. */
   readonly nodeName: string;
 }
 
-/** A hint for a place that is no node. */
+/** A hint that matches no node. */
 const ELSEWHERE: readonly string[] = Object.freeze(['-']);
 
 /**
- * EndpointSlices of which `select` makes what the peer means. Endpoints that come with all facts give the slices that they were taken
- * from; of those that a peer has selected the facts are made up so that they are selected again. The latter need their Service: until it
- * is there they are left out.
+ * EndpointSlices from which `select` chooses the endpoints that the peer means. Endpoints with facts give back their original slices.
+ * Endpoints that the peer has already selected get facts by which `select` chooses them again; they need their Service and are left out
+ * until it arrives.
  */
-export function assembleSlices({ namespace, name, heard, endpoints, nodeName }: HeardGroup): readonly EndpointSlice[] {
+export function assembleSlices({ namespace, name, service, endpoints, nodeName }: DecodedGroup): readonly EndpointSlice[] {
   const groups = new Map<
     string,
-    { readonly slice: string; readonly like: HeardEndpoint; ports: readonly EndpointPort[]; all: Endpoint[] }
+    { readonly slice: string; readonly like: DecodedEndpoint; ports: readonly EndpointPort[]; all: Endpoint[] }
   >();
-  const placed = placements(endpoints, heard?.service, nodeName);
+  const placed = placements(endpoints, service?.service, nodeName);
   endpoints.forEach((each, i) => {
-    const ports = portsOf(each, heard);
+    const ports = portsOf(each, service);
     if (ports === undefined) return;
     const slice = each.slice === '' ? `${name}-ipv${each.family}` : each.slice;
     const key = `${slice} ${each.family} ${JSON.stringify(ports)}`;
@@ -56,12 +57,12 @@ export function assembleSlices({ namespace, name, heard, endpoints, nodeName }: 
     });
 }
 
-/** Undefined: what is needed for that has not been said yet. */
-function portsOf({ ports, standing }: HeardEndpoint, heard: HeardService | undefined): readonly EndpointPort[] | undefined {
+/** Ports of an endpoint; undefined while its Service, which names them, is missing. */
+function portsOf({ ports, scopes }: DecodedEndpoint, decoded: DecodedService | undefined): readonly EndpointPort[] | undefined {
   if (ports.length > 0 && ports.every(({ protocol }) => protocol !== undefined)) return ports as readonly EndpointPort[];
-  if (heard === undefined) return standing === undefined && ports.length === 0 ? [] : undefined;
-  return heard.service.ports.flatMap(({ name, protocol }, i) => {
-    const target = heard.targets[i];
+  if (decoded === undefined) return scopes === undefined && ports.length === 0 ? [] : undefined;
+  return decoded.service.ports.flatMap(({ name, protocol }, i) => {
+    const target = decoded.targets[i];
     // As KPNG's own back ends look for it (api/localv1/endpoint.go, PortMapping)
     const override = ports.find((port) => port.name === (name === '' ? (target?.TargetPortName ?? '') : name));
     const port = override?.port ?? target?.TargetPort ?? 0;
@@ -69,9 +70,9 @@ function portsOf({ ports, standing }: HeardEndpoint, heard: HeardService | undef
   });
 }
 
-/** Endpoints, those that a peer has selected with facts by which they are selected again: ready, here if the policy Local wants them. */
-function placements(endpoints: readonly HeardEndpoint[], service: Service | undefined, nodeName: string): readonly Endpoint[] {
-  const lists = endpoints.map(({ standing }) => listsOf(standing, service));
+/** The endpoints; those without facts (`scopes` is set) get a node and hints by which `select` chooses them again. */
+function placements(endpoints: readonly DecodedEndpoint[], service: Service | undefined, nodeName: string): readonly Endpoint[] {
+  const lists = endpoints.map(({ scopes }) => listsOf(scopes, service));
   const needHints = lists.some((list) => list?.local && !list.cluster);
   return endpoints.map(({ endpoint }, i) => {
     const list = lists[i];
@@ -81,10 +82,10 @@ function placements(endpoints: readonly HeardEndpoint[], service: Service | unde
   });
 }
 
-/** In which of the lists of `select` an endpoint belongs that a peer has selected; undefined where `select` decides itself. */
-function listsOf(standing: HeardEndpoint['standing'], service: Service | undefined): { cluster: boolean; local: boolean } | undefined {
-  if (standing === undefined) return undefined;
-  const { internal, external, local } = standing;
+/** The lists of `select` that an endpoint selected by the peer belongs to; undefined where `select` decides by the facts. */
+function listsOf(scopes: DecodedEndpoint['scopes'], service: Service | undefined): { cluster: boolean; local: boolean } | undefined {
+  if (scopes === undefined) return undefined;
+  const { internal, external, local } = scopes;
   const internalIsLocal = service?.internalTrafficPolicy === 'Local';
   const externalIsLocal = service?.externalTrafficPolicy === 'Local';
   return {

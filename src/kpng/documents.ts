@@ -3,17 +3,17 @@ import type { EndpointMessage, IPSet, NodeInfo, PortName, ServiceCIDRMessage, Se
 import { PROTOCOLS } from './messages.ts';
 
 /*
- * Messages as the Kubernetes objects that they were made of, so that `decodeObject` checks them as it checks those of every other
- * source, and says the same of what is wrong.
+ * Converts messages back to Kubernetes objects, so that `decodeObject` validates them like the objects of every other source and reports
+ * the same errors.
  */
 
-/** A v1 Service, or why weir cannot serve it as the peer wants it. */
+/** A v1 Service, or the reason why weir cannot serve it as the peer asks. */
 export function serviceDocument(message: ServiceMessage): Result<object> {
   const subject = `Service ${message.Namespace}/${message.Name}`;
   if (message.MapIP) return failure(`${subject}: MapIP is true, must be false: weir serves ports, not whole addresses`);
   const ranges = sourceRanges(message);
   if (ranges === undefined) return failure(`${subject}: IPFilters differ from each other, must be the same for all LoadBalancer addresses`);
-  const clusterIPs = message.IPs?.Headless ? ['None'] : listed(message.IPs?.ClusterIPs);
+  const clusterIPs = message.IPs?.Headless ? ['None'] : addressesOf(message.IPs?.ClusterIPs);
   return success({
     apiVersion: 'v1',
     kind: 'Service',
@@ -24,7 +24,7 @@ export function serviceDocument(message: ServiceMessage): Result<object> {
     spec: {
       type: message.Type,
       ...(clusterIPs.length > 0 && { clusterIP: clusterIPs[0], clusterIPs }),
-      externalIPs: listed(message.IPs?.ExternalIPs),
+      externalIPs: addressesOf(message.IPs?.ExternalIPs),
       ...(ranges.length > 0 && { loadBalancerSourceRanges: ranges }),
       ports: message.Ports.map(({ Name, Protocol, Port, NodePort }) => ({
         ...{ name: Name, protocol: protocolName(Protocol), port: Port, nodePort: NodePort },
@@ -37,22 +37,22 @@ export function serviceDocument(message: ServiceMessage): Result<object> {
       }),
       healthCheckNodePort: message.HealthCheckNodePort,
     },
-    status: { loadBalancer: { ingress: listed(message.IPs?.LoadBalancerIPs).map((ip) => ({ ip })) } },
+    status: { loadBalancer: { ingress: addressesOf(message.IPs?.LoadBalancerIPs).map((ip) => ({ ip })) } },
   });
 }
 
-/** Those of the filters for LoadBalancer addresses, or for no address in particular, as old peers send it; undefined where they differ. */
+/** Source ranges of the filters for LoadBalancer addresses, and of filters without an address, as old peers send them; undefined if they differ. */
 function sourceRanges({ IPFilters, IPs }: ServiceMessage): readonly string[] | undefined {
-  const balanced = listed(IPs?.LoadBalancerIPs);
+  const balanced = addressesOf(IPs?.LoadBalancerIPs);
   const ours = IPFilters.filter(({ TargetIPs }) => {
-    const targets = listed(TargetIPs);
+    const targets = addressesOf(TargetIPs);
     return targets.length === 0 || targets.some((target) => balanced.includes(target));
   });
   const [first] = ours;
   return ours.every((each) => each.SourceRanges.join() === first?.SourceRanges.join()) ? (first?.SourceRanges ?? []) : undefined;
 }
 
-/** Of which Service an endpoint is, and what is known of it that its own message does not say. */
+/** The Service of an endpoint, and facts that its own message lacks. */
 export interface EndpointPlace {
   readonly namespace: string;
   readonly serviceName: string;
@@ -63,23 +63,23 @@ export interface EndpointPlace {
   readonly pod: string;
 }
 
-/** A discovery.k8s.io/v1 EndpointSlice with this endpoint alone, at one of its addresses. A peer's facts win over `place`. */
+/** A discovery.k8s.io/v1 EndpointSlice with only this endpoint, at one of its addresses. The facts of the message override `place`. */
 export function endpointDocument({ PortOverrides, Facts }: EndpointMessage, address: string, place: EndpointPlace): object {
-  const said = Facts ?? factsOf(place);
+  const facts = Facts ?? factsOf(place);
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { namespace: place.namespace, name: said.Slice, labels: { 'kubernetes.io/service-name': place.serviceName } },
+    metadata: { namespace: place.namespace, name: facts.Slice, labels: { 'kubernetes.io/service-name': place.serviceName } },
     addressType: address.includes(':') ? 'IPv6' : 'IPv4',
     endpoints: [
       {
         addresses: [address],
-        conditions: { ready: said.Ready, serving: said.Serving, terminating: said.Terminating },
-        nodeName: said.Node,
-        ...(said.HintZones.length + said.HintNodes.length > 0 && {
-          hints: { forZones: named(said.HintZones), forNodes: named(said.HintNodes) },
+        conditions: { ready: facts.Ready, serving: facts.Serving, terminating: facts.Terminating },
+        nodeName: facts.Node,
+        ...(facts.HintZones.length + facts.HintNodes.length > 0 && {
+          hints: { forZones: named(facts.HintZones), forNodes: named(facts.HintNodes) },
         }),
-        ...(said.Pod !== '' && { targetRef: podReference(said.Pod) }),
+        ...(facts.Pod !== '' && { targetRef: podReference(facts.Pod) }),
       },
     ],
     ports: PortOverrides.map(({ Name, Port, Protocol }: PortName) => ({
@@ -122,8 +122,8 @@ export const serviceCIDRDocument = ({ Name, CIDRs }: ServiceCIDRMessage): object
   spec: { cidrs: CIDRs },
 });
 
-/** Addresses of both families. */
-export const listed = (set: IPSet | null | undefined): readonly string[] => (set ? [...set.V4, ...set.V6] : []);
+/** All addresses of a set, IPv4 first. */
+export const addressesOf = (set: IPSet | null | undefined): readonly string[] => (set ? [...set.V4, ...set.V6] : []);
 
 const protocolName = (number: number): string =>
   Object.entries(PROTOCOLS).find(([, value]) => value === number)?.[0] ?? (number === 0 ? 'UnknownProtocol' : String(number));

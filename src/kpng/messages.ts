@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/light.js';
 import { DESCRIPTORS } from './descriptors.ts';
 
-/* The messages as they are decoded: a field that was not sent has its default, a message that was not sent is null. */
+/* The decoded messages, and a codec for each. A field that was not sent has its default, a message that was not sent is null. */
 
 export interface IPSet {
   readonly V4: readonly string[];
@@ -44,7 +44,7 @@ export interface ServiceMessage {
 export interface PortName {
   readonly Name: string;
   readonly Port: number;
-  /** 0 = not said. */
+  /** 0 = not sent. */
   readonly Protocol: number;
 }
 
@@ -64,7 +64,7 @@ export interface EndpointMessage {
   readonly Local: boolean;
   readonly PortOverrides: readonly PortName[];
   readonly Scopes: { readonly Internal: boolean; readonly External: boolean } | null;
-  /** Null: the peer does not know of it. */
+  /** Null: the peer does not send weir's extensions. */
   readonly Facts: EndpointFacts | null;
 }
 
@@ -107,7 +107,7 @@ export interface EmptyOp {
 }
 
 export interface OpItem {
-  /** Which of the four was sent; undefined = none that is known. */
+  /** Which of the four was sent; undefined = an unknown operation. */
   readonly Op: 'Sync' | 'Set' | 'Delete' | 'Reset' | undefined;
   readonly Sync: EmptyOp | null;
   readonly Set: { readonly Ref: Ref | null; readonly Bytes: Uint8Array } | null;
@@ -121,7 +121,7 @@ export interface WatchReq {
   readonly Extended: boolean;
 }
 
-/** What a message may be made of: everything that is left out, or is null, has its default. */
+/** Input of `encode`: omitted and null fields have their defaults. */
 export type Partially<T> = T extends readonly (infer Item)[]
   ? readonly Partially<Item>[]
   : T extends Uint8Array
@@ -130,10 +130,10 @@ export type Partially<T> = T extends readonly (infer Item)[]
       ? { readonly [Key in keyof T]?: Partially<T[Key]> | undefined }
       : T;
 
-/** Bytes of one message type, both ways. */
+/** Encodes and decodes one message type. */
 export interface MessageCodec<T> {
   encode(message: Partially<T>): Uint8Array;
-  /** Fields that nobody knows are left out. Throws an Error for bytes that are no such message. */
+  /** Skips unknown fields. Throws an Error if the bytes are not such a message. */
   decode(bytes: Uint8Array): T;
 }
 

@@ -1,3 +1,4 @@
+/** Encodes the operations of a stream. */
 import { opItemCodec } from './messages.ts';
 import type { SetNumber } from './sets.ts';
 
@@ -5,14 +6,14 @@ import type { SetNumber } from './sets.ts';
 export const setOperation = (set: SetNumber, path: string, bytes: Uint8Array): Uint8Array =>
   opItemCodec.encode({ Set: { Ref: { Set: set, Path: path }, Bytes: bytes } });
 
-/** An encoded OpItem that deletes one. */
+/** An encoded OpItem that deletes an object. */
 export const deleteOperation = (set: SetNumber, path: string): Uint8Array => opItemCodec.encode({ Delete: { Set: set, Path: path } });
 
-/** Appended to an encoded OpItem it is a field of it: when what led to the change happened, ms since 1970. */
+/** The encoded field TriggeredAt, to append to an encoded OpItem: time of the event that led to the change, ms since 1970. */
 export const triggerField = (at: number): Uint8Array => opItemCodec.encode({ TriggeredAt: at });
 
-/** An encoded OpItem after which everything follows. */
+/** An encoded Reset: the full state follows. */
 export const resetOperation = (): Uint8Array => opItemCodec.encode({ Reset: {} });
 
-/** `incomplete`: something that exists may be missing. */
+/** An encoded Sync, the end of a change set. `incomplete`: existing objects may be missing. */
 export const syncOperation = (incomplete: boolean): Uint8Array => opItemCodec.encode({ Sync: { Extended: true, Incomplete: incomplete } });

@@ -1,4 +1,4 @@
-/** Values of enum Set: what a reference is to. */
+/** Values of enum Set: the kind of object that a Ref names. */
 export const SETS = {
   Services: 1,
   Endpoints: 2,
@@ -10,8 +10,8 @@ export const SETS = {
 
 export type SetNumber = (typeof SETS)[keyof typeof SETS];
 
-/** The two streams. */
+/** Methods of the two streams. */
 export const METHODS = { local: '/localv1.Sets/Watch', global: '/globalv1.Sets/Watch' } as const;
 
-/** `NAMESPACE|NAME|SOURCE|KEY`: KPNG's stores take paths of the global stream apart (server/proxystore/kv.go, SetPath). */
+/** A path of the global stream, `NAMESPACE|NAME|SOURCE|KEY`: KPNG's stores split it (server/proxystore/kv.go, SetPath). */
 export const globalPath = (namespace: string, name: string, source = '', key = ''): string => `${namespace}|${name}|${source}|${key}`;

@@ -1,3 +1,4 @@
+/** Converts model objects to messages. */
 import { type Address, familyOf, formatPrefix } from '#lib/address.ts';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Node } from '#model/node.ts';
@@ -6,15 +7,16 @@ import type { ServiceCIDR } from '#model/service-cidr.ts';
 import type { EndpointInfo, EndpointMessage, IPSet, NodeInfo, Partially, ServiceCIDRMessage, ServiceMessage } from './messages.ts';
 import { PROTOCOLS } from './messages.ts';
 
-/** What an endpoint is for on one node. */
-export interface Standing {
+/** The traffic that an endpoint serves on one node. */
+export interface EndpointScopes {
+  /** It runs on the node. */
   readonly local: boolean;
-  /** It answers those who dial a ClusterIP; those who dial another address from outside. */
+  /** `internal`: clients that dial a ClusterIP; `external`: clients that dial another address from outside. */
   readonly internal: boolean;
   readonly external: boolean;
 }
 
-/** `targetPorts`: by name of a Service port, for peers that look for the port of an endpoint there. */
+/** A Service. `targetPorts`: by name of the Service port, for peers that take the port of an endpoint from the Service. */
 export function serviceMessage(service: Service, targetPorts: ReadonlyMap<string, number>): Partially<ServiceMessage> {
   const { sourceRanges, loadBalancerIPs, affinitySeconds } = service;
   return {
@@ -42,19 +44,19 @@ export function serviceMessage(service: Service, targetPorts: ReadonlyMap<string
   };
 }
 
-/** The least type that may have all that the Service has: the model keeps none. */
+/** The simplest type that allows the Service's fields; the model has no type. */
 function typeOf({ loadBalancerIPs, sourceRanges, healthCheckNodePort, externalTrafficPolicy, ports }: Service): string {
   if (loadBalancerIPs.length > 0 || sourceRanges.length > 0 || healthCheckNodePort > 0) return 'LoadBalancer';
   return externalTrafficPolicy === 'Local' || ports.some(({ nodePort }) => nodePort > 0) ? 'NodePort' : 'ClusterIP';
 }
 
-/** An endpoint of a slice. Without a standing it is one of the global stream. */
-export function endpointMessage(endpoint: Endpoint, slice: EndpointSlice, standing?: Standing): Partially<EndpointMessage> {
+/** An endpoint of a slice, for the local stream; without `scopes` for the global stream. */
+export function endpointMessage(endpoint: Endpoint, slice: EndpointSlice, scopes?: EndpointScopes): Partially<EndpointMessage> {
   return {
     IPs: ipSet([endpoint.address]),
-    Local: standing?.local,
+    Local: scopes?.local,
     PortOverrides: slice.ports.map(({ name, port, protocol }) => ({ Name: name, Port: port, Protocol: PROTOCOLS[protocol] })),
-    Scopes: standing && { Internal: standing.internal, External: standing.external },
+    Scopes: scopes && { Internal: scopes.internal, External: scopes.external },
     Facts: {
       Slice: slice.name,
       Ready: endpoint.ready,
@@ -68,7 +70,7 @@ export function endpointMessage(endpoint: Endpoint, slice: EndpointSlice, standi
   };
 }
 
-/** The same for the global stream. */
+/** An endpoint of a slice, as the global stream wraps it. */
 export const endpointInfo = (endpoint: Endpoint, slice: EndpointSlice): Partially<EndpointInfo> => ({
   Namespace: slice.namespace,
   SourceName: slice.name,
@@ -80,11 +82,11 @@ export const endpointInfo = (endpoint: Endpoint, slice: EndpointSlice): Partiall
   Hints: endpoint.hintZones.length === 0 ? undefined : { Zones: endpoint.hintZones },
 });
 
-/** A node, for itself and for the global stream. */
+/** A Node, for both streams. */
 export const nodeInfo = (node: Node): Partially<NodeInfo> => ({
   Node: {
     Name: node.name,
-    // Old peers take the name from here, too
+    // Old peers read the name here, too
     Topology: { Node: node.name, Zone: node.zone } as { Zone: string },
     Facts: { Addresses: node.addresses, PodCIDRs: node.podCIDRs.map(formatPrefix), Leaving: node.isLeaving },
   },

@@ -35,17 +35,17 @@ test('with another server each rule that it cannot say is named with the number 
     server.say(service('b'), service('c', { MapIP: true }), endpoint('b', 'p', '10.0.0.1'), SYNC);
   };
   const [said] = await Promise.all([look(target), say()]);
-  const rule = (name: string, count: number): string => `degraded KPNG: ${name}: not said by this server, Services concerned: ${count}`;
+  const rule = (name: string, count: number): string => `degraded KPNG: ${name}: not sent by this server, Services affected: ${count}`;
   assert.deepEqual(said, [
     `fine KPNG server: ${at(target)}, 2 Services, 1 endpoints, without weir's extensions`,
-    rule('endpoints that drain', 2),
-    rule('policy Local elsewhere', 1),
-    rule('policy Local twice', 1),
+    rule('draining endpoints', 2),
+    rule('policy Local without a local endpoint', 1),
+    rule('both policies Local', 1),
     rule('this Node', 1),
     rule('topology hints', 2),
     rule('age of Services', 2),
     rule('ServiceCIDRs', 2),
-    'degraded what it says: 1 things are wrong, for example: Service shop/c: MapIP is true, must be false: weir serves ports, not whole addresses',
+    'degraded KPNG messages: 1 problems, for example: Service shop/c: MapIP is true, must be false: weir serves ports, not whole addresses',
   ]);
 });
 

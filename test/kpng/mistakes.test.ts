@@ -30,7 +30,7 @@ const MISTAKES: readonly (readonly [what: string, say: (server: OtherServer) => 
   [
     'an endpoint where a Service should be',
     (server) => server.say(set('ServicesSet', 'shop/x', 'localv1.Endpoint', { Hostname: 'x', IPs: { V4: ['10.0.0.1'] } })),
-    /^invalid_object: Service shop\/x: its message is that of "x\/.*", must be of the same name as its path; it is left out$/,
+    /^invalid_object: Service shop\/x: its message describes "x\/.*", must describe the Service of its path; it is left out$/,
   ],
   [
     'bytes that are no message',

@@ -24,7 +24,7 @@ test('nothing counts before Sync, then everything at once; synced and complete c
   assert.deepEqual(all.calls, []);
   await next(all);
   assert.deepEqual(all.calls, ['set Service shop/cart', 'set EndpointSlice shop/cart-ipv4', 'synced', 'complete']);
-  assert.match(all.problems.join(), /^kpng_old_peer: The KPNG server SERVER does not speak weir's extensions.*"weir doctor"/);
+  assert.match(all.problems.join(), /^kpng_old_peer: The KPNG server SERVER does not support weir's extensions.*"weir doctor"/);
 });
 
 test('a change set that is cut off counts for nothing; the whole set that comes then is compared', async () => {
@@ -47,7 +47,7 @@ test('a change set that is cut off counts for nothing; the whole set that comes 
 test('a server that takes long is told of, and waited for', async () => {
   const all = await followed('n1', { syncMs: 60 });
   await until('told', () => all.problems.length === 1);
-  assert.deepEqual(all.problems, ['kpng_silent: The KPNG server SERVER has not said everything within 0.06 s: waiting for it']);
+  assert.deepEqual(all.problems, ['kpng_silent: The KPNG server SERVER has not sent its full state within 0.06 s; still waiting']);
   all.server.say(service('cart'));
   await next(all);
   assert.deepEqual(all.calls, ['set Service shop/cart', 'synced', 'complete']);
@@ -80,7 +80,7 @@ test('a whole set that lacks most of what was there removes nothing before anoth
   await until('another connection', () => all.server.connections === 2 && all.server.requests.length === 4);
   await next(all);
   assert.deepEqual(all.calls, ['remove Service shop/cart', 'remove EndpointSlice shop/cart-ipv4']);
-  assert.deepEqual(all.notes, ['The KPNG server has said again what there is: that counts']);
+  assert.deepEqual(all.notes, ['The KPNG server has sent its full state again; accepting it']);
 });
 
 test('what has no Service is told, kept, and served when the Service comes', async () => {
@@ -89,7 +89,7 @@ test('what has no Service is told, kept, and served when the Service comes', asy
   await next(all);
   assert.deepEqual(all.calls, []);
   assert.deepEqual(all.problems, [
-    'no_service: 2 endpoints of Service shop/late have come without their Service, for example shop/late/l1',
+    'no_service: 2 endpoints of Service shop/late have arrived without their Service, for example shop/late/l1',
   ]);
   all.server.say(service('late'));
   await next(all);
@@ -107,7 +107,7 @@ test('a stream that is no stream of operations is left, told once, and followed 
   assert.equal(all.problems.length, 1, all.problems.join('\n'));
   assert.match(
     all.problems[0] ?? '',
-    /^kpng_garbled: Cannot follow KPNG server SERVER: it sends what is no OpItem: .* stays in force; trying again$/,
+    /^kpng_garbled: Cannot follow KPNG server SERVER: it sends bytes that are not an OpItem: .* stays in force; retrying$/,
   );
 });
 
@@ -115,7 +115,7 @@ test('a server that refuses, and one that is not there, are told; when it is bac
   const all = await followedCart();
   all.server.refuse(7, 'not you');
   await until('told', () => all.problems.length === 1);
-  assert.match(all.problems[0] ?? '', /^kpng_refused: Cannot follow KPNG server SERVER: permission denied: not you\. What it said/);
+  assert.match(all.problems[0] ?? '', /^kpng_refused: Cannot follow KPNG server SERVER: permission denied: not you\. Its last state/);
   all.server.stop();
   await until('told', () => all.problems.length === 2);
   assert.match(all.problems[1] ?? '', /^kpng_unreachable: .*(nothing listens there|there is no such socket)/);

@@ -129,7 +129,7 @@ test('an agent follows by mutual TLS, and says what is wrong with certificates; 
   await until('told', () => wary.problems.length > 0);
   assert.match(
     wary.problems[0] ?? '',
-    /: the server's certificate is not signed by --tls-ca \(\w+\)\. Nothing is served before that works; trying again$/,
+    /: the server's certificate is not signed by --tls-ca \(\w+\)\. Nothing is served until this is solved; retrying$/,
   );
   const late = follow(all.target, ours.issue('/CN=late', 'DNS:n1', -1), ours.ca);
   await until('told', () => late.problems.length > 0);

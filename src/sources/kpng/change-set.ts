@@ -1,71 +1,72 @@
+/** Collects the operations of a stream to change sets. */
 import { CallFailure } from '#grpc/failure.ts';
-import { type Hearing, hear } from '#kpng/hear.ts';
+import { type DecodedValue, decodeValue } from '#kpng/decode.ts';
 import { type OpItem, opItemCodec, type Ref } from '#kpng/messages.ts';
 import { clip } from '#model/fields.ts';
 
-/** What becomes of one object. */
+/** One object of a change set. */
 interface Staged {
-  /** Undefined: it is deleted. */
-  readonly hearing: Hearing | undefined;
-  /** When what led to it happened, ms since 1970; 0 = not said. */
+  /** Undefined: deleted. */
+  readonly value: DecodedValue | undefined;
+  /** Time of the event that led to the change, ms since 1970; 0 = unknown. */
   readonly triggeredAt: number;
 }
 
-/** What a peer has said since the last Sync. */
+/** The operations between two Syncs, the last one of each object. */
 export interface ChangeSet {
-  /** What it does not set does not exist. */
-  readonly isWhole: boolean;
-  /** By number of the set and path. */
+  /** The change set is the full state: objects that it does not set do not exist. */
+  readonly isFull: boolean;
+  /** By number of the set and path, `SET PATH`. */
   readonly staged: ReadonlyMap<string, Staged>;
 }
 
-/** Collects what a peer says until it says Sync: before that nothing of it counts. */
+/** Collects operations until Sync; none takes effect before. */
 export class ChangeSetReader {
   readonly #method: string;
   readonly #mistake: (what: string, message: string) => void;
-  /** A stream begins with everything, whether it says so or not. */
-  #isWhole = true;
+  /** A stream begins with the full state, with or without a Reset. */
+  #isFull = true;
   #staged = new Map<string, Staged>();
 
-  /** `method`: of the stream. `mistake` is told of what a peer should not say. */
+  /** `method`: of the stream. `mistake` reports protocol errors of the peer; equal `what` means the same kind of error. */
   constructor(method: string, mistake: (what: string, message: string) => void) {
     this.#method = method;
     this.#mistake = mistake;
   }
 
-  take({ Op, Set: value, Delete, TriggeredAt }: OpItem): void {
+  take({ Op, Set: set, Delete, TriggeredAt }: OpItem): void {
     const triggeredAt = Number(TriggeredAt);
     if (Op === 'Reset') {
-      this.#isWhole = true;
+      this.#isFull = true;
       this.#staged = new Map();
-    } else if (Op === 'Set' && value?.Ref) {
-      const hearing = hear(this.#method, value.Ref.Set, value.Ref.Path, value.Bytes);
-      if (hearing === undefined) this.#unknown('sets', value.Ref);
-      else this.#staged.set(idOf(value.Ref), { hearing, triggeredAt });
-    } else if (Op === 'Delete' && Delete !== null) this.#staged.set(idOf(Delete), { hearing: undefined, triggeredAt });
+    } else if (Op === 'Set' && set?.Ref) {
+      const value = decodeValue(this.#method, set.Ref.Set, set.Ref.Path, set.Bytes);
+      if (value === undefined) this.#reportUnknown(set.Ref);
+      else this.#staged.set(idOf(set.Ref), { value, triggeredAt });
+    } else if (Op === 'Delete' && Delete !== null) this.#staged.set(idOf(Delete), { value: undefined, triggeredAt });
     else this.#mistake('operation', 'sends an operation that is neither Sync, Set, Delete nor Reset');
   }
 
-  /** The change set is complete; another one begins. */
+  /** Returns the complete change set and begins the next one. */
   finish(): ChangeSet {
-    const finished = { isWhole: this.#isWhole, staged: this.#staged };
-    this.#isWhole = false;
+    const finished = { isFull: this.#isFull, staged: this.#staged };
+    this.#isFull = false;
     this.#staged = new Map();
     return finished;
   }
 
-  #unknown(does: string, { Set: set, Path }: Ref): void {
-    this.#mistake(`set ${set}`, `${does} ${clip(Path)} in set ${set}, which ${this.#method} does not have: it is left out`);
+  #reportUnknown({ Set: set, Path }: Ref): void {
+    this.#mistake(`set ${set}`, `sets ${clip(Path)} in set ${set}, which ${this.#method} does not have: it is left out`);
   }
 }
 
 const idOf = ({ Set: set, Path }: Ref): string => `${set} ${Path}`;
 
-/** What a server says. Throws a CallFailure for bytes that are no operation: nothing that comes after them can be believed. */
+/** Decodes an operation. Throws a CallFailure if the bytes are not an operation: the rest of the stream cannot be trusted then. */
 export function readOperation(bytes: Uint8Array): OpItem {
   try {
     return opItemCodec.decode(bytes);
   } catch (error) {
-    throw new CallFailure('garbled', `it sends what is no OpItem: ${(error as Error).message}`);
+    throw new CallFailure('garbled', `it sends bytes that are not an OpItem: ${(error as Error).message}`);
   }
 }

@@ -1,3 +1,4 @@
+/** Follows a KPNG server: connects, reconnects, and delivers its objects to the sink. */
 import { type Call, openCall, type TlsPair } from '#grpc/call.ts';
 import { CallFailure } from '#grpc/failure.ts';
 import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
@@ -15,21 +16,21 @@ import { KPNG_TIMES, type KpngTimes } from './times.ts';
 
 export interface KpngSourceOptions {
   readonly target: Target;
-  /** Asked before each connection, so that rotated files count; undefined = plain text. */
+  /** Called before each connection, so that rotated files take effect; undefined = plain text. */
   readonly readTls: () => Result<TlsPair | undefined>;
-  /** Whose local stream is followed; undefined = the global stream. */
+  /** The node whose local stream is followed; undefined = the global stream. */
   readonly nodeName: string | undefined;
-  /** Told what is good news and so no problem. */
+  /** Logs recoveries, which are not problems. */
   readonly note?: (message: string) => void;
   readonly times?: KpngTimes;
 }
 
-/** How often a peer that bears it is asked whether it still lives, ms. */
+/** Interval of keepalive pings to a server with weir's extensions, ms. */
 const ASK_MS = 30_000;
 
 const WHO = 'KPNG server';
 
-/** What a KPNG server says. What it said last stays in force while it cannot be reached. */
+/** A source that follows a KPNG server. Its last state stays in force while it is unreachable. */
 export function createKpngSource(options: KpngSourceOptions): Source {
   let follower: Follower | undefined;
   return {
@@ -43,7 +44,7 @@ export function createKpngSource(options: KpngSourceOptions): Source {
   };
 }
 
-/** One connection after the other. */
+/** Follows one server over successive connections. */
 class Follower {
   readonly #options: KpngSourceOptions;
   readonly #sink: Sink;
@@ -59,15 +60,14 @@ class Follower {
   #timer: NodeJS.Timeout | undefined;
   #silence: NodeJS.Timeout | undefined;
   #confirmation: NodeJS.Timeout | undefined;
-  /** The next whole set counts whatever it lacks. */
+  /** The next full state confirms a doubtful one: it is accepted whatever it lacks. */
   #confirms = false;
   #isSynced = false;
   #isComplete = false;
-  /** In a row. */
+  /** Failed connections in a row. */
   #failures = 0;
-
-  /** Objects that were there before the last whole set, until the server has been complete since then: what is missing counts only then. */
-  #beforeWhole: number | undefined;
+  /** Number of objects before the last full state. Kept until a Sync is not Incomplete: missing objects are judged only then. */
+  #sizeBefore: number | undefined;
 
   constructor(options: KpngSourceOptions, sink: Sink) {
     const { nodeName, times = KPNG_TIMES } = options;
@@ -101,7 +101,7 @@ class Follower {
     );
     this.#call.send(this.#request);
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#tellSilence(), this.#times.syncMs);
+    this.#silence = setTimeout(() => this.#reportSilence(), this.#times.syncMs);
   }
 
   stop(): void {
@@ -119,20 +119,20 @@ class Follower {
     }
     const { Extended, Incomplete } = item.Sync ?? { Extended: false, Incomplete: false };
     if (Extended) this.#call?.askEvery(ASK_MS);
-    this.#greet(Extended);
+    this.#reportConnected(Extended);
     this.#commit(Incomplete);
     this.#call?.send(this.#request);
   }
 
-  /** A change set is complete. */
+  /** Applies the finished change set. */
   #commit(isIncomplete: boolean): void {
     const changes = this.#reader.finish();
-    if (changes.isWhole && this.#isSynced) for (const kind of ['Service', 'EndpointSlice'] as const) this.#sink.missed(kind);
+    if (changes.isFull && this.#isSynced) for (const kind of ['Service', 'EndpointSlice'] as const) this.#sink.missed(kind);
     const { missing, before } = this.#state.apply(changes);
-    if (changes.isWhole) this.#beforeWhole = before;
-    if (this.#beforeWhole !== undefined && !isIncomplete) {
-      this.#judge({ missing, before: this.#beforeWhole });
-      this.#beforeWhole = undefined;
+    if (changes.isFull) this.#sizeBefore = before;
+    if (this.#sizeBefore !== undefined && !isIncomplete) {
+      this.#judge({ missing, before: this.#sizeBefore });
+      this.#sizeBefore = undefined;
     }
     this.#state.deliver(!isIncomplete && this.#confirmation === undefined);
     if (!this.#isSynced) this.#sink.synced();
@@ -142,48 +142,48 @@ class Follower {
     this.#sink.complete();
   }
 
-  /** A whole set that lacks most of what was there has to be confirmed by another one, as with the API. */
+  /** A full state that lacks most known objects needs confirmation by a second one, as with the API. */
   #judge(missing: Missing): void {
     const what = 'Services and endpoints';
     if (isDoubtful(missing, this.#state.size) && !this.#confirms) {
       this.#standing.replace('doubt', [doubtFinding(WHO, what, missing, this.#times.confirmMs)]);
-      this.#confirmation ??= setTimeout(() => this.#askAgain(), this.#times.confirmMs);
+      this.#confirmation ??= setTimeout(() => this.#fetchAgain(), this.#times.confirmMs);
       return;
     }
     clearTimeout(this.#confirmation);
     this.#confirmation = undefined;
     this.#confirms = false;
-    if (this.#standing.replace('doubt', [])) this.#options.note?.(`The ${WHO} has said again what there is: that counts`);
+    if (this.#standing.replace('doubt', [])) this.#options.note?.(`The ${WHO} has sent its full state again; accepting it`);
   }
 
-  #askAgain(): void {
+  #fetchAgain(): void {
     this.#confirms = true;
     this.#call?.close();
     clearTimeout(this.#timer);
     this.connect();
   }
 
-  #tellSilence(): void {
-    const message = `The ${WHO} ${formatTarget(this.#options.target)} has not said everything within ${this.#times.syncMs / 1000} s: waiting for it`;
+  #reportSilence(): void {
+    const message = `The ${WHO} ${formatTarget(this.#options.target)} has not sent its full state within ${this.#times.syncMs / 1000} s; still waiting`;
     this.#standing.replace('silence', [{ id: 'silence', reason: 'kpng_silent', message }]);
   }
 
-  #greet(isExtended: boolean): void {
+  #reportConnected(isExtended: boolean): void {
     this.#failures = 0;
     clearTimeout(this.#silence);
     this.#standing.replace('silence', []);
     if (this.#standing.replace('connection', [])) this.#options.note?.(`The ${WHO} answers again`);
-    const message = `The ${WHO} ${formatTarget(this.#options.target)} does not speak weir's extensions, so some rules cannot be kept: "weir doctor" with the same --source says which`;
+    const message = `The ${WHO} ${formatTarget(this.#options.target)} does not support weir's extensions, so some Service rules are lost; "weir doctor" with the same --source lists them`;
     this.#standing.replace('extensions', isExtended ? [] : [{ id: 'old', reason: 'kpng_old_peer', message }]);
   }
 
   #recover({ reason, message }: CallFailure): void {
     this.#failures++;
     clearTimeout(this.#silence);
-    // One cut may be over with the next try
+    // A single cut is not reported: the next attempt may succeed
     if (!this.#isSynced || this.#failures > 1 || reason !== 'cut') {
-      const effect = this.#isSynced ? 'What it said before stays in force' : 'Nothing is served before that works';
-      const text = `Cannot follow ${WHO} ${formatTarget(this.#options.target)}: ${message}. ${effect}; trying again`;
+      const effect = this.#isSynced ? 'Its last state stays in force' : 'Nothing is served until this is solved';
+      const text = `Cannot follow ${WHO} ${formatTarget(this.#options.target)}: ${message}. ${effect}; retrying`;
       this.#standing.replace('connection', [{ id: text, reason: `kpng_${reason}`, message: text }]);
     }
     this.#timer = setTimeout(() => this.connect(), this.#backOff.next());

@@ -1,12 +1,14 @@
+/** The Service rules that are lost with a KPNG server without weir's extensions. */
 import { familyOf } from '#lib/address.ts';
 import type { Service } from '#model/service.ts';
 
-/** A rule of Services that KPNG's messages cannot say without extensions; docs/kpng.md has the same list. */
+/** A Service rule that KPNG's messages cannot express without extensions; docs/kpng.md has the same list. */
 interface Rule {
   readonly name: string;
-  readonly isMeant: (service: Service) => boolean;
+  /** Whether the rule affects the Service. */
+  readonly affects: (service: Service) => boolean;
   readonly consequence: string;
-  /** What helps besides another server; empty where nothing does. */
+  /** A remedy beside another server; empty if there is none. */
   readonly remedy: string;
 }
 
@@ -15,63 +17,64 @@ const isLocal = ({ externalTrafficPolicy, internalTrafficPolicy }: Service): boo
 
 const RULES: readonly Rule[] = [
   {
-    name: 'endpoints that drain',
-    isMeant: () => true,
-    consequence: 'an endpoint that terminates is gone at once: its UDP flows end, and a Service whose endpoints all terminate refuses',
+    name: 'draining endpoints',
+    affects: () => true,
+    consequence: 'a terminating endpoint is removed at once: its UDP flows end, and a Service with only terminating endpoints refuses',
     remedy: '',
   },
   {
-    name: 'policy Local elsewhere',
-    isMeant: isLocal,
-    consequence: 'without an endpoint here new traffic is refused instead of dropped, so load balancers may not try another node',
+    name: 'policy Local without a local endpoint',
+    affects: isLocal,
+    consequence: 'without an endpoint on this node new traffic is refused instead of dropped, so load balancers may not try another node',
     remedy: '',
   },
   {
-    name: 'policy Local twice',
-    isMeant: ({ externalTrafficPolicy, internalTrafficPolicy }) => externalTrafficPolicy === 'Local' && internalTrafficPolicy === 'Local',
+    name: 'both policies Local',
+    affects: ({ externalTrafficPolicy, internalTrafficPolicy }) => externalTrafficPolicy === 'Local' && internalTrafficPolicy === 'Local',
     consequence: 'pods that dial an outer address reach endpoints of this node only',
     remedy: '',
   },
   {
     name: 'this Node',
-    isMeant: ({ ports }) => ports.some(({ nodePort }) => nodePort > 0),
-    consequence: 'nothing says its addresses and pod ranges: no NodePort is served, and NodeCIDR tells nobody apart',
+    affects: ({ ports }) => ports.some(({ nodePort }) => nodePort > 0),
+    consequence:
+      'the server does not send the addresses and pod ranges of this node: NodePorts are not served, and NodeCIDR cannot detect local pods',
     remedy: 'give --bind-address, or --nodeport-addresses with networks, and --cluster-cidr',
   },
   {
-    name: 'both families',
-    isMeant: ({ clusterIPs }) => new Set(clusterIPs.map(familyOf)).size > 1,
-    consequence: 'of a pod with addresses of both families only one is said',
+    name: 'dual-stack pods',
+    affects: ({ clusterIPs }) => new Set(clusterIPs.map(familyOf)).size > 1,
+    consequence: 'only one address of a dual-stack pod is used',
     remedy: '',
   },
   {
     name: 'topology hints',
-    isMeant: () => true,
-    consequence: 'hints for nodes do not count, and where hints name no endpoint for this zone the Service has none here',
+    affects: () => true,
+    consequence: 'hints for nodes are ignored, and a Service whose hints name no endpoint for this zone has none on this node',
     remedy: '',
   },
   {
     name: 'ipMode',
-    isMeant: ({ loadBalancerIPs }) => loadBalancerIPs.length > 0,
-    consequence: 'LoadBalancer addresses of ipMode Proxy are served here instead of by the load balancer',
+    affects: ({ loadBalancerIPs }) => loadBalancerIPs.length > 0,
+    consequence: 'LoadBalancer addresses of ipMode Proxy are served on this node instead of by the load balancer',
     remedy: '',
   },
   {
     name: 'age of Services',
-    isMeant: () => true,
-    consequence: 'of two Services that claim one address the first by name keeps it, not the older one',
+    affects: () => true,
+    consequence: 'if two Services claim an address, the first by name keeps it, not the older one',
     remedy: '',
   },
   {
     name: 'ServiceCIDRs',
-    isMeant: () => true,
-    consequence: 'traffic to Service addresses that nobody owns is not dropped',
+    affects: () => true,
+    consequence: 'traffic to unused Service addresses is not dropped',
     remedy: 'give --service-cidr',
   },
 ];
 
-/** What is lost with a server that speaks no extensions, and for how many of the Services that it has. */
-export const lostRules = (services: readonly Service[]): readonly (Omit<Rule, 'isMeant'> & { readonly services: number })[] =>
-  RULES.map(({ isMeant, ...rule }) => ({ ...rule, services: services.filter((each) => each.proxied && isMeant(each)).length })).filter(
+/** The rules that are lost for these Services, with the number of Services that each affects. */
+export const lostRules = (services: readonly Service[]): readonly (Omit<Rule, 'affects'> & { readonly services: number })[] =>
+  RULES.map(({ affects, ...rule }) => ({ ...rule, services: services.filter((each) => each.proxied && affects(each)).length })).filter(
     (rule) => rule.services > 0,
   );

@@ -1,38 +1,39 @@
+/** Applies change sets: compares the state of a peer with what the sink has, and delivers the difference as model objects. */
 import { isDeepStrictEqual } from 'node:util';
-import { assembleSlices, type HeardService } from '#kpng/assemble-slices.ts';
-import type { Hearing, ServiceKey } from '#kpng/hear.ts';
-import type { HeardEndpoint } from '#kpng/hear-endpoint.ts';
+import { assembleSlices, type DecodedService } from '#kpng/assemble-slices.ts';
+import type { DecodedValue, NamespacedName } from '#kpng/decode.ts';
+import type { DecodedEndpoint } from '#kpng/decode-endpoint.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Missing } from '../doubt.ts';
 import type { Sink } from '../source.ts';
 import type { Standing } from '../standing.ts';
 import type { ChangeSet } from './change-set.ts';
 
-type EndpointHearing = Extract<Hearing, { readonly type: 'endpoint' }>;
+type DecodedEndpointValue = Extract<DecodedValue, { readonly type: 'endpoint' }>;
 
 export interface PeerStateParts {
   readonly sink: Sink;
   readonly standing: Standing;
-  /** This node; empty in the global stream. */
+  /** The node that follows the stream; empty in the global stream. */
   readonly nodeName: string;
-  /** Told of what a peer should not do; `what` is what makes two the same. */
+  /** Reports protocol errors of the peer; equal `what` means the same kind of error. */
   readonly mistake: (what: string, message: string) => void;
 }
 
-/** Everything that a peer has said, over all connections, and what the sink has of it. */
+/** The state of a peer, kept over all connections, and the objects that the sink has of it. */
 export class PeerState {
   readonly #parts: PeerStateParts;
-  /** Last good version by set and path. */
-  readonly #known = new Map<string, Hearing>();
-  readonly #endpointsOf = new Map<ServiceKey, Set<string>>();
-  readonly #services = new Map<ServiceKey, HeardService>();
-  readonly #slicesOf = new Map<ServiceKey, ReadonlyMap<string, EndpointSlice>>();
-  /** Whose a slice is, by its key: slices change hands. */
-  readonly #ownerOf = new Map<string, ServiceKey>();
-  /** What the last whole set lacked and was not removed. */
+  /** Last good version of each object, by set and path. */
+  readonly #known = new Map<string, DecodedValue>();
+  readonly #endpointsOf = new Map<NamespacedName, Set<string>>();
+  readonly #services = new Map<NamespacedName, DecodedService>();
+  readonly #slicesOf = new Map<NamespacedName, ReadonlyMap<string, EndpointSlice>>();
+  /** Service of each slice, by the slice's key: a slice may move to another Service. */
+  readonly #ownerOf = new Map<string, NamespacedName>();
+  /** Objects that the last full state lacked and that are not removed yet. */
   #unseen = new Set<string>();
-  /** Of the change set that is applied: Services to look at, and what led to that, ms since 1970. */
-  readonly #touched = new Map<ServiceKey, number>();
+  /** Services whose slices the current change set affects, and the time of the event behind it, ms since 1970. */
+  readonly #touched = new Map<NamespacedName, number>();
 
   constructor(parts: PeerStateParts) {
     this.#parts = parts;
@@ -42,19 +43,19 @@ export class PeerState {
     return this.#known.size;
   }
 
-  /** Takes a change set; the sink gets what follows from it with `deliver`. How much a whole set lacks of what was there. */
+  /** Applies a change set; `deliver` completes it. Returns how many known objects a full state lacks. */
   apply(changes: ChangeSet): Missing {
     const before = this.#known.size;
-    if (changes.isWhole) this.#unseen = new Set([...this.#known.keys()].filter((id) => !changes.staged.has(id)));
-    for (const [id, { hearing, triggeredAt }] of changes.staged) {
+    if (changes.isFull) this.#unseen = new Set([...this.#known.keys()].filter((id) => !changes.staged.has(id)));
+    for (const [id, { value, triggeredAt }] of changes.staged) {
       this.#unseen.delete(id);
-      if (hearing === undefined) this.#remove(id, triggeredAt);
-      else this.#put(id, hearing, triggeredAt);
+      if (value === undefined) this.#remove(id, triggeredAt);
+      else this.#put(id, value, triggeredAt);
     }
     return { missing: this.#unseen.size, before };
   }
 
-  /** `removesMissing`: what the last whole set lacked is gone. */
+  /** Delivers slices. `removesMissing`: also removes the objects that the last full state lacked. */
   deliver(removesMissing: boolean): void {
     if (removesMissing) {
       for (const id of this.#unseen) this.#remove(id, 0);
@@ -63,28 +64,28 @@ export class PeerState {
     this.#deliverSlices();
   }
 
-  #put(id: string, hearing: Hearing, triggeredAt: number): void {
+  #put(id: string, value: DecodedValue, triggeredAt: number): void {
     const before = this.#known.get(id);
-    this.#say(id, hearing, before !== undefined);
-    if (hearing.content === undefined) return;
+    this.#reportProblems(id, value, before !== undefined);
+    if (value.content === undefined) return;
     if (before !== undefined && before.type === 'endpoint') this.#unlink(id, before.service, triggeredAt);
-    this.#known.set(id, hearing);
-    if (hearing.type === 'object') {
-      if (!isDeepStrictEqual(before?.content, hearing.content)) this.#parts.sink.set(hearing.content);
+    this.#known.set(id, value);
+    if (value.type === 'object') {
+      if (!isDeepStrictEqual(before?.content, value.content)) this.#parts.sink.set(value.content);
       return;
     }
-    this.#touch(hearing.service, triggeredAt);
-    if (hearing.type === 'endpoint') {
-      const group = this.#endpointsOf.get(hearing.service) ?? new Set();
+    this.#touch(value.service, triggeredAt);
+    if (value.type === 'endpoint') {
+      const group = this.#endpointsOf.get(value.service) ?? new Set();
       const [sibling] = group;
-      if (sibling !== undefined) this.#known.set(id, sharing(hearing, this.#known.get(sibling)));
-      this.#endpointsOf.set(hearing.service, group.add(id));
+      if (sibling !== undefined) this.#known.set(id, sharing(value, this.#known.get(sibling)));
+      this.#endpointsOf.set(value.service, group.add(id));
       return;
     }
-    const { service } = hearing.content;
-    if (!isDeepStrictEqual(this.#services.get(hearing.service)?.service, service))
-      this.#parts.sink.set({ kind: 'Service', key: hearing.service, value: service });
-    this.#services.set(hearing.service, hearing.content);
+    const { service } = value.content;
+    if (!isDeepStrictEqual(this.#services.get(value.service)?.service, service))
+      this.#parts.sink.set({ kind: 'Service', key: value.service, value: service });
+    this.#services.set(value.service, value.content);
   }
 
   #remove(id: string, triggeredAt: number): void {
@@ -103,18 +104,18 @@ export class PeerState {
     } else if (before.content !== undefined) this.#parts.sink.remove(before.content.kind, before.content.key);
   }
 
-  #unlink(id: string, service: ServiceKey, triggeredAt: number): void {
+  #unlink(id: string, service: NamespacedName, triggeredAt: number): void {
     const group = this.#endpointsOf.get(service);
     group?.delete(id);
     if (group?.size === 0) this.#endpointsOf.delete(service);
     this.#touch(service, triggeredAt);
   }
 
-  #touch(service: ServiceKey, triggeredAt: number): void {
+  #touch(service: NamespacedName, triggeredAt: number): void {
     this.#touched.set(service, Math.max(triggeredAt, this.#touched.get(service) ?? 0));
   }
 
-  /** Slices of all Services that were touched. */
+  /** Delivers the slices of all touched Services. */
   #deliverSlices(): void {
     for (const [key, triggeredAt] of this.#touched) {
       const before = this.#slicesOf.get(key) ?? new Map<string, EndpointSlice>();
@@ -139,20 +140,20 @@ export class PeerState {
     this.#touched.clear();
   }
 
-  #assemble(key: ServiceKey): readonly EndpointSlice[] {
+  #assemble(key: NamespacedName): readonly EndpointSlice[] {
     const [namespace = '', name = ''] = key.split('/');
     const ids = [...(this.#endpointsOf.get(key) ?? [])].sort();
-    const heard = this.#services.get(key);
-    const message = `${ids.length} endpoints of Service ${key} have come without their Service, for example ${describe(ids[0] ?? '')}`;
+    const service = this.#services.get(key);
+    const message = `${ids.length} endpoints of Service ${key} have arrived without their Service, for example ${describe(ids[0] ?? '')}`;
     this.#parts.standing.replace(
       `orphans ${key}`,
-      heard === undefined && ids.length > 0 ? [{ id: 'orphans', reason: 'no_service', message }] : [],
+      service === undefined && ids.length > 0 ? [{ id: 'orphans', reason: 'no_service', message }] : [],
     );
-    const endpoints = ids.flatMap((id) => this.#known.get(id)?.content as readonly HeardEndpoint[]);
-    return assembleSlices({ namespace, name, heard, endpoints, nodeName: this.#parts.nodeName });
+    const endpoints = ids.flatMap((id) => this.#known.get(id)?.content as readonly DecodedEndpoint[]);
+    return assembleSlices({ namespace, name, service, endpoints, nodeName: this.#parts.nodeName });
   }
 
-  #say(id: string, { content, said: { errors, warnings } }: Hearing, isKnown: boolean): void {
+  #reportProblems(id: string, { content, problems: { errors, warnings } }: DecodedValue, isKnown: boolean): void {
     const effect = isKnown ? 'its last good version stays in force' : 'it is left out';
     const messages = content === undefined ? [`${errors.join('; ')}; ${effect}`] : warnings;
     const reason = content === undefined ? 'invalid_object' : 'object_warning';
@@ -165,14 +166,14 @@ export class PeerState {
 
 const describe = (id: string): string => id.slice(id.indexOf(' ') + 1);
 
-/** The same with what it has in common with another endpoint of the Service, for there are many: names and ports. */
-function sharing(hearing: EndpointHearing, sibling: Hearing | undefined): EndpointHearing {
+/** The value, sharing equal strings and ports with another endpoint of its Service: saves memory, as there are many endpoints. */
+function sharing(value: DecodedEndpointValue, sibling: DecodedValue | undefined): DecodedEndpointValue {
   const [like] = sibling?.type === 'endpoint' ? (sibling.content ?? []) : [];
-  if (like === undefined || sibling?.type !== 'endpoint') return hearing;
-  const content = hearing.content?.map((each) => ({
+  if (like === undefined || sibling?.type !== 'endpoint') return value;
+  const content = value.content?.map((each) => ({
     ...each,
     slice: each.slice === like.slice ? like.slice : each.slice,
     ports: isDeepStrictEqual(each.ports, like.ports) ? like.ports : each.ports,
   }));
-  return { ...hearing, service: sibling.service, content };
+  return { ...value, service: sibling.service, content };
 }

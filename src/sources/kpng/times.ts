@@ -1,16 +1,17 @@
+/** Timeouts and delays of the KPNG source. */
 import type { BackOffTimes } from '#timing/back-off.ts';
 
-/** All waits of KPNG as a source. */
+/** All timeouts and delays of the KPNG source. */
 export interface KpngTimes extends BackOffTimes {
-  /** Until there is a connection, ms. */
+  /** Until a connection is established, TLS included, ms. */
   readonly connectMs: number;
-  /** For the first Sync of a connection; a server that takes longer is told of, and waited for, ms. */
+  /** Until the first Sync of a connection, ms. A slower server is reported, not dropped. */
   readonly syncMs: number;
-  /** Until a doubtful set is asked for again, ms. */
+  /** Until a doubtful state is fetched again, ms. */
   readonly confirmMs: number;
 }
 
-/** Those of the API as a source where it has the same. */
+/** The API source's values, where it has the same setting. */
 export const KPNG_TIMES: KpngTimes = {
   connectMs: 10_000,
   syncMs: 30_000,

@@ -1,3 +1,4 @@
+/** Fetches the full state of a KPNG server once, for `weir doctor`. */
 import { openCall, type TlsPair } from '#grpc/call.ts';
 import { watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
@@ -6,31 +7,32 @@ import type { Target } from '#lib/target.ts';
 import type { Service } from '#model/service.ts';
 import { ChangeSetReader, readOperation } from './change-set.ts';
 
-/** What a KPNG server says to a node at first. */
-export interface PeerLook {
-  /** It speaks weir's extensions. */
+/** The first change set of a node's local stream. */
+export interface PeerSnapshot {
+  /** The server sends weir's extensions. */
   readonly isExtended: boolean;
+  /** The server cannot read all objects. */
   readonly isIncomplete: boolean;
   readonly endpoints: number;
   readonly services: readonly Service[];
-  /** One sentence for each thing that is wrong with what it says. */
+  /** One sentence for each invalid object and each protocol error. */
   readonly problems: readonly string[];
 }
 
-/** Asks once. Why there is no answer within `waitMs`, otherwise. */
-export function lookAtPeer(
+/** Follows the local stream of a node until the first Sync; fails if that takes longer than `waitMs`. */
+export function fetchPeerSnapshot(
   peer: { readonly target: Target; readonly tls: TlsPair | undefined; readonly nodeName: string },
   waitMs: number,
-): Promise<Result<PeerLook>> {
-  const { promise, resolve } = Promise.withResolvers<Result<PeerLook>>();
+): Promise<Result<PeerSnapshot>> {
+  const { promise, resolve } = Promise.withResolvers<Result<PeerSnapshot>>();
   const problems: string[] = [];
   const reader = new ChangeSetReader(METHODS.local, (_, message) => problems.push(`it ${message}`));
-  const finish = (result: Result<PeerLook>): void => {
+  const finish = (result: Result<PeerSnapshot>): void => {
     clearTimeout(late);
     call.close();
     resolve(result);
   };
-  const late = setTimeout(() => finish(failure(`it has not said everything within ${waitMs / 1000} s`)), waitMs);
+  const late = setTimeout(() => finish(failure(`it has not sent its full state within ${waitMs / 1000} s`)), waitMs);
   const call = openCall(
     { ...peer, method: METHODS.local, connectMs: waitMs },
     {
@@ -40,14 +42,14 @@ export function lookAtPeer(
           reader.take(item);
           return;
         }
-        const heard = [...reader.finish().staged.values()].flatMap(({ hearing }) => hearing ?? []);
+        const values = [...reader.finish().staged.values()].flatMap(({ value }) => value ?? []);
         finish(
           success({
             isExtended: item.Sync?.Extended ?? false,
             isIncomplete: item.Sync?.Incomplete ?? false,
-            endpoints: heard.filter(({ type }) => type === 'endpoint').length,
-            services: heard.flatMap((each) => (each.type === 'service' && each.content ? each.content.service : [])),
-            problems: [...problems, ...heard.flatMap(({ said }) => said.errors)],
+            endpoints: values.filter(({ type }) => type === 'endpoint').length,
+            services: values.flatMap((each) => (each.type === 'service' && each.content ? each.content.service : [])),
+            problems: [...problems, ...values.flatMap((value) => value.problems.errors)],
           }),
         );
       },
