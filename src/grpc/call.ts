@@ -1,16 +1,17 @@
+/** The client side of gRPC: one stream on one HTTP/2 connection. */
 import { X509Certificate } from 'node:crypto';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { formatTarget, type Target } from '#lib/target.ts';
 import { CallFailure, failureOfStatus, tlsReason } from './failure.ts';
 import { createUnframer, frame } from './framing.ts';
-import { ANSWER_MS, askForLife } from './keepalive.ts';
+import { PING_TIMEOUT_MS, ping } from './keepalive.ts';
 
-/** PEM texts of mutual TLS. */
+/** Certificate, key and authority of mutual TLS, as PEM text. */
 export interface TlsPair {
   readonly cert: string;
   readonly key: string;
-  /** Whom to believe about the other side. */
+  /** The authority that signs the peer's certificate. */
   readonly ca: string;
 }
 
@@ -18,44 +19,44 @@ export interface CallOptions {
   readonly target: Target;
   /** Undefined: plain text. */
   readonly tls: TlsPair | undefined;
-  /** `/localv1.Sets/Watch`. */
+  /** Path, for example `/localv1.Sets/Watch`. */
   readonly method: string;
-  /** Until there is a connection, TLS included, ms. */
+  /** Timeout until the connection is established, TLS included, ms. */
   readonly connectMs: number;
 }
 
 export interface CallListener {
-  /** Throws a CallFailure for what makes the rest of the stream worthless. */
+  /** May throw a CallFailure: it ends the stream. */
   message(bytes: Buffer): void;
-  /** Called once, not after `close`. */
+  /** The stream has ended. Called once; not after `close`. */
   ended(failure: CallFailure): void;
 }
 
 /** A stream of messages in both directions. */
 export interface Call {
   send(message: Uint8Array): void;
-  /** Asks that often whether the other side still lives, ms. */
-  askEvery(ms: number): void;
+  /** Sets the interval of keepalive pings, ms. */
+  pingEvery(ms: number): void;
   close(): void;
 }
 
-/** As often as every gRPC server bears to be asked (grpc-go, keepalive.EnforcementPolicy: 5 minutes). */
-const PATIENT_MS = 310_000;
-/** For the reason of an end to arrive. */
+/** Ping interval that every gRPC server permits (grpc-go, keepalive.EnforcementPolicy: 5 minutes). */
+const PING_MS = 310_000;
+/** Delay before a closed stream is reported: the reason may arrive after it, ms. */
 const REASON_MS = 50;
-/** Bytes that may be on their way: of a stream, of a connection. */
+/** Flow-control window of the stream and of the connection, bytes. */
 const WINDOW = 1 << 20;
 
-/** Opens a stream to a gRPC server on a connection of its own. */
+/** Opens a connection to a gRPC server and one stream on it. */
 export function openCall({ target, tls, method, connectMs }: CallOptions, listener: CallListener): Call {
   const session = openSession(target, tls);
   let isOver = false;
-  let asking: NodeJS.Timeout | undefined;
+  let pinging: NodeJS.Timeout | undefined;
 
   const close = (): void => {
     isOver = true;
     clearTimeout(opening);
-    clearInterval(asking);
+    clearInterval(pinging);
     session.destroy();
   };
   const end = (failure: CallFailure): void => {
@@ -64,10 +65,10 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
     listener.ended(failure);
   };
   const opening = setTimeout(() => end(new CallFailure('unreachable', `no connection within ${connectMs / 1000} s`)), connectMs);
-  const late = (): void => end(new CallFailure('cut', `no sign of life within ${ANSWER_MS / 1000} s`));
-  const askEvery = (ms: number): void => {
-    clearInterval(asking);
-    asking = setInterval(() => askForLife(session, late), ms);
+  const late = (): void => end(new CallFailure('cut', `no answer to a ping within ${PING_TIMEOUT_MS / 1000} s`));
+  const pingEvery = (ms: number): void => {
+    clearInterval(pinging);
+    pinging = setInterval(() => ping(session, late), ms);
   };
 
   let isConnected = false;
@@ -79,7 +80,7 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
     isConnected = true;
     clearTimeout(opening);
     session.setLocalWindowSize(WINDOW);
-    askEvery(PATIENT_MS);
+    pingEvery(PING_MS);
   });
   const stream = session.request({
     [constants.HTTP2_HEADER_METHOD]: 'POST',
@@ -93,7 +94,7 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
     hasAnswered = true;
   });
   followStream(stream, session, listener, end);
-  return { send: (message) => void (isOver || stream.write(frame(message))), askEvery, close };
+  return { send: (message) => void (isOver || stream.write(frame(message))), pingEvery, close };
 }
 
 function openSession(target: Target, tls: TlsPair | undefined): ClientHttp2Session {
@@ -112,7 +113,7 @@ function followStream(
   end: (failure: CallFailure) => void,
 ): void {
   const unframer = createUnframer((bytes) => {
-    // What is over, because of an earlier message or by `close`, is not listened to
+    // An earlier message or `close` may have ended the call
     if (!session.destroyed) listener.message(bytes);
   });
   const status = (headers: IncomingHttpHeaders): void => {
@@ -123,7 +124,7 @@ function followStream(
     status(headers);
     const type = headers['content-type'] ?? 'none';
     if (headers[':status'] !== 200 || !type.startsWith('application/grpc'))
-      end(new CallFailure('garbled', `it is no gRPC server: HTTP status ${headers[':status']}, content type ${type}`));
+      end(new CallFailure('garbled', `it is not a gRPC server: HTTP status ${headers[':status']}, content type ${type}`));
   });
   stream.on('trailers', status);
   stream.on('data', (chunk: Buffer) => {
@@ -134,28 +135,28 @@ function followStream(
       end(error);
     }
   });
-  // Why a connection ends may be known only after its streams have ended
+  // The session may report why the connection ends after its streams have closed
   stream.on('close', () => {
-    const message = unframer.begun > 0 ? 'the stream broke off inside a message' : 'the stream broke off';
+    const message = unframer.begun > 0 ? 'the stream was cut inside a message' : 'the stream was cut';
     setTimeout(() => end(new CallFailure('cut', message)), REASON_MS);
   });
 }
 
-/** Some servers, ours among them, say nothing to those whom TLS does not let in. */
+/** Advice for a connection closed without an answer: some servers, weir's too, refuse a client's certificate that way. */
 function closedAtOnce(tls: TlsPair | undefined): string {
   const closed = 'the connection was closed without an answer';
-  if (tls === undefined) return `${closed}: does the server want TLS?`;
+  if (tls === undefined) return `${closed}: does the server require TLS?`;
   const { subject, validTo } = new X509Certificate(tls.cert);
-  return `${closed}: does the server take our certificate (${subject.replaceAll('\n', ', ')}, valid until ${validTo})?`;
+  return `${closed}: does the server accept our certificate (${subject.replaceAll('\n', ', ')}, valid until ${validTo})?`;
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
-  ENOENT: 'there is no such socket',
-  EACCES: 'this process may not use that socket',
+  ENOENT: 'the socket does not exist',
+  EACCES: 'permission to use the socket is denied',
   ECONNRESET: 'the connection was reset',
-  ENOTFOUND: 'its name is not known to DNS',
-  ERR_HTTP2_ERROR: 'it does not speak HTTP/2 there',
+  ENOTFOUND: 'DNS does not know its name',
+  ERR_HTTP2_ERROR: 'the server does not speak HTTP/2',
   ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name",
   CERT_HAS_EXPIRED: "the server's certificate has expired, or this node's clock is wrong",
   DEPTH_ZERO_SELF_SIGNED_CERT: "the server's certificate is not signed by --tls-ca",

@@ -1,4 +1,4 @@
-/** gRPC's status codes that are used here (grpc/grpc, doc/statuscodes.md). */
+/** Status codes and failures of gRPC. The codes are from grpc/grpc, doc/statuscodes.md. */
 export const STATUS = {
   ok: 0,
   invalidArgument: 3,
@@ -10,10 +10,10 @@ export const STATUS = {
 
 export type Status = (typeof STATUS)[keyof typeof STATUS];
 
-/** What a call that failed came to grief on: the way there, what the server answered, or what it sent. */
+/** Why a call failed: no connection, a status from the server, a lost connection, or bytes that break the protocol. */
 export type GrpcFailureReason = 'unreachable' | 'refused' | 'cut' | 'garbled';
 
-/** A call that is over. The message says why, without who the other side is. */
+/** The end of a call. The message gives the reason, without the peer's address. */
 export class CallFailure extends Error {
   readonly reason: GrpcFailureReason;
 
@@ -23,20 +23,20 @@ export class CallFailure extends Error {
   }
 }
 
-/** What OpenSSL says in the middle of its messages; undefined for those of others. */
+/** The reason inside an OpenSSL error message; undefined for other messages. */
 export const tlsReason = (message: string): string | undefined => /(?:SSL routines:[^:]*:|alert )([^:]+?)(?::|$)/.exec(message)?.[1];
 
 const NAMES: Readonly<Record<number, string>> = {
   [STATUS.invalidArgument]: 'invalid argument',
   [STATUS.permissionDenied]: 'permission denied',
-  [STATUS.unimplemented]: 'it does not serve this',
+  [STATUS.unimplemented]: 'the server does not serve this method',
   [STATUS.unavailable]: 'unavailable',
   [STATUS.unauthenticated]: 'unauthenticated',
 };
 
-/** What a server said at the end of a stream, `message` percent-encoded as in the header grpc-message. */
+/** The failure for a stream's final status; `message` is percent-encoded, as in the header grpc-message. */
 export function failureOfStatus(status: string, message: string): CallFailure {
-  if (status === String(STATUS.ok)) return new CallFailure('cut', 'it ended the stream');
+  if (status === String(STATUS.ok)) return new CallFailure('cut', 'the server ended the stream');
   return new CallFailure('refused', `${NAMES[Number(status)] ?? `status ${status}`}${message === '' ? '' : `: ${decode(message)}`}`);
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { createUnframer, frame } from './framing.ts';
 
-test('messages come out as they went in, wherever the bytes are cut', () => {
+test('messages survive framing, wherever the bytes are cut', () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 });
   fc.assert(
     fc.property(messages, fc.array(fc.nat(30), { minLength: 1, maxLength: 20 }), (sent, cuts) => {
@@ -24,7 +24,7 @@ test('messages come out as they went in, wherever the bytes are cut', () => {
   );
 });
 
-test('a message of several parts is one, and one whose rest is missing is begun', () => {
+test('several parts make one message, and an incomplete message counts as begun', () => {
   const framed = frame(Buffer.from('ab'), Buffer.from('c'));
   assert.equal(framed.toString('hex'), '0000000003616263');
   const unframer = createUnframer(() => assert.fail());
@@ -32,7 +32,7 @@ test('a message of several parts is one, and one whose rest is missing is begun'
   assert.equal(unframer.begun, 7);
 });
 
-test('what is no message of ours is refused', () => {
+test('an invalid header is refused', () => {
   const push = (hex: string) => createUnframer(() => {}).push(Buffer.from(hex, 'hex'));
   assert.throws(() => push('0100000000'), /compression flag 1, must be 0/);
   assert.throws(() => push('00ffffffff'), /a message has 4294967295 bytes, must be at most 16777216/);

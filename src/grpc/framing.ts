@@ -1,12 +1,13 @@
+/** Splits a byte stream into gRPC messages, and the reverse. */
 import { CallFailure } from './failure.ts';
 
-/** Bytes before each message: a flag for compression, then the length (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
+/** Bytes of the header of a message: compression flag, then length (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
 const HEADER = 5;
 
-/** Bytes of the longest message that is believed, where nothing else is said. */
+/** Default limit of a message, bytes. */
 const MAX_MESSAGE = 16 << 20;
 
-/** A message as it goes over the wire; several may follow each other in one write. */
+/** A message with its header; one write may hold several. */
 export function frame(...parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const framed = Buffer.allocUnsafe(HEADER + length);
@@ -20,19 +21,19 @@ export function frame(...parts: readonly Uint8Array[]): Buffer {
   return framed;
 }
 
-/** Takes bytes as they come, gives each message as soon as all of it is there. */
+/** Takes chunks of a stream, and yields each message once it is complete. */
 export interface Unframer {
-  /** Throws a CallFailure for what is no message. The messages share memory with the chunks. */
+  /** Throws a CallFailure for an invalid header. The messages share memory with the chunks. */
   push(chunk: Buffer): void;
-  /** Bytes of a message whose rest is missing. */
+  /** Bytes of an incomplete message. */
   readonly begun: number;
 }
 
-/** `take` may throw; what comes after that message is lost. */
+/** `take` gets each message. If it throws, the rest of the chunk is lost. */
 export function createUnframer(take: (message: Buffer) => void, maxMessage = MAX_MESSAGE): Unframer {
   let parts: Buffer[] = [];
   let held = 0;
-  /** Bytes without which nothing can be said. */
+  /** Bytes needed for the next header or message. */
   let wanted = HEADER;
   return {
     get begun() {

@@ -1,11 +1,12 @@
+/** Keepalive pings. */
 import type { Http2Session } from 'node:http2';
 
-/** For the answer to a ping, and for the end of a connection that the other side has said goodbye on, ms. */
-export const ANSWER_MS = 20_000;
+/** Timeout for the answer to a ping, and for the close of a connection that the peer has half-closed, ms. */
+export const PING_TIMEOUT_MS = 20_000;
 
-/** Asks once whether the other side still lives; `late` is called if it has not answered in time. A session that is over is not asked. */
-export function askForLife(session: Http2Session, late: () => void): void {
+/** Pings the peer once; `late` is called if it does not answer in time. Does nothing on a destroyed session. */
+export function ping(session: Http2Session, late: () => void): void {
   if (session.destroyed) return;
-  const timer = setTimeout(late, ANSWER_MS);
+  const timer = setTimeout(late, PING_TIMEOUT_MS);
   if (!session.ping(() => clearTimeout(timer))) clearTimeout(timer);
 }

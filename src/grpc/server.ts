@@ -1,3 +1,4 @@
+/** The server side of gRPC: listens, checks certificates, and opens a ServerCall per stream. */
 import { lstatSync, unlinkSync } from 'node:fs';
 import {
   createSecureServer,
@@ -14,63 +15,63 @@ import { formatTarget, type Target } from '#lib/target.ts';
 import type { TlsPair } from './call.ts';
 import { STATUS, type Status, tlsReason } from './failure.ts';
 import { createUnframer } from './framing.ts';
-import { ANSWER_MS, askForLife } from './keepalive.ts';
+import { PING_TIMEOUT_MS, ping } from './keepalive.ts';
 
 /** A stream that a client has opened. */
 export interface ServerCall {
-  /** For messages: address of the client. */
+  /** Address of the client, for log messages. */
   readonly peer: string;
-  /** Of the client's certificate; undefined without TLS. */
+  /** Names of the client's certificate; undefined without TLS. */
   readonly certificate: { readonly commonName: string; readonly dnsNames: readonly string[] } | undefined;
-  /** Framed messages. False: wait for `drained` before the next. */
+  /** Writes framed messages. False: wait for `drained` before the next write. */
   write(framed: Uint8Array): boolean;
   /** Ends the stream. */
   end(status: Status, message: string): void;
 }
 
 export interface ServerCallListener {
-  /** Throws an Error for what is no such message: the call ends. */
+  /** May throw an Error for an invalid message: the call ends with status invalidArgument. */
   message(bytes: Buffer): void;
   drained(): void;
-  /** The client is gone, or the call was ended. Called once. */
+  /** The client has disconnected, or the call has ended. Called once. */
   closed(): void;
 }
 
-/** Methods by path such as `/localv1.Sets/Watch`. */
+/** Methods by path, for example `/localv1.Sets/Watch`. */
 export type Methods = ReadonlyMap<string, (call: ServerCall) => ServerCallListener>;
 
 export interface GrpcServer {
-  /** Takes new certificates; open connections go on. */
+  /** Uses new certificates for new connections; open connections stay. */
   useTls(tls: TlsPair): void;
-  /** Ends all calls. */
+  /** Closes all connections. */
   close(): Promise<void>;
 }
 
-/** Bytes of a request; they are a name and a flag. */
+/** Limit of a request, bytes: it holds a name and a flag. */
 const MAX_REQUEST = 64 << 10;
 
-/** Characters of a path that are said back: what is longer would be too much for a header. */
-const MAX_SHOWN = 200;
+/** Characters of an unknown path in the answer: a header has limited room. */
+const MAX_SHOWN_PATH = 200;
 
-/** For a TLS handshake; who has not finished it then is not served. */
+/** Timeout of a TLS handshake, ms. */
 const HANDSHAKE_MS = 10_000;
 
-/** Streams of one connection: each has a memory of what was sent. */
+/** Limit of streams per connection: each costs memory. */
 const MAX_STREAMS = 100;
 
-/** How often a client is asked whether it still lives, ms. */
-const ASK_MS = 60_000;
+/** Interval of keepalive pings, ms. */
+const PING_MS = 60_000;
 
 export interface GrpcServerOptions {
   readonly target: Target;
-  /** Undefined: plain text; else only clients with a certificate of its authority are let in. */
+  /** Undefined: plain text. Otherwise only clients with a certificate of its authority are accepted. */
   readonly tls: TlsPair | undefined;
   readonly methods: Methods;
-  /** Told of clients that TLS does not let in: who, and why. */
+  /** Called for each client that TLS refuses, with its address and the reason. */
   readonly refused: (peer: string, reason: string) => void;
 }
 
-/** Listens. Throws where it cannot. */
+/** Starts to listen. Throws if it cannot. */
 export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOptions): Promise<GrpcServer> {
   const sockets = new Set<Socket>();
   const settings = { maxConcurrentStreams: MAX_STREAMS };
@@ -79,18 +80,18 @@ export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOpt
       ? createServer({ settings })
       : createSecureServer({ ...tls, settings, requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_MS });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    // Who goes by itself, as one that only looks whether the port is open, was not refused
-    if (error.code !== 'ECONNRESET' || socket.authorizationError) refused(peerOf(socket), whyNotIn(error, socket));
+    // A client that disconnects by itself, such as a port probe, is not refused
+    if (error.code !== 'ECONNRESET' || socket.authorizationError) refused(peerOf(socket), refusalReason(error, socket));
   });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  server.on(tls === undefined ? 'connection' : 'secureConnection', leaveInTime);
+  server.on(tls === undefined ? 'connection' : 'secureConnection', destroyHalfOpen);
   server.on('session', (session: ServerHttp2Session) => {
-    const asking = setInterval(() => askForLife(session, () => session.destroy()), ASK_MS);
+    const pinging = setInterval(() => ping(session, () => session.destroy()), PING_MS);
     session.on('error', () => {});
-    session.on('close', () => clearInterval(asking));
+    session.on('close', () => clearInterval(pinging));
   });
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => accept(stream, headers, methods));
   await listen(server, target);
@@ -104,10 +105,10 @@ export async function serveGrpc({ target, tls, methods, refused }: GrpcServerOpt
   };
 }
 
-/** A client that has said goodbye may keep its half of the connection open. */
-function leaveInTime(socket: Socket): void {
+/** Destroys a connection that the client leaves half-open after GOAWAY. */
+function destroyHalfOpen(socket: Socket): void {
   socket.on('finish', () => {
-    const late = setTimeout(() => socket.destroy(), ANSWER_MS);
+    const late = setTimeout(() => socket.destroy(), PING_TIMEOUT_MS);
     socket.on('close', () => clearTimeout(late));
   });
 }
@@ -120,7 +121,7 @@ function accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods
     return;
   }
   if (open === undefined) {
-    endAtOnce(stream, STATUS.unimplemented, `there is no method ${headers[':path']?.slice(0, MAX_SHOWN)}`);
+    endAtOnce(stream, STATUS.unimplemented, `unknown method ${headers[':path']?.slice(0, MAX_SHOWN_PATH)}`);
     return;
   }
   const socket = stream.session?.socket as TLSSocket | undefined;
@@ -152,7 +153,7 @@ function accept(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods
   });
   stream.on('drain', () => listener.drained());
   stream.on('close', () => listener.closed());
-  // A client that has asked for the last time
+  // The client has sent its last request
   stream.on('end', () => call.end(STATUS.ok, ''));
 }
 
@@ -162,15 +163,15 @@ const respond = (stream: ServerHttp2Stream): void => stream.respond(HEADERS, { w
 
 const statusHeaders = (status: number, message: string) => ({ 'grpc-status': String(status), 'grpc-message': encoded(message) });
 
-/** All but printable ASCII as %XX (doc/PROTOCOL-HTTP2.md). */
+/** Percent-encodes everything but printable ASCII (doc/PROTOCOL-HTTP2.md). */
 const encoded = (message: string): string => message.replaceAll(/[^ -$&-~]+/g, (part) => encodeURIComponent(part));
 
 function endAtOnce(stream: ServerHttp2Stream, status: number, message: string): void {
   stream.respond({ ...HEADERS, ...statusHeaders(status, message) }, { endStream: true });
 }
 
-function whyNotIn({ message }: Error, { authorizationError }: TLSSocket): string {
-  // Types say Error, Node gives its code
+function refusalReason({ message }: Error, { authorizationError }: TLSSocket): string {
+  // Declared as Error; at run time it is the error's code
   if (authorizationError) return `its certificate is not accepted: ${authorizationError}`;
   return tlsReason(message) ?? message;
 }
@@ -180,7 +181,7 @@ const peerOf = (socket: TLSSocket | undefined): string => socket?.remoteAddress 
 function certificateOf(socket: TLSSocket | undefined): ServerCall['certificate'] {
   const certificate = socket?.getPeerCertificate?.();
   if (certificate?.subject === undefined) return undefined;
-  // Names with a comma stand in quotes: they are no names of nodes, but may hold what looks like one
+  // Names with a comma are quoted. They cannot be node names, but may contain text that looks like one
   const names = certificate.subjectaltname?.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(', ') ?? [];
   const dnsNames = names.flatMap((name) => (name.startsWith('DNS:') && name !== 'DNS:' ? name.slice(4) : []));
   return { commonName: String(certificate.subject.CN ?? ''), dnsNames };
@@ -196,9 +197,9 @@ async function listen(server: Http2Server | Http2SecureServer, target: Target): 
     };
     if (!isTaken) return fail((error as Error).message);
     if (target.type !== 'unix') return fail('another server listens there');
-    if (!lstatSync(target.path).isSocket()) return fail('a file is there that is no socket');
+    if (!lstatSync(target.path).isSocket()) return fail('a file that is not a socket is there');
     if (await isAnswered(target.path)) return fail('another server listens there');
-    // What a server that was killed has left
+    // A killed server has left the socket
     unlinkSync(target.path);
     await listenOnce(server, target);
   }

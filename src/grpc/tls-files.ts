@@ -1,3 +1,4 @@
+/** Reads and checks the PEM files of mutual TLS. */
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { failure, type Result, success } from '#lib/result.ts';
@@ -10,7 +11,7 @@ export interface TlsFiles {
   readonly ca: string;
 }
 
-/** What the files say now; undefined where there are none: plain text. Errors name the file and what is wrong with it. */
+/** The current content of the files; undefined without files, for plain text. Errors name the file and its problem. */
 export function readTlsFiles(files: TlsFiles | undefined): Result<TlsPair | undefined> {
   if (files === undefined) return success(undefined);
   try {
@@ -18,7 +19,7 @@ export function readTlsFiles(files: TlsFiles | undefined): Result<TlsPair | unde
     const pair = { cert: read(files.cert), key: read(files.key), ca: read(files.ca) };
     return whyUnusable(pair, files) ?? success(pair);
   } catch (error) {
-    return failure(`Cannot read what TLS needs: ${(error as Error).message}`);
+    return failure(`Cannot read TLS files: ${(error as Error).message}`);
   }
 }
 

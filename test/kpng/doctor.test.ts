@@ -51,5 +51,5 @@ test('with another server each rule that it cannot say is named with the number 
 
 test('a server that is not there is missing', async () => {
   const target = temporarySocket();
-  assert.deepEqual(await look(target), [`missing KPNG server: ${at(target)} does not answer node n1: there is no such socket (ENOENT)`]);
+  assert.deepEqual(await look(target), [`missing KPNG server: ${at(target)} does not answer node n1: the socket does not exist (ENOENT)`]);
 });

@@ -204,9 +204,9 @@ test('requests that are none end the stream with what is wrong', async () => {
     client.ask({ NodeName: 'n2' });
   };
   assert.equal(await ask(moved), '3 NodeName is n2, must be n1 as before on this stream');
-  assert.equal(await ask((client) => client.ask(N1), '/localv1.Sets/Peek'), '12 there is no method /localv1.Sets/Peek');
+  assert.equal(await ask((client) => client.ask(N1), '/localv1.Sets/Peek'), '12 unknown method /localv1.Sets/Peek');
   const long = `/${'x'.repeat(20_000)}`;
-  assert.equal(await ask((client) => client.ask(N1), long), `12 there is no method ${long.slice(0, 200)}`);
+  assert.equal(await ask((client) => client.ask(N1), long), `12 unknown method ${long.slice(0, 200)}`);
   assert.equal(await ask((client) => client.next(N1).then(() => client.hangUp())), '0 ');
 });
 
@@ -262,7 +262,7 @@ test('a socket that a killed server has left is taken; one that is in use, and w
   await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: another server listens there$/);
   await first.brain.stop();
   writeFileSync(target.path, 'precious');
-  await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: a file is there that is no socket$/);
+  await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: a file that is not a socket is there$/);
   assert.equal(readFileSync(target.path, 'utf8'), 'precious');
   unlinkSync(target.path);
   await leaveSocket(target.path);

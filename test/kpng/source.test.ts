@@ -118,7 +118,7 @@ test('a server that refuses, and one that is not there, are told; when it is bac
   assert.match(all.problems[0] ?? '', /^kpng_refused: Cannot follow KPNG server SERVER: permission denied: not you\. Its last state/);
   all.server.stop();
   await until('told', () => all.problems.length === 2);
-  assert.match(all.problems[1] ?? '', /^kpng_unreachable: .*(nothing listens there|there is no such socket)/);
+  assert.match(all.problems[1] ?? '', /^kpng_unreachable: .*(nothing listens there|the socket does not exist)/);
   await sleep(60);
   await all.server.start();
   const { length } = all.server.requests;

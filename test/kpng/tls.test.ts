@@ -133,7 +133,7 @@ test('an agent follows by mutual TLS, and says what is wrong with certificates; 
   );
   const late = follow(all.target, ours.issue('/CN=late', 'DNS:n1', -1), ours.ca);
   await until('told', () => late.problems.length > 0);
-  assert.match(late.problems[0] ?? '', /closed without an answer: does the server take our certificate \(CN=late, valid until /);
+  assert.match(late.problems[0] ?? '', /closed without an answer: does the server accept our certificate \(CN=late, valid until /);
   const broken = follow(all.target, { ...node, key: server.key }, ours.ca);
   await until('told', () => broken.problems.length > 0);
   assert.match(broken.problems[0] ?? '', /Cannot use certificate .*tls.crt with key .*tls.key: key values mismatch/);

@@ -26,7 +26,7 @@ export interface KpngSourceOptions {
 }
 
 /** Interval of keepalive pings to a server with weir's extensions, ms. */
-const ASK_MS = 30_000;
+const PING_MS = 30_000;
 
 const WHO = 'KPNG server';
 
@@ -118,7 +118,7 @@ class Follower {
       return;
     }
     const { Extended, Incomplete } = item.Sync ?? { Extended: false, Incomplete: false };
-    if (Extended) this.#call?.askEvery(ASK_MS);
+    if (Extended) this.#call?.pingEvery(PING_MS);
     this.#reportConnected(Extended);
     this.#commit(Incomplete);
     this.#call?.send(this.#request);
