@@ -1,7 +1,5 @@
 import { Command, Option } from 'commander';
 import {
-  type Backend,
-  type Extent,
   FRONTEND_DROP_LOCAL,
   FRONTEND_DROP_OUTSIDE,
   FRONTEND_RANGES_ADMIT_NODE,
@@ -9,39 +7,38 @@ import {
   FRONTEND_SNAT_OUTSIDE,
   FRONTEND_SOURCE_RANGES,
   type Frontend,
-  type FrontendKey,
 } from '#abi/generated.ts';
 import { DEFAULT_STATE_DIR } from '#config/flags.ts';
+import { joinTables, type ListedBackend, type TableJoin } from '#explain/table-join.ts';
 import { readTables } from '#kernel/bpf/open-tables.ts';
-import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
-import { protocolName } from '#lib/protocol.ts';
+import { frontendName, hostPort } from '#lib/frontend-name.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
 import { readOutcomes } from '#reconcile/tables/outcomes.ts';
-import { formatTable, socketAddress } from './format.ts';
+import { formatTable } from './format.ts';
 
-/** One frontend as the kernel holds it, names resolved. */
+/** One frontend of the kernel's tables, with names. */
 export interface DumpedFrontend {
-  /** `namespace/name:port`, or `#ID` when the kernel holds no name for it. */
+  /** `namespace/name:port`, or `#ID` for an id without a name. */
   readonly service: string;
   /** `address:port/protocol`; `NodePort4` or `NodePort6` stands for every NodePort address. */
   readonly frontend: string;
-  /** Who answers pods and this node's own processes, as `address:port`. */
+  /** Backends for pods and this node's processes, as `address:port`. */
   readonly localSource: readonly string[];
-  /** Who answers everybody else. */
+  /** Backends for all other sources. */
   readonly outsideSource: readonly string[];
-  /** What else happens to a flow, in words. */
+  /** How else a flow is treated, in words. */
   readonly notes: readonly string[];
 }
 
-/** A Service port that does not have all that it wants. */
+/** A Service port that lacks wanted frontends. */
 export interface DumpedLoser {
   readonly service: string;
   readonly family: number;
-  /** Number of its frontends that another Service has. */
+  /** Number of its frontends that another Service owns. */
   readonly lostFrontends: number;
 }
 
-/** What `weir dump` prints: the tables, joined. */
+/** The output of `weir dump`: the tables, joined. */
 export interface Dump {
   readonly frontends: readonly DumpedFrontend[];
   readonly losers: readonly DumpedLoser[];
@@ -51,39 +48,27 @@ export interface Dump {
 
 /** Joins frontends with the names and addresses behind their numbers. */
 export function dumpTables(tables: Tables): Dump {
-  const names = new Map(tables.dump('services').map(({ key, value }) => [key.service, value.text]));
-  const slots = new Map(tables.dump('slots').map(({ key, value }) => [key.value, value.backend]));
-  const backends = new Map(tables.dump('backends').map(({ key, value }) => [key.value, value]));
-  const listed = ({ first, count }: Extent): string[] =>
-    Array.from({ length: count }, (_, i) => backendText(backends.get(slots.get(first + i) ?? 0)));
-
-  const frontends = tables.dump('frontends').map(({ key, value }) => ({
-    service: names.get(value.service) ?? `#${value.service}`,
-    frontend: frontendText(key),
-    localSource: listed(value.localSource),
-    outsideSource: listed(value.outsideSource),
+  const join = joinTables(tables);
+  const frontends = join.frontends.map(({ key, value }) => ({
+    service: join.services.get(value.service)?.text ?? `#${value.service}`,
+    frontend: frontendName(key),
+    localSource: join.list(value, 'local').map(backendText),
+    outsideSource: join.list(value, 'outside').map(backendText),
     notes: notesOf(value),
   }));
   frontends.sort((a, b) => compare(a.service, b.service) || compare(a.frontend, b.frontend));
-  return { frontends, losers: losersOf(tables), outcomes: readOutcomes(tables) };
+  return { frontends, losers: losersOf(join), outcomes: readOutcomes(tables) };
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-const losersOf = (tables: Tables): DumpedLoser[] =>
-  tables
-    .dump('services')
-    .filter(({ value }) => value.lostFrontends > 0)
-    .map(({ value: { text, family, lostFrontends } }) => ({ service: text, family, lostFrontends }))
+const losersOf = ({ services }: TableJoin): DumpedLoser[] =>
+  [...services.values()]
+    .filter(({ lostFrontends }) => lostFrontends > 0)
+    .map(({ text, family, lostFrontends }) => ({ service: text, family, lostFrontends }))
     .sort((a, b) => compare(a.service, b.service));
 
-const backendText = (backend: Backend | undefined): string => (backend === undefined ? '?' : socketAddress(backend.address, backend.port));
-
-function frontendText({ address, port, protocol }: FrontendKey): string {
-  const family = familyOf(address);
-  const dialled = address === ZERO_ADDRESS[family] ? `NodePort${family}:${port}` : socketAddress(address, port);
-  return `${dialled}/${protocolName(protocol)}`;
-}
+const backendText = ({ backend }: ListedBackend): string => (backend === undefined ? '?' : hostPort(backend.address, backend.port));
 
 function notesOf({ flags, localSource, outsideSource, affinitySeconds }: Frontend): string[] {
   const snat = [flags & FRONTEND_SNAT_LOCAL ? 'pods' : '', flags & FRONTEND_SNAT_OUTSIDE ? 'outside' : ''].filter(Boolean);

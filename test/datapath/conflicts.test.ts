@@ -147,8 +147,8 @@ test('a NodePort belongs to the older Service, and then to the other [conflict-o
     await assertPaths(lab, [...ofPod('p1'), ...inner('p2', YOUNG)]);
   });
   assert.deepEqual(said, [
-    `Cannot give NodePort 30003/TCP to Service "t/young:tcp": Service "t/old:tcp" keeps it, because it is older`,
-    `Cannot give NodePort 30003/UDP to Service "t/young:udp": Service "t/old:udp" keeps it, because it is older`,
+    `Cannot give NodePort4:30003/TCP to Service "t/young:tcp": Service "t/old:tcp" keeps it, because it is older`,
+    `Cannot give NodePort4:30003/UDP to Service "t/young:udp": Service "t/old:udp" keeps it, because it is older`,
   ]);
   apply(...young({ ports }));
   await untilAnsweredBy(lab, 'outside', tcp(byNode(4), nodePort(SHARED)), 'p2');

@@ -26,6 +26,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: room('lib abi'),
   select: quietRoom('lib model'),
   plan: quietRoom('lib model abi select'),
+  explain: quietRoom('lib model abi'),
   reconcile: room('lib abi plan'),
   'kpng-server': room('lib timing model select grpc kpng sources'),
   kernel: room('lib timing abi reconcile', 'koffi'),
@@ -33,7 +34,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   health: room('lib http plan'),
   lab: room('lib model sources kernel'),
   agent: room('lib timing model abi grpc http sources events config plan reconcile kernel observe health'),
-  cli: room('lib model abi agent kpng-server grpc sources config lab kernel observe reconcile', 'commander'),
+  cli: room('lib model abi explain agent kpng-server grpc sources config lab kernel observe reconcile', 'commander'),
 };
 
 /** Quiet files of rooms that are not quiet. */

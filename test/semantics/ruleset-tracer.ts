@@ -2,9 +2,10 @@
  * The first judge on what table `inet weir` does with the first packet of a flow that the programs leave alone: SCTP, and whatever
  * nobody translated. It reads the items that come and go with the Services.
  */
+
+import type { Choice, Dialled } from '#explain/verdict.ts';
 import { type Address, type Family, familyOf, parsePrefix, prefixContains } from '#lib/address.ts';
 import { itemId, type RulesetChain, type RulesetItem, type SetName } from '#reconcile/ports/ruleset.ts';
-import type { Dialled, Verdict } from './tracer.ts';
 
 /** What the items do not say of a node. */
 export interface RulesetSurroundings {
@@ -18,7 +19,12 @@ export interface RulesetDial extends Dialled {
   readonly ifindex: number | undefined;
 }
 
-export type RulesetTracer = (dial: RulesetDial) => Verdict;
+/** What the table does with a flow. */
+export type RulesetVerdict =
+  | { readonly kind: 'refused' | 'dropped' | 'passed' }
+  | { readonly kind: 'translated'; readonly choices: readonly Choice[] };
+
+export type RulesetTracer = (dial: RulesetDial) => RulesetVerdict;
 
 const SCTP = 132;
 
@@ -65,7 +71,7 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
     if (ifindex === undefined || find(`hairpin${familyOf(address)}`, `${source} . ${backend}`) !== undefined) return true;
     return verdictFor('snat', dial) === 'masquerade';
   };
-  const untranslated = (address: Address): Verdict => {
+  const untranslated = (address: Address): RulesetVerdict => {
     if (find(`cluster_ips${familyOf(address)}`, address) !== undefined) return { kind: 'refused' };
     return { kind: serviceCIDRs.some((range) => prefixContains(range, address)) ? 'dropped' : 'passed' };
   };
@@ -76,10 +82,10 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
     const verdict = verdictFor('sctp', dial);
     if (verdict === undefined) return untranslated(dial.address);
     if (typeof verdict === 'string') return { kind: verdict === 'drop' ? 'dropped' : 'refused' };
-    const targets = targetsOf(verdict.chain).map(({ address, port }) => {
+    const choices = targetsOf(verdict.chain).map(({ address, port }) => {
       const source = getsNewSource(dial, address) ? around.sourceFor(address) : undefined;
       return { address, port, source: source ?? dial.source };
     });
-    return { kind: 'translated', targets };
+    return { kind: 'translated', choices };
   };
 }

@@ -1,10 +1,10 @@
-/** A scenario's cluster as the tracer sees it: the agents' tables, and between them a network that delivers what weir passes on. */
+/** The first judge: a scenario's cluster from the agents' tables alone, with a network that delivers the packets that weir passes on. */
+import { type Choice, createExplainer, type Dialled, type Explainer, type Verdict } from '#explain/verdict.ts';
 import { type Address, familyOf } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import { createPlanningAgent, podDevice, UPLINK } from './agents.ts';
-import { createRulesetTracer, type RulesetTracer } from './ruleset-tracer.ts';
+import { createRulesetTracer, type RulesetTracer, type RulesetVerdict } from './ruleset-tracer.ts';
 import type { Answer, Question, Scenario } from './scenario.ts';
-import { createTracer, type Dialled, type Target, type Tracer, type Verdict } from './tracer.ts';
 import { PLACES } from './world.ts';
 
 export interface TracedCluster {
@@ -12,12 +12,11 @@ export interface TracedCluster {
   ask(question: Question): Answer;
 }
 
-const PASSED: Verdict = { kind: 'passed' };
 const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 
 interface TracedNode {
   readonly name: string;
-  readonly tracer: Tracer;
+  readonly explainer: Explainer;
   readonly ruleset: RulesetTracer;
   readonly addresses: readonly Address[];
 }
@@ -34,16 +33,16 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
   };
 
   /** What the programs do with a packet, and where they leave it alone the ruleset. */
-  const packet = (node: TracedNode, dialled: Dialled, { from, source }: Pick<Question, 'from' | 'source'>): Verdict => {
+  const packet = (node: TracedNode, dialled: Dialled, { from, source }: Pick<Question, 'from' | 'source'>): Verdict | RulesetVerdict => {
     const ifindex = deviceOf(from, node.name);
-    const verdict = ifindex === undefined ? PASSED : node.tracer.packet({ ...dialled, source, ifindex });
-    return verdict.kind === 'passed' ? node.ruleset({ ...dialled, source, ifindex }) : verdict;
+    const verdict = ifindex === undefined ? undefined : node.explainer.packet({ ...dialled, source, ifindex });
+    return verdict === undefined || verdict.kind === 'passed' ? node.ruleset({ ...dialled, source, ifindex }) : verdict;
   };
 
   /** What a node does, and after it others. */
   const hop = (node: TracedNode, dialled: Dialled, { from, source, via }: Pick<Question, 'from' | 'source' | 'via'>): Answer => {
     const verdict = via === 'sockets' ? askSocket(node, dialled, from) : packet(node, dialled, { from, source });
-    if (verdict.kind === 'translated') return verdict.targets.map((target) => answerer(target, source));
+    if (verdict.kind === 'translated') return verdict.choices.map((choice) => answerer(choice, source));
     if (verdict.kind !== 'passed') return verdict.kind;
     if (via === 'sockets') return hop(node, dialled, { from, source, via: 'packets' });
     const receiver = nodes.find(({ addresses }) => addresses.includes(dialled.address));
@@ -66,7 +65,7 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
           {
             name: object.key,
             addresses,
-            tracer: createTracer(agent.tables, leavesBy),
+            explainer: createExplainer(agent.tables, leavesBy),
             ruleset: createRulesetTracer(agent.ruleset(), { sourceFor }),
           },
         ];
@@ -77,7 +76,7 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
 }
 
 const askSocket = (node: TracedNode, dialled: Dialled, from: string): Verdict =>
-  node.tracer.socket({ ...dialled, ofNode: from === node.name });
+  node.explainer.socket({ ...dialled, ofNode: from === node.name });
 
 /** Where packets of a client enter a node; nowhere if it is the node itself. */
 function deviceOf(from: string, node: string): number | undefined {
@@ -91,7 +90,7 @@ function wayTo(address: Address, node: string): number {
   return pod === undefined ? UPLINK : podDevice(pod.name);
 }
 
-function answerer({ address, port, source }: Target, client: Address): Exclude<Answer, string>[number] {
+function answerer({ address, port, source }: Choice, client: Address): Exclude<Answer, string>[number] {
   const place = PLACES.find(({ addresses }) => Object.values(addresses).includes(address));
   return { name: place?.name ?? address, client: source ?? client, port };
 }

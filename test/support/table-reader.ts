@@ -1,57 +1,39 @@
-import {
-  BACKEND_CLUSTER_LIST,
-  BACKEND_LOCAL_LIST,
-  type Extent,
-  FRONTEND_LOCAL_SOURCE_USES_LOCAL,
-  FRONTEND_OUTSIDE_SOURCE_USES_LOCAL,
-  type Frontend,
-} from '#abi/generated.ts';
+import type { Frontend } from '#abi/generated.ts';
+import { type Defect, joinTables, type Side } from '#explain/table-join.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
 import { rangeText } from '#reconcile/tables/state.ts';
 import { frontendText } from '#reconcile/wanted/keys.ts';
 
 /** Reads tables as the datapath does, for tests. */
 export interface Reader {
-  /** `address:port flags` of every backend of an extent, or what is wrong with it. */
-  extent(frontend: Frontend, extent: Extent, usesLocal: boolean): { readonly answers: string[]; readonly wrong: string[] };
+  /** What is wrong with the lists of a frontend, which need not be live. */
+  wrongsOf(frontend: Frontend): string[];
   /** Everything that is wrong with live frontends. */
   wrongs(): string[];
   /** The tables' meaning, without the numbers that were chosen for ids and slots. */
   meaning(): Record<string, unknown>;
 }
 
-const BOTH = [
-  ['localSource', FRONTEND_LOCAL_SOURCE_USES_LOCAL],
-  ['outsideSource', FRONTEND_OUTSIDE_SOURCE_USES_LOCAL],
-] as const;
+const SIDES: readonly Side[] = ['local', 'outside'];
 
 /** A reader of the tables as they are at this moment. */
 export function readerOf(tables: Tables): Reader {
-  const slots = new Map(tables.dump('slots').map(({ key, value }) => [key.value, value.backend]));
-  const backends = new Map(tables.dump('backends').map(({ key, value }) => [key.value, value]));
-  const names = new Map(tables.dump('services').map(({ key, value }) => [key.service, value]));
-  const frontends = tables.dump('frontends');
+  const join = joinTables(tables);
+  const { frontends, services: names, backends } = join;
   const nameOf = (service: number): string => {
     const name = names.get(service);
-    return name === undefined ? `nobody (${service})` : `${name.text} ${name.family} ${name.protocol}`;
+    return name === undefined ? `no name (${service})` : `${name.text} ${name.family} ${name.protocol}`;
   };
-
-  const extent: Reader['extent'] = (frontend, { first, count }, usesLocal) => {
-    const answers: string[] = [];
-    const wrong: string[] = [];
-    for (let slot = first; slot < first + count; slot++) {
-      const id = slots.get(slot) ?? 0;
-      const backend = backends.get(id);
-      if (id === 0 || backend === undefined || backend.port === 0) wrong.push(`slot ${slot} has no backend`);
-      else if (backend.service !== frontend.service) wrong.push(`slot ${slot} has a backend of ${nameOf(backend.service)}`);
-      else if ((backend.flags & (usesLocal ? BACKEND_LOCAL_LIST : BACKEND_CLUSTER_LIST)) === 0)
-        wrong.push(`slot ${slot} has a gone backend`);
-      if (backend !== undefined) answers.push(`${backend.address} ${backend.port} ${backend.flags}`);
-    }
-    return { answers, wrong };
-  };
-  const ofBoth = <T>(frontend: Frontend, read: (found: ReturnType<Reader['extent']>) => T): T[] =>
-    BOTH.map(([side, flag]) => read(extent(frontend, frontend[side], (frontend.flags & flag) !== 0)));
+  const answersOf = (frontend: Frontend): string[][] =>
+    SIDES.map((side) =>
+      join
+        .list(frontend, side)
+        .flatMap(({ backend }) => (backend === undefined ? [] : `${backend.address} ${backend.port} ${backend.flags}`)),
+    );
+  const wrongsOf = (frontend: Frontend): string[] =>
+    SIDES.flatMap((side) => join.list(frontend, side)).flatMap(({ slot, backend, defect }) =>
+      defect === undefined ? [] : `slot ${slot} has ${WORDS[defect](nameOf(backend?.service ?? 0))}`,
+    );
   const rangesOf = (service: number): string[] =>
     tables
       .dump('source_ranges')
@@ -60,10 +42,10 @@ export function readerOf(tables: Tables): Reader {
       .sort();
 
   return {
-    extent,
+    wrongsOf,
     wrongs: () =>
       frontends.flatMap(({ key, value }) => {
-        const wrong = ofBoth(value, (found) => found.wrong).flat();
+        const wrong = wrongsOf(value);
         if (names.get(value.service)?.protocol !== key.protocol) wrong.push(`belongs to ${nameOf(value.service)}`);
         return wrong.map((text) => `${frontendText(key)}: ${text}`);
       }),
@@ -75,7 +57,7 @@ export function readerOf(tables: Tables): Reader {
             of: nameOf(value.service),
             flags: value.flags,
             affinity: value.affinitySeconds,
-            lists: ofBoth(value, (found) => found.answers),
+            lists: answersOf(value),
           },
         ]),
       ),
@@ -94,3 +76,9 @@ export function readerOf(tables: Tables): Reader {
 }
 
 const sorted = <T>(pairs: readonly (readonly [string, T])[]): (readonly [string, T])[] => [...pairs].sort(([a], [b]) => (a < b ? -1 : 1));
+
+const WORDS: Readonly<Record<Defect, (owner: string) => string>> = {
+  no_backend: () => 'no backend',
+  foreign_backend: (owner) => `a backend of ${owner}`,
+  gone_backend: () => 'a gone backend',
+};

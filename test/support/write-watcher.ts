@@ -65,8 +65,7 @@ export class WriteWatcher {
 
   #followSlowPrograms(reader: Reader): void {
     this.#old = this.#old.filter(({ until }) => until > this.#watched.now());
-    for (const { value } of this.#old)
-      for (const extent of [value.localSource, value.outsideSource]) assertOwn(reader.extent(value, extent, false).wrong);
+    for (const { value } of this.#old) assertOwn(reader.wrongsOf(value));
   }
 
   /** An address that becomes live refuses the ports that it lacks. */

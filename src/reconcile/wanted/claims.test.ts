@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Address } from '#lib/address.ts';
 import { sampleFrontend, samplePlan, TCP, UDP } from '#support/sample-plans.ts';
-import { createClaims, frontendName, lossMessage } from './claims.ts';
+import { createClaims, lossMessage } from './claims.ts';
 import { frontendKeys, identityOf } from './keys.ts';
 
 const SHARED = '203.0.113.1';
@@ -113,12 +113,4 @@ test('one port in two protocols is two frontends', () => {
   claims.replace(undefined, { ...born('udp', ''), protocol: UDP });
   assert.equal(claims.winner({ ...key, protocol: UDP })?.name, 'udp');
   assert.equal(claims.winner({ ...key, protocol: TCP })?.name, 'tcp');
-});
-
-test('frontends are named as people write them', () => {
-  assert.equal(frontendName(key), '203.0.113.1:80/TCP');
-  const address = (text: string) => sampleFrontend(text).address;
-  assert.equal(frontendName({ address: address('fd00::1'), port: 53, protocol: UDP }), '[fd00::1]:53/UDP');
-  assert.equal(frontendName({ address: address('0.0.0.0'), port: 30080, protocol: TCP }), 'NodePort 30080/TCP');
-  assert.equal(frontendName({ address: address('::'), port: 30080, protocol: 132 }), 'NodePort 30080/SCTP');
 });

@@ -1,5 +1,5 @@
 import type { FrontendKey } from '#abi/generated.ts';
-import { ZERO_ADDRESS } from '#lib/address.ts';
+import { frontendName } from '#lib/frontend-name.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import { frontendKeys, frontendText, identityOf } from './keys.ts';
 
@@ -65,13 +65,6 @@ export function createClaims(): Claims {
       return { won: [...won.values()], lost };
     },
   };
-}
-
-/** `10.0.0.1:80/TCP`, `[fd00::1]:53/UDP`, `NodePort 30080/TCP`. */
-export function frontendName({ address, port, protocol }: FrontendKey): string {
-  const transport = `${port}/${{ 6: 'TCP', 17: 'UDP', 132: 'SCTP' }[protocol] ?? protocol}`;
-  if (address === ZERO_ADDRESS[4] || address === ZERO_ADDRESS[6]) return `NodePort ${transport}`;
-  return address.includes(':') ? `[${address}]:${transport}` : `${address}:${transport}`;
 }
 
 /** The sentence that names the loser and the owner of a frontend, and the rule that decided. */
