@@ -5,21 +5,21 @@ import { createOrigin } from '#agent/source.ts';
 import { createSpareMemory } from '#agent/spare-memory.ts';
 import { parseServerConfig, SERVER_FLAGS, type ServerConfig } from '#config/server-config.ts';
 import { readTlsFiles } from '#grpc/tls-files.ts';
-import { type Brain, startBrain } from '#kpng-server/serve.ts';
+import { type KpngServer, startKpngServer } from '#kpng-server/server.ts';
 import { formatTarget } from '#lib/target.ts';
 import { createLog, type Log } from '#observe/log.ts';
 import { createSparing } from '#sources/sparing.ts';
 import { flagOption, givenFlags, refuse } from './flag-options.ts';
 
-/** Time between looks at the files of certificates, ms. */
-const LOOK_MS = 10_000;
+/** Interval of checks for changed certificate files, ms. */
+const CHECK_MS = 10_000;
 
-/** `weir kpng-server`: one list and watch for the proxies of a whole cluster, until SIGTERM or SIGINT. */
+/** `weir kpng-server`: follows a source once for the proxies of a whole cluster, until SIGTERM or SIGINT. */
 export function kpngServerCommand(): Command {
-  const command = new Command('kpng-server').description('follow Services once and tell many nodes, by the API of KPNG');
+  const command = new Command('kpng-server').description('follow Services once and serve them to many nodes by the KPNG protocol');
   for (const flag of SERVER_FLAGS) command.addOption(flagOption(flag));
   return command
-    .addHelpText('after', '\nAgents follow it with --source kpng=ADDRESS. Without TLS it listens on a Unix socket or loopback only.')
+    .addHelpText('after', '\nAgents follow it with --source kpng=ADDRESS. Without TLS it listens only on a Unix socket or loopback.')
     .action(serve);
 }
 
@@ -35,7 +35,7 @@ async function serve(_: unknown, command: Command): Promise<void> {
   if (!origin.ok) return refuse(command, origin.errors);
   const sparing = createSparing((message) => log.warn(message));
   const memory = createSpareMemory();
-  const brain = await startBrain({
+  const server = await startKpngServer({
     busy: memory.busy,
     source: origin.value.source,
     target: config.listen,
@@ -51,23 +51,23 @@ async function serve(_: unknown, command: Command): Promise<void> {
     throw new ExitError('port', (error as Error).message);
   });
   log.info(`Serving KPNG clients at ${formatTarget(config.listen)}${tls.value ? ' with mutual TLS' : ''}`);
-  followCertificates(config, brain, log);
+  followCertificates(config, server, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
       memory.stop();
-      void brain.stop().then(() => log.info('Stopped; nodes go on with what they know'));
+      void server.stop().then(() => log.info('Stopped; nodes keep their last state'));
     });
 }
 
-/** Certificates are short-lived where they are rotated. */
-function followCertificates({ tls }: ServerConfig, brain: Brain, log: Log): void {
+/** Certificates may be rotated while the server runs. */
+function followCertificates({ tls }: ServerConfig, server: KpngServer, log: Log): void {
   const look = (): void => {
     const read = readTlsFiles(tls);
-    if (!read.ok) log.warn(`${read.errors.join('; ')}; the certificates of before stay in use`);
+    if (!read.ok) log.warn(`${read.errors.join('; ')}; the previous certificates stay in use`);
     else if (read.value !== undefined) {
-      brain.useTls(read.value);
-      log.info('Using the certificates that have changed');
+      server.useTls(read.value);
+      log.info('Using the changed certificates');
     }
   };
-  for (const file of Object.values(tls ?? {})) watchFile(file, { interval: LOOK_MS, persistent: false }, look);
+  for (const file of Object.values(tls ?? {})) watchFile(file, { interval: CHECK_MS, persistent: false }, look);
 }

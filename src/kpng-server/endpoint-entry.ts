@@ -1,3 +1,4 @@
+/** An endpoint with its encoded operations, which all clients and successive items share. */
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { endpointCodec, endpointInfoCodec } from '#kpng/messages.ts';
@@ -5,16 +6,16 @@ import { setOperation } from '#kpng/operations.ts';
 import { globalPath, SETS } from '#kpng/sets.ts';
 import { type EndpointScopes, endpointInfo, endpointMessage } from '#kpng/to-messages.ts';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
-import { keptFrame } from './kept-frame.ts';
-import type { Operation } from './view.ts';
+import { slabFrame } from './frame-slab.ts';
+import type { Operation } from './item-view.ts';
 
-/** An endpoint of a Service, and how it is sent; that depends on what it is for on a node. */
+/** An endpoint of a Service and its encoded operations: one for the global stream, one per combination of scopes for the local stream. */
 export class EndpointEntry {
   readonly endpoint: Endpoint;
   readonly slice: EndpointSlice;
-  /** Last part of its path, unique in its Service. */
+  /** Last part of the path, unique in the Service. */
   readonly key: string;
-  /** Those of one or two scopes, most of the time. */
+  /** Usually one or two. */
   #variants: readonly (Operation & { readonly variant: number })[] = [];
   #global: Operation | undefined;
 
@@ -24,7 +25,7 @@ export class EndpointEntry {
     this.key = key;
   }
 
-  isAs({ endpoint, slice }: EndpointEntry): boolean {
+  equals({ endpoint, slice }: EndpointEntry): boolean {
     return (
       (endpoint === this.endpoint || isDeepStrictEqual(endpoint, this.endpoint)) &&
       slice.name === this.slice.name &&
@@ -32,7 +33,7 @@ export class EndpointEntry {
     );
   }
 
-  /** In the local stream. */
+  /** The operation of the local stream. */
   operation(scopes: EndpointScopes): Operation {
     const variant = Number(scopes.local) + 2 * Number(scopes.internal) + 4 * Number(scopes.external);
     const known = this.#variants.find((each) => each.variant === variant);
@@ -42,7 +43,7 @@ export class EndpointEntry {
     return made;
   }
 
-  /** In the global stream. */
+  /** The operation of the global stream. */
   globalOperation(): Operation {
     this.#global ??= this.#encodeGlobal();
     return this.#global;
@@ -52,7 +53,7 @@ export class EndpointEntry {
     const { namespace, serviceName } = this.slice;
     const path = `${namespace}/${serviceName}/${this.key}`;
     const bytes = endpointCodec.encode(endpointMessage(this.endpoint, this.slice, scopes));
-    return { set: SETS.Endpoints, path, framed: keptFrame(setOperation(SETS.Endpoints, path, bytes)) };
+    return { set: SETS.Endpoints, path, framed: slabFrame(setOperation(SETS.Endpoints, path, bytes)) };
   }
 
   #encodeGlobal(): Operation {
@@ -60,32 +61,32 @@ export class EndpointEntry {
     const path = globalPath(namespace, serviceName, name, this.key);
     const info = endpointInfo(this.endpoint, this.slice);
     const bytes = endpointInfoCodec.encode({ ...info, Hash: hashOf(endpointInfoCodec.encode(info)) });
-    return { set: SETS.GlobalEndpointInfos, path, framed: keptFrame(setOperation(SETS.GlobalEndpointInfos, path, bytes)) };
+    return { set: SETS.GlobalEndpointInfos, path, framed: slabFrame(setOperation(SETS.GlobalEndpointInfos, path, bytes)) };
   }
 }
 
-/** Old peers take two objects of one path for the same when their hashes are: 48 bits, which JavaScript has as a number. */
+/** Hash for old peers, which compare objects of one path by it: 48 bits, exact as a JavaScript number. */
 export const hashOf = (bytes: Uint8Array): number => Number.parseInt(hash('sha1', bytes).slice(0, 12), 16);
 
 /**
- * Entries of all endpoints of a Service, those that are as before being those of `before`. Keys are pods' names, as in KPNG, or hashes of
- * what has none; where a pod stands in several slices, as one with addresses of both families does, the later slices are named, too.
+ * Entries of all endpoints of a Service; unchanged endpoints keep their entry of `before`. A key is the pod's name, as in KPNG, or a hash
+ * for an endpoint without a pod. If several slices hold a pod, as for dual-stack pods, the key of the later ones includes the slice's name.
  */
 export function entriesOf(slices: readonly EndpointSlice[], before: readonly EndpointEntry[]): readonly EndpointEntry[] {
   const old = new Map(before.map((entry) => [entry.key, entry]));
   const used = new Set<string>();
   return slices.flatMap((slice) =>
     slice.endpoints.map((endpoint) => {
-      const key = firstFree(endpoint, slice, used);
+      const key = uniqueKey(endpoint, slice, used);
       used.add(key);
       const entry = new EndpointEntry(endpoint, slice, key);
       const same = old.get(key);
-      return same?.isAs(entry) ? same : entry;
+      return same?.equals(entry) ? same : entry;
     }),
   );
 }
 
-function firstFree({ pod, address }: Endpoint, { name }: EndpointSlice, used: ReadonlySet<string>): string {
+function uniqueKey({ pod, address }: Endpoint, { name }: EndpointSlice, used: ReadonlySet<string>): string {
   const plain = pod === '' ? hash('sha1', `${name} ${address}`).slice(0, 16) : pod.replace(/^.*\//, '');
   if (!used.has(plain)) return plain;
   const named = `${plain}.${name}`;

@@ -1,3 +1,4 @@
+/** The items of the server: a Service with its endpoints, a Node, a ServiceCIDR. Each decides what a client is sent of it. */
 import { isDeepStrictEqual } from 'node:util';
 import { nodeInfoCodec, serviceCIDRCodec, serviceCodec, serviceInfoCodec } from '#kpng/messages.ts';
 import { setOperation } from '#kpng/operations.ts';
@@ -8,33 +9,33 @@ import type { Node } from '#model/node.ts';
 import type { Service } from '#model/service.ts';
 import type { ServiceCIDR } from '#model/service-cidr.ts';
 import { type EndpointEntry, entriesOf, hashOf } from './endpoint-entry.ts';
-import { keptFrame } from './kept-frame.ts';
+import { slabFrame } from './frame-slab.ts';
+import type { ItemView, Operation } from './item-view.ts';
 import { type NodePlace, selectForNode } from './select-for-node.ts';
-import type { Operation, View } from './view.ts';
 
-/** Who looks at the board. `extended`: it reads weir's extensions. */
-export type Viewer =
+/** A client, by what it asks for. `extended`: it reads weir's extensions. */
+export type Subscriber =
   | ({ readonly stream: 'local'; readonly extended: boolean } & NodePlace)
   | { readonly stream: 'global'; readonly extended: boolean };
 
-/** One thing that is sent, or several that go together. It is replaced when they change. */
+/** An object, or objects that are sent together. A change replaces the item. */
 export interface Item {
-  /** Undefined: nothing for this viewer. Two that see the same get the same object, as far as that is cheap to know. */
-  view(viewer: Viewer): View | undefined;
+  /** Undefined: nothing for this subscriber. Subscribers that need the same share one view, where that is cheap to find out. */
+  view(subscriber: Subscriber): ItemView | undefined;
 }
 
-/** A Service and its endpoints. `before`: what it was until now. */
+/** A Service and its endpoints. `before`: the item that it replaces, whose encoded operations it reuses. */
 export class ServiceItem implements Item {
   readonly #service: Service;
   readonly #slices: readonly EndpointSlice[];
   readonly #targets: ReadonlyMap<string, number>;
   readonly #entries: readonly EndpointEntry[];
-  /** Nodes that have an endpoint, or that a hint names: what they see, others do not. */
-  readonly #special: ReadonlySet<string>;
+  /** Nodes with an endpoint or a hint for them: each needs a view of its own. */
+  readonly #nodesWithOwnView: ReadonlySet<string>;
   readonly #hasZones: boolean;
-  /** Of all other nodes, and of global viewers. */
-  readonly #views = new Map<string, View>();
-  /** The Service itself, as one list for all views. */
+  /** Views of all other nodes and of the global stream, shared. */
+  readonly #sharedViews = new Map<string, ItemView>();
+  /** The operation of the Service itself; one list for all views. */
   #operation: readonly Operation[] | undefined;
   #globalOperation: readonly Operation[] | undefined;
 
@@ -44,9 +45,9 @@ export class ServiceItem implements Item {
     this.#targets = targetPorts(this.#slices);
     this.#entries = entriesOf(this.#slices, before?.entries ?? []);
     const endpoints = this.#slices.flatMap((slice) => slice.endpoints);
-    this.#special = new Set(endpoints.flatMap(({ nodeName, hintNodes }) => [nodeName, ...hintNodes]));
+    this.#nodesWithOwnView = new Set(endpoints.flatMap(({ nodeName, hintNodes }) => [nodeName, ...hintNodes]));
     this.#hasZones = endpoints.some(({ hintZones }) => hintZones.length > 0);
-    if (before?.isServiceAs(this)) {
+    if (before?.hasSameService(this)) {
       this.#operation = before.#operation;
       this.#globalOperation = before.#globalOperation;
     }
@@ -56,23 +57,23 @@ export class ServiceItem implements Item {
     return this.#entries;
   }
 
-  view(viewer: Viewer): View {
-    if (viewer.stream === 'local' && this.#special.has(viewer.nodeName)) return this.#localView(viewer);
-    const key = viewer.stream === 'global' ? 'global' : `${viewer.extended} ${this.#hasZones ? viewer.zone : ''}`;
-    const known = this.#views.get(key);
+  view(subscriber: Subscriber): ItemView {
+    if (subscriber.stream === 'local' && this.#nodesWithOwnView.has(subscriber.nodeName)) return this.#localView(subscriber);
+    const key = subscriber.stream === 'global' ? 'global' : `${subscriber.extended} ${this.#hasZones ? subscriber.zone : ''}`;
+    const known = this.#sharedViews.get(key);
     if (known !== undefined) return known;
-    const made = viewer.stream === 'global' ? this.#globalView() : this.#localView({ ...viewer, nodeName: '' });
+    const made = subscriber.stream === 'global' ? this.#globalView() : this.#localView({ ...subscriber, nodeName: '' });
     const view = { ...made, joined: {} };
-    this.#views.set(key, view);
+    this.#sharedViews.set(key, view);
     return view;
   }
 
-  /** Whether it is the same apart from its endpoints. */
-  isServiceAs(other: ServiceItem): boolean {
+  /** Whether both are equal apart from the endpoints. */
+  hasSameService(other: ServiceItem): boolean {
     return isDeepStrictEqual([this.#service, this.#targets], [other.#service, other.#targets]);
   }
 
-  #localView({ nodeName, zone, extended }: Extract<Viewer, { stream: 'local' }>): View {
+  #localView({ nodeName, zone, extended }: Extract<Subscriber, { stream: 'local' }>): ItemView {
     const { internal, external, needed } = selectForNode(this.#service, this.#slices, { nodeName, zone });
     const endpoint: Operation[] = [];
     const anonymous: Operation[] = [];
@@ -91,7 +92,7 @@ export class ServiceItem implements Item {
     return { operations, triggeredAt: this.#triggeredAt };
   }
 
-  #globalView(): View {
+  #globalView(): ItemView {
     this.#globalOperation ??= [this.#encodeGlobal()];
     const endpoint = this.#entries.map((entry) => entry.globalOperation());
     return { operations: { service: this.#globalOperation, endpoint }, triggeredAt: this.#triggeredAt };
@@ -114,10 +115,10 @@ export class ServiceItem implements Item {
   }
 }
 
-/** A Node: for itself, and for those who follow the whole cluster. */
+/** A Node, sent to the node itself and to the global stream. */
 export class NodeItem implements Item {
   readonly node: Node;
-  readonly #view: View;
+  readonly #view: ItemView;
 
   constructor(node: Node) {
     this.node = node;
@@ -126,33 +127,33 @@ export class NodeItem implements Item {
     this.#view = contextView(operation(SETS.GlobalNodeInfos, globalPath('', node.name), bytes));
   }
 
-  view(viewer: Viewer): View | undefined {
-    if (viewer.stream === 'global') return this.#view;
-    return viewer.extended && viewer.nodeName === this.node.name ? this.#view : undefined;
+  view(subscriber: Subscriber): ItemView | undefined {
+    if (subscriber.stream === 'global') return this.#view;
+    return subscriber.extended && subscriber.nodeName === this.node.name ? this.#view : undefined;
   }
 }
 
-/** A ServiceCIDR: old peers do not know such things. */
+/** A ServiceCIDR, sent to clients that read extensions. */
 export class ServiceCIDRItem implements Item {
-  readonly #view: View;
+  readonly #view: ItemView;
 
   constructor(range: ServiceCIDR) {
     this.#view = contextView(operation(SETS.ServiceCIDRs, range.name, serviceCIDRCodec.encode(serviceCIDRMessage(range))));
   }
 
-  view({ extended }: Viewer): View | undefined {
+  view({ extended }: Subscriber): ItemView | undefined {
     return extended ? this.#view : undefined;
   }
 }
 
-const contextView = (made: Operation): View => ({ operations: { context: [made] }, triggeredAt: 0 });
+const contextView = (made: Operation): ItemView => ({ operations: { context: [made] }, triggeredAt: 0 });
 
 const operation = (set: SetNumber, path: string, bytes: Uint8Array): Operation => ({
   set,
   path,
-  framed: keptFrame(setOperation(set, path, bytes)),
+  framed: slabFrame(setOperation(set, path, bytes)),
 });
 
-/** By port name, that of the first slice that has it: a Service's own target port is not known here. */
+/** Target port by port name, from the first slice that has it: the model has no target port of the Service. */
 const targetPorts = (slices: readonly EndpointSlice[]): ReadonlyMap<string, number> =>
   new Map(slices.toReversed().flatMap(({ ports }) => ports.map(({ name, port }) => [name, port] as const)));

@@ -19,7 +19,7 @@ const [here, away, far] = [
   endpoint('10.0.0.3', { nodeName: 'n3' }),
 ];
 
-test('a node needs what its policies use', () => {
+test('a node needs the endpoints that its policies use', () => {
   assert.deepEqual(select({}, [here, away, far]).needed, ['10.0.0.1', '10.0.0.2', '10.0.0.3']);
   assert.deepEqual(select(LOCAL, [here, away, far]), { internal: ['10.0.0.1'], external: ['10.0.0.1'], needed: ['10.0.0.1'] });
   // Pods that dial an outer address reach all endpoints
@@ -27,23 +27,23 @@ test('a node needs what its policies use', () => {
   assert.deepEqual(select(outer, [here, away]).needed, ['10.0.0.1', '10.0.0.2']);
 });
 
-test('where nobody is here one endpoint of elsewhere is enough to drop instead of to refuse', () => {
+test('without a local endpoint, one endpoint elsewhere suffices to drop instead of refusing', () => {
   assert.deepEqual(select(LOCAL, [here, away, far], 'n9'), { internal: [], external: [], needed: ['10.0.0.1'] });
   assert.deepEqual(select(LOCAL, [{ ...here, ready: false, serving: false }], 'n9').needed, []);
 });
 
-test('endpoints of other zones are not needed, unless without them hints would mean something else', () => {
+test('endpoints of other zones are not needed, unless hints would mean something else without them', () => {
   const [one, other] = [
     { ...here, hintZones: ['a'] },
     { ...away, hintZones: ['b'] },
   ];
   assert.deepEqual(select({}, [one, other]).needed, ['10.0.0.1']);
-  // Hints for nodes count if all have some: the one that has none keeps them from counting
+  // Hints for nodes count only if all endpoints have some: the third endpoint has none
   const byNode = [{ ...here, hintZones: ['a'], hintNodes: ['n1'] }, { ...far, hintZones: ['a'], hintNodes: ['n3'] }, other];
   assert.deepEqual(select({}, byNode), { internal: ['10.0.0.1', '10.0.0.3'], external: ['10.0.0.1', '10.0.0.3'], needed: undefined });
 });
 
-test('UDP needs everybody who serves: their flows go on', () => {
+test('UDP needs all serving endpoints: their flows go on', () => {
   const draining = { ...away, ready: false, terminating: true };
   assert.deepEqual(select({}, [here, draining]).needed, ['10.0.0.1']);
   const udp = { ports: [{ name: 'p80', protocol: 'UDP', port: 80, nodePort: 0 }] } as const;

@@ -8,7 +8,7 @@ test('targets are read as gRPC and KPNG write them, and printed so that they can
     'unix:/run/kpng.sock': 'unix:///run/kpng.sock',
     '127.0.0.1:12090': '127.0.0.1:12090',
     'tcp://:12090': ':12090',
-    'dns:///brain.example:443': 'brain.example:443',
+    'dns:///kpng.example:443': 'kpng.example:443',
     '[fd00::1]:12090': '[fd00::1]:12090',
   };
   for (const [text, printed] of Object.entries(texts)) {
@@ -17,7 +17,7 @@ test('targets are read as gRPC and KPNG write them, and printed so that they can
     assert.equal(formatTarget(target), printed);
     assert.deepEqual(parseTarget(printed), target);
   }
-  for (const text of ['', 'brain', '1.2.3.4', ':0', ':70000', 'unix:', 'unix://run', 'fd00::1:80', '[x]:80', 'http://a:80', 'a/b:80'])
+  for (const text of ['', 'kpng', '1.2.3.4', ':0', ':70000', 'unix:', 'unix://run', 'fd00::1:80', '[x]:80', 'http://a:80', 'a/b:80'])
     assert.equal(parseTarget(text), undefined, text);
 });
 

@@ -6,7 +6,7 @@ export type Target =
   /** `host` is empty for all addresses of this machine. */
   | { readonly type: 'tcp'; readonly host: string; readonly port: number };
 
-/** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///brain.example:12090`; undefined for anything else. */
+/** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///kpng.example:12090`; undefined for anything else. */
 export function parseTarget(text: string): Target | undefined {
   const [, path] = /^unix:(?:\/\/)?(\/(?!\/).+)$/.exec(text) ?? [];
   if (path !== undefined) return { type: 'unix', path };

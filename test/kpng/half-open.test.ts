@@ -25,12 +25,12 @@ test('a client that says goodbye and leaves its half of the connection open is l
 });
 
 test('a server stops although such a client is there', async () => {
-  const { target, brain } = await served();
+  const { target, server } = await served();
   assert.ok(target.type === 'unix');
   const socket = connect({ path: target.path, allowHalfOpen: true });
   socket.write(Buffer.concat([HELLO, GOODBYE]));
   socket.resume();
   await once(socket, 'end');
-  await brain.stop();
+  await server.stop();
   socket.destroy();
 });

@@ -151,7 +151,7 @@ test('across the network an agent follows by mutual TLS, by the certificate of i
     'n1',
     ...files('', 'n2', '/CN=system:node:n2', 'DNS:n2'),
   ]);
-  assert.match(wrong.stdout, /MISSING.*KPNG server.*the certificate is of system:node:n2, n2, must be that of node n1/);
+  assert.match(wrong.stdout, /MISSING.*KPNG server.*the certificate names system:node:n2, n2, must name node n1/);
   const right = files('', 'n1', '/O=system:nodes/CN=system:node:n1', 'DNS:elsewhere');
   await restartAgent(lab, 'n1', '--source', `kpng=${address}`, ...right);
   swapTo(AWAY);

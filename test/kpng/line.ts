@@ -3,9 +3,9 @@
 import { createUnframer } from '#grpc/framing.ts';
 import { opItemCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
-import { createBoard } from '#kpng-server/board.ts';
-import { Feed, type Progress } from '#kpng-server/feed.ts';
-import type { Viewer } from '#kpng-server/items.ts';
+import { createItemStore } from '#kpng-server/item-store.ts';
+import type { Subscriber } from '#kpng-server/items.ts';
+import { type SourceProgress, Subscription } from '#kpng-server/subscription.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 import { ChangeSetReader } from '#sources/kpng/change-set.ts';
 import { PeerState } from '#sources/kpng/peer-state.ts';
@@ -13,36 +13,36 @@ import type { Sink } from '#sources/source.ts';
 import { createStanding } from '#sources/standing.ts';
 
 /** What the server serves, and to whom. */
-export class TestBrain {
-  readonly board = createBoard();
-  readonly feeds = new Set<Feed>();
-  progress: Progress = 'complete';
+export class TestServer {
+  readonly store = createItemStore();
+  readonly subscriptions = new Set<Subscription>();
+  progress: SourceProgress = 'complete';
 
   /** Tells all clients what has changed. */
   tell(): void {
-    const changed = this.board.takeChanged();
-    for (const feed of this.feeds) feed.follow(changed);
-    this.board.reuse((number) => [...this.feeds].some((feed) => feed.has(number)));
+    const changed = this.store.takeChanged();
+    for (const subscription of this.subscriptions) subscription.notify(changed);
+    this.store.releaseNumbers((number) => [...this.subscriptions].some((subscription) => subscription.holds(number)));
   }
 }
 
 /** A client of it; what it has said survives its connections. */
-export class TestPeer {
+export class TestClient {
   readonly problems: string[] = [];
   /** Everything that was sent, decoded. */
   readonly items: ReturnType<typeof opItemCodec.decode>[] = [];
   /** While true the connection takes nothing after the next write. */
   isSlow = false;
   syncs = 0;
-  readonly #brain: TestBrain;
-  readonly #viewer: Viewer;
+  readonly #server: TestServer;
+  readonly #subscriber: Subscriber;
   readonly #state: PeerState;
-  #feed: Feed | undefined;
+  #subscription: Subscription | undefined;
   #held: Buffer[] = [];
 
-  constructor(brain: TestBrain, viewer: Viewer, sink: Pick<Sink, 'set' | 'remove'>) {
-    this.#brain = brain;
-    this.#viewer = viewer;
+  constructor(server: TestServer, subscriber: Subscriber, sink: Pick<Sink, 'set' | 'remove'>) {
+    this.#server = server;
+    this.#subscriber = subscriber;
     const all: Sink = {
       set: (object: ModelObject) => sink.set(object),
       remove: (kind: ModelKind, key: string) => sink.remove(kind, key),
@@ -55,7 +55,7 @@ export class TestPeer {
     this.#state = new PeerState({
       sink: all,
       standing: createStanding((problem) => all.problem(problem)),
-      nodeName: viewer.stream === 'local' ? viewer.nodeName : '',
+      nodeName: subscriber.stream === 'local' ? subscriber.nodeName : '',
       mistake: (_, message) => void this.problems.push(message),
     });
   }
@@ -64,7 +64,7 @@ export class TestPeer {
   connect(): void {
     this.disconnect();
     this.#held = [];
-    const reader = new ChangeSetReader(METHODS[this.#viewer.stream], (_, message) => void this.problems.push(message));
+    const reader = new ChangeSetReader(METHODS[this.#subscriber.stream], (_, message) => void this.problems.push(message));
     const unframer = createUnframer((bytes) => {
       const item = opItemCodec.decode(bytes);
       this.items.push(item);
@@ -75,10 +75,10 @@ export class TestPeer {
       this.#state.apply(reader.finish());
       this.#state.deliver(true);
       this.syncs++;
-      feed.ask(this.#viewer);
+      subscription.request(this.#subscriber);
     });
     this.#read = (bytes) => unframer.push(bytes);
-    const feed: Feed = new Feed({
+    const subscription: Subscription = new Subscription({
       call: {
         write: (bytes) => {
           this.#held.push(Buffer.from(bytes));
@@ -87,26 +87,26 @@ export class TestPeer {
           return true;
         },
       },
-      board: this.#brain.board,
-      progress: () => this.#brain.progress,
+      store: this.#server.store,
+      progress: () => this.#server.progress,
     });
-    this.#feed = feed;
-    this.#brain.feeds.add(feed);
-    const zone = this.#viewer.stream === 'local' ? { zone: this.#brain.board.zoneOf(this.#viewer.nodeName) } : {};
-    feed.ask({ ...this.#viewer, ...zone });
+    this.#subscription = subscription;
+    this.#server.subscriptions.add(subscription);
+    const zone = this.#subscriber.stream === 'local' ? { zone: this.#server.store.zoneOf(this.#subscriber.nodeName) } : {};
+    subscription.request({ ...this.#subscriber, ...zone });
   }
 
   disconnect(): void {
-    if (this.#feed === undefined) return;
-    this.#feed.close();
-    this.#brain.feeds.delete(this.#feed);
+    if (this.#subscription === undefined) return;
+    this.#subscription.close();
+    this.#server.subscriptions.delete(this.#subscription);
   }
 
   /** The connection takes everything again. */
   speedUp(): void {
     this.isSlow = false;
     this.#deliver();
-    this.#feed?.drained();
+    this.#subscription?.drained();
   }
 
   #read: (bytes: Buffer) => void = () => {};

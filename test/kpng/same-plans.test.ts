@@ -11,7 +11,7 @@ import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { planService } from '#plan/plan-service.ts';
 import { type KubernetesObject, kubernetesObject, NODE_NAMES, SERVICE_NAMES, SLICE_NAMES } from '../properties/arbitrary-objects.ts';
 import { checkAsync } from '../properties/check.ts';
-import { TestBrain, TestPeer } from './line.ts';
+import { TestClient, TestServer } from './line.ts';
 
 type Deed =
   | { readonly do: 'put'; readonly object: KubernetesObject }
@@ -60,29 +60,29 @@ interface Watched {
   readonly nodeName: string;
   readonly direct: Store;
   readonly streamed: Store;
-  readonly peer: TestPeer;
+  readonly peer: TestClient;
 }
 
-function watch(brain: TestBrain, nodeName: string): Watched {
+function watch(server: TestServer, nodeName: string): Watched {
   const streamed = createStore(nodeName);
   return {
     nodeName,
     direct: createStore(nodeName),
     streamed,
-    peer: new TestPeer(brain, { stream: 'local', nodeName, zone: '', extended: true }, streamed),
+    peer: new TestClient(server, { stream: 'local', nodeName, zone: '', extended: true }, streamed),
   };
 }
 
-/** Lets feeds do what they have begun. */
+/** Lets subscriptions do what they have begun. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await setImmediate();
 }
 
 /** A server that is fed with the objects, one that is fed by its global stream, and three nodes of the latter or the former. */
 async function live(deeds: readonly Deed[], isRelayed: boolean): Promise<void> {
-  const first = new TestBrain();
-  const second = isRelayed ? new TestBrain() : first;
-  const relay = isRelayed ? new TestPeer(first, { stream: 'global', extended: true }, second.board) : undefined;
+  const first = new TestServer();
+  const second = isRelayed ? new TestServer() : first;
+  const relay = isRelayed ? new TestClient(first, { stream: 'global', extended: true }, second.store) : undefined;
   const nodes = ['n1', 'n2', 'n3'].map((nodeName) => watch(second, nodeName));
   const peers = [...(relay ? [relay] : []), ...nodes.map(({ peer }) => peer)];
   const tell = async (): Promise<void> => {
@@ -94,7 +94,7 @@ async function live(deeds: readonly Deed[], isRelayed: boolean): Promise<void> {
   for (const peer of peers) peer.connect();
   for (const one of deeds) {
     if (one.do === 'put' || one.do === 'remove') {
-      const targets = [first.board, ...nodes.map(({ direct }) => direct)];
+      const targets = [first.store, ...nodes.map(({ direct }) => direct)];
       for (const target of targets) {
         if (one.do === 'put') target.set(decoded(one.object));
         else target.remove(one.kind, one.key);

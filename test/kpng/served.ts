@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import { type ChannelCredentials, Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
-import { type Brain, type BrainOptions, startBrain } from '#kpng-server/serve.ts';
+import { type KpngServer, type KpngServerOptions, startKpngServer } from '#kpng-server/server.ts';
 import { formatTarget, type Target } from '#lib/target.ts';
 import type { Sink, Source } from '#sources/source.ts';
 import { until } from '#support/manifest-folder.ts';
@@ -19,7 +19,7 @@ afterEach(async () => {
 export const afterwards = (cleanup: () => unknown): void => void cleanups.push(cleanup);
 
 export interface Served {
-  readonly brain: Brain;
+  readonly server: KpngServer;
   readonly sink: Sink;
   readonly target: Target;
   readonly refused: string[];
@@ -32,7 +32,7 @@ export function temporarySocket(): Target {
 }
 
 /** A server that has no object yet and waits for its source. */
-export async function served(options: Partial<BrainOptions> = {}): Promise<Served> {
+export async function served(options: Partial<KpngServerOptions> = {}): Promise<Served> {
   let sink: Sink | undefined;
   const source: Source = {
     start(given) {
@@ -42,13 +42,13 @@ export async function served(options: Partial<BrainOptions> = {}): Promise<Serve
   };
   const refused: string[] = [];
   const target = options.target ?? temporarySocket();
-  const brain = await startBrain({
+  const server = await startKpngServer({
     ...{ source, target, tls: undefined, verifyNodeNames: false, busy() {} },
     log: { info() {}, problem() {}, debug() {}, refused: (_, reason) => void refused.push(reason) },
     ...options,
   });
-  afterwards(() => brain.stop());
-  return { brain, sink: sink as Sink, target, refused };
+  afterwards(() => server.stop());
+  return { server, sink: sink as Sink, target, refused };
 }
 
 type Said = Readonly<Record<string, unknown>>;

@@ -203,7 +203,7 @@ test('requests that are none end the stream with what is wrong', async () => {
     await client.next(N1);
     client.ask({ NodeName: 'n2' });
   };
-  assert.equal(await ask(moved), '3 NodeName is n2, must be n1 as before on this stream');
+  assert.equal(await ask(moved), '3 NodeName is n2, must be n1, as in the first request of the stream');
   assert.equal(await ask((client) => client.ask(N1), '/localv1.Sets/Peek'), '12 unknown method /localv1.Sets/Peek');
   const long = `/${'x'.repeat(20_000)}`;
   assert.equal(await ask((client) => client.ask(N1), long), `12 unknown method ${long.slice(0, 200)}`);
@@ -260,7 +260,7 @@ test('a socket that a killed server has left is taken; one that is in use, and w
   assert.ok(target.type === 'unix');
   const first = await served({ target });
   await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: another server listens there$/);
-  await first.brain.stop();
+  await first.server.stop();
   writeFileSync(target.path, 'precious');
   await assert.rejects(served({ target }), /^Error: Cannot listen at unix:.*: a file that is not a socket is there$/);
   assert.equal(readFileSync(target.path, 'utf8'), 'precious');

@@ -76,7 +76,7 @@ test("with --verify-node-names a certificate must be the node's: by its common n
   ] as const) {
     const client = dial(all, pair);
     client.ask(N1);
-    assert.equal(await client.end(), `7 the certificate is of ${is}, must be that of node n1`);
+    assert.equal(await client.end(), `7 the certificate names ${is}, must name node n1`);
     assert.deepEqual(client.items, []);
   }
   assert.equal(all.refused.length, 3);
@@ -121,7 +121,7 @@ test('an agent follows by mutual TLS, and says what is wrong with certificates; 
   await until('told', () => other.problems.length > 0);
   assert.match(
     other.problems[0] ?? '',
-    /^kpng_refused: Cannot follow KPNG server SERVER: permission denied: the certificate is of system:node:n2, n2, must be/,
+    /^kpng_refused: Cannot follow KPNG server SERVER: permission denied: the certificate names system:node:n2, n2, must name node n1/,
   );
   other.write(node);
   await until('synced', () => other.calls.includes('synced'));
@@ -142,10 +142,10 @@ test('an agent follows by mutual TLS, and says what is wrong with certificates; 
 test('certificates that have changed are used for those who come after', async () => {
   const all = await servedByTls(false);
   const node = ours.issue('/CN=system:node:n1', 'DNS:n1');
-  all.brain.useTls({ ...foreign.issue('/CN=kpng', 'IP:127.0.0.1'), ca: ours.ca });
+  all.server.useTls({ ...foreign.issue('/CN=kpng', 'IP:127.0.0.1'), ca: ours.ca });
   const wary = follow(all.target, node, ours.ca);
   await until('told', () => wary.problems.length > 0);
   assert.match(wary.problems[0] ?? '', /not signed by --tls-ca/);
-  all.brain.useTls({ ...server, ca: ours.ca });
+  all.server.useTls({ ...server, ca: ours.ca });
   await until('synced', () => wary.calls.includes('synced'));
 });

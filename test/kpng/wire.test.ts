@@ -15,7 +15,7 @@ import { createStore } from '#agent/store.ts';
 import { DESCRIPTORS } from '#kpng/descriptors.ts';
 import { endpointCodec, type MessageCodec, serviceCodec } from '#kpng/messages.ts';
 import { readObjects } from '#lab/read-objects.ts';
-import { TestBrain, TestPeer } from './line.ts';
+import { TestClient, TestServer } from './line.ts';
 
 const GOLDEN = join(import.meta.dirname, 'golden');
 const ROOT = join(import.meta.dirname, '../..');
@@ -114,17 +114,17 @@ test('a peer that does not know the extensions reads the rest as if they were no
 /** Every message that a server with the sample cluster sends to a node, by type. */
 async function sentMessages(): Promise<readonly (readonly [type: string, bytes: Uint8Array])[]> {
   const { objects } = await readObjects([join(ROOT, 'test/fixtures/shop-cluster.yaml')]);
-  const brain = new TestBrain();
-  for (const object of objects) brain.board.set(object);
-  brain.tell();
+  const server = new TestServer();
+  for (const object of objects) server.store.set(object);
+  server.tell();
   const types: Readonly<Record<number, string>> = {
     ...{ 1: 'localv1.Service', 2: 'localv1.Endpoint', 10: 'globalv1.ServiceInfo', 11: 'globalv1.EndpointInfo' },
     ...{ 12: 'globalv1.NodeInfo', 1000: 'localv1.ServiceCIDR' },
   };
   const peers = [
-    new TestPeer(brain, { stream: 'local', nodeName: 'n1', zone: '', extended: true }, createStore('n1')),
-    new TestPeer(brain, { stream: 'local', nodeName: 'n2', zone: '', extended: false }, createStore('n2')),
-    new TestPeer(brain, { stream: 'global', extended: true }, createStore('n1')),
+    new TestClient(server, { stream: 'local', nodeName: 'n1', zone: '', extended: true }, createStore('n1')),
+    new TestClient(server, { stream: 'local', nodeName: 'n2', zone: '', extended: false }, createStore('n2')),
+    new TestClient(server, { stream: 'global', extended: true }, createStore('n1')),
   ];
   for (const peer of peers) peer.connect();
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));

@@ -1,28 +1,9 @@
+/** Computes the frames that bring a client from one view of an item to the next. */
 import { frame } from '#grpc/framing.ts';
 import { deleteOperation, triggerField } from '#kpng/operations.ts';
-import type { SetNumber } from '#kpng/sets.ts';
+import type { ItemView, OperationKind } from './item-view.ts';
 
-/** Decides when an operation is sent: nodes and ranges, then Services, then endpoints; anonymous ones are those that are no pods. */
-export type OperationKind = 'context' | 'service' | 'endpoint' | 'anonymous';
-
-/** An object as it is sent. What has not changed is the same JavaScript object, and one does for all clients. */
-export interface Operation {
-  readonly set: SetNumber;
-  readonly path: string;
-  /** The OpItem that sets it, framed. */
-  readonly framed: Buffer;
-}
-
-/** What a client sees of one item of the board. */
-export interface View {
-  readonly operations: Readonly<Partial<Record<OperationKind, readonly Operation[]>>>;
-  /** When what led to it happened, ms since 1970; 0 = not known. */
-  readonly triggeredAt: number;
-  /** Of a view that many clients have: its frames by kind, in one piece, as far as they were asked for. */
-  readonly joined?: Partial<Record<OperationKind, readonly Buffer[]>>;
-}
-
-/** The order in which a change set says things, as KPNG does (server/jobs/store2localdiff, SendDiff): nothing is orphaned on the way. */
+/** The order of operations in a change set, KPNG's (server/jobs/store2localdiff, SendDiff): no endpoint is ever without its Service. */
 export const PHASES: readonly (readonly [act: 'set' | 'delete', kind: OperationKind])[] = [
   ['set', 'context'],
   ['set', 'service'],
@@ -39,13 +20,13 @@ type Frames = Readonly<Record<'set' | 'delete', Readonly<Partial<Record<Operatio
 const NONE: readonly never[] = [];
 
 /**
- * Clients go from one view to the next together: the way there is worked out once. By the view that they come to, or from if nothing is left;
- * the other one is held weakly, or each view would keep all that were before it.
+ * Most clients go from one view to the next together, so each difference is computed once. The key is the new view, or the old one if the
+ * item is gone. The value holds the old view weakly: otherwise each view would keep all earlier ones in memory.
  */
-const differences = new WeakMap<View, { readonly from: WeakRef<View>; readonly isEnd: boolean; readonly frames: Frames }>();
+const differences = new WeakMap<ItemView, { readonly from: WeakRef<ItemView>; readonly isEnd: boolean; readonly frames: Frames }>();
 
-/** Frames that tell a client of everything in a view that it has nothing of. */
-export function framesOf(view: View | undefined, kind: OperationKind): readonly Buffer[] {
+/** Frames of one kind for a client that has nothing of the item yet. */
+export function framesOf(view: ItemView | undefined, kind: OperationKind): readonly Buffer[] {
   const operations = view?.operations[kind];
   if (operations === undefined) return NONE;
   if (view?.joined === undefined) return operations.map(({ framed }) => framed);
@@ -53,8 +34,8 @@ export function framesOf(view: View | undefined, kind: OperationKind): readonly 
   return view.joined[kind];
 }
 
-/** Frames of one phase that bring a client from a view that it has to another; undefined = nothing of the item is left. */
-export function framesBetween(from: View, to: View | undefined, [act, kind]: (typeof PHASES)[number]): readonly Buffer[] {
+/** Frames of one phase that bring a client from view `from` to view `to`; `to` undefined = the item is gone for the client. */
+export function framesBetween(from: ItemView, to: ItemView | undefined, [act, kind]: (typeof PHASES)[number]): readonly Buffer[] {
   const key = to ?? from;
   const isEnd = to === undefined;
   const known = differences.get(key);
@@ -64,7 +45,7 @@ export function framesBetween(from: View, to: View | undefined, [act, kind]: (ty
   return frames[act][kind] ?? NONE;
 }
 
-function difference(from: View, to: View | undefined): Frames {
+function difference(from: ItemView, to: ItemView | undefined): Frames {
   const trigger = to !== undefined && to.triggeredAt > from.triggeredAt ? [triggerField(to.triggeredAt)] : [];
   const frames = { set: {} as Record<string, Buffer[]>, delete: {} as Record<string, Buffer[]> };
   for (const kind of ['context', 'service', 'endpoint', 'anonymous'] as const) {
@@ -81,6 +62,6 @@ function difference(from: View, to: View | undefined): Frames {
   return frames;
 }
 
-/** A framed OpItem with one more field. */
+/** A framed OpItem with a further field. */
 const withTrigger = (framed: Buffer, trigger: readonly Uint8Array[]): Buffer =>
   trigger.length === 0 ? framed : frame(framed.subarray(5), ...trigger);

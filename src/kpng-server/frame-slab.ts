@@ -1,12 +1,13 @@
+/** Allocates frames that live long. */
 import { frame } from '#grpc/framing.ts';
 
-/** Bytes of memory that are shared by frames made one after the other. */
+/** Size of a memory block that successive frames share, bytes. */
 const SLAB = 64 << 10;
 
 let slab: Buffer = Buffer.alloc(0);
 
-/** A framed message that is kept for long: Node's own pool would keep whatever short-lived bytes lie beside it, which are twice as many. */
-export function keptFrame(message: Uint8Array): Buffer {
+/** A framed message, allocated beside other long-lived frames. Node's own pool would also keep its short-lived neighbours, twice as many bytes. */
+export function slabFrame(message: Uint8Array): Buffer {
   const framed = frame(message);
   if (framed.length > SLAB / 8) return framed;
   if (slab.length < framed.length) slab = Buffer.allocUnsafeSlow(SLAB);
