@@ -1,4 +1,4 @@
-/** Agents of real nodes that follow `weir kpng-server`: they answer as they do from the folder itself. */
+/** Agents of lab nodes that follow `weir kpng-server`: traffic is answered as with the folder as source. */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from
 const HERE: PodSpec = { name: 'p1', node: 'n1' };
 const AWAY: PodSpec = { name: 'p2', node: 'n2' };
 const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
-const [WEB, LOCAL, DRAINING, NOBODY, SWAP] = [1, 2, 3, 4, 5];
+const [WEB, LOCAL, DRAINING, EMPTY, SWAP] = [1, 2, 3, 4, 5];
 const DRAINS = { ready: false, serving: true, terminating: true };
 
 const authority = createAuthority();
@@ -44,7 +44,7 @@ before(async () => {
     ...slices({ of: 'local', pods: [AWAY] }),
     numbered('draining', DRAINING),
     ...slices({ of: 'draining', pods: [{ ...AWAY, conditions: DRAINS }] }),
-    numbered('nobody', NOBODY),
+    numbered('empty', EMPTY),
   ]);
   swapTo(HERE);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p1');
@@ -59,7 +59,7 @@ const swapTo = (pod: PodSpec): void => lab.writeManifest('swap.json', [numbered(
 
 const socket = (): string => `unix://${join(labDir(lab.topology.name), 'kpng.sock')}`;
 
-/** Starts it outside of all nodes, and waits until it has read the folder. */
+/** Starts the server outside of all nodes, and waits until it has read the folder. */
 async function startServer(...flags: readonly string[]): Promise<void> {
   const listen = flags.includes('--listen') ? [] : ['--listen', socket()];
   const argv = ['--pdeathsig', 'KILL', '--', WEIR, 'kpng-server', '--dir', manifestsDir(lab.topology.name), ...listen, ...flags];
@@ -78,7 +78,7 @@ async function endServer(signal: NodeJS.Signals): Promise<void> {
   await end;
 }
 
-/** What the kernel of a node holds for its Services, and how often decisions fell. */
+/** The tables of a node, without the counters. */
 async function tablesOf(name: string): Promise<unknown> {
   const { outcomes, ...tables } = JSON.parse(await weir(lab, name, 'dump', '-o', 'json'));
   return tables;
@@ -93,11 +93,11 @@ const PATHS: readonly Path[] = [
   ['outside', tcp(nodeAddress('n1'), nodePort(LOCAL)), 'dropped'],
   ['outside', tcp(nodeAddress('n2'), nodePort(LOCAL)), answer('203.0.113.2', 'p2')],
   ['t/p9', tcp(clusterIP(DRAINING), 80), answer(podAddress(CLIENT), 'p2')],
-  ['t/p9', tcp(clusterIP(NOBODY), 80), 'refused'],
+  ['t/p9', tcp(clusterIP(EMPTY), 80), 'refused'],
   ['t/p9', tcp(clusterIP(77), 80), 'dropped'],
 ];
 
-test('agents that follow the server hold and answer what they do from the folder', async () => {
+test('agents that follow the server have the same tables and answers as from the folder', async () => {
   const names = ['n1', 'n2'];
   const fromFolder = await Promise.all(names.map(tablesOf));
   await assertPaths(lab, PATHS);
@@ -118,10 +118,10 @@ test('a change of the folder reaches all nodes', async () => {
   await untilAnsweredBy(lab, 'n2', tcp(clusterIP(SWAP), 80), 'p2');
 });
 
-test('nodes go on while the server is away, and follow again when it is back', async () => {
+test('nodes keep their state while the server is down, and follow it again after its restart', async () => {
   await endServer('SIGKILL');
   swapTo(HERE);
-  await until('the agent has noticed', () => /WARN.*Cannot follow KPNG server/.test(lab.agent('n1').log));
+  await until('the agent reports the lost server', () => /WARN.*Cannot follow KPNG server/.test(lab.agent('n1').log));
   await assertPaths(lab, [...PATHS, ['t/p9', tcp(clusterIP(SWAP), 80), answer(podAddress(CLIENT), 'p2')]]);
   await startServer();
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p1');
@@ -130,7 +130,7 @@ test('nodes go on while the server is away, and follow again when it is back', a
   assert.doesNotMatch(lab.agent('n1').log, /ERROR/);
 });
 
-test('across the network an agent follows by mutual TLS, by the certificate of its node only', async () => {
+test('over TCP an agent follows with mutual TLS, and only with the certificate of its node', async () => {
   await endServer('SIGTERM');
   const address = '203.0.113.2:12090';
   const files = (flag: string, name: string, subject: string, names: string): string[] => {

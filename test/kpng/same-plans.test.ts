@@ -1,4 +1,4 @@
-/** Whatever a cluster does, its nodes plan the same from a KPNG stream of weir as from the objects themselves. */
+/** For every history of a cluster, nodes plan the same from weir's KPNG stream as from the objects themselves. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -11,12 +11,12 @@ import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { planService } from '#plan/plan-service.ts';
 import { type KubernetesObject, kubernetesObject, NODE_NAMES, SERVICE_NAMES, SLICE_NAMES } from '../properties/arbitrary-objects.ts';
 import { checkAsync } from '../properties/check.ts';
-import { TestClient, TestServer } from './line.ts';
+import { TestClient, TestServer } from './in-process.ts';
 
-type Deed =
+type Step =
   | { readonly do: 'put'; readonly object: KubernetesObject }
   | { readonly do: 'remove'; readonly kind: ModelKind; readonly key: string }
-  | { readonly do: 'tell' | 'reconnect' | 'slow' | 'fast' };
+  | { readonly do: 'notify' | 'reconnect' | 'slow' | 'fast' };
 
 const KEYS: readonly (readonly [ModelKind, string])[] = [
   ...SERVICE_NAMES.map((name) => ['Service', `t/${name}`] as const),
@@ -24,14 +24,14 @@ const KEYS: readonly (readonly [ModelKind, string])[] = [
   ...NODE_NAMES.map((name) => ['Node', name] as const),
 ];
 
-const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 10, arbitrary: kubernetesObject.map((object): Deed => ({ do: 'put', object })) },
-  { weight: 2, arbitrary: fc.constantFrom(...KEYS).map(([kind, key]): Deed => ({ do: 'remove', kind, key })) },
-  { weight: 6, arbitrary: fc.constant<Deed>({ do: 'tell' }) },
-  { weight: 2, arbitrary: fc.constantFrom<Deed>({ do: 'reconnect' }, { do: 'slow' }, { do: 'fast' }) },
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 10, arbitrary: kubernetesObject.map((object): Step => ({ do: 'put', object })) },
+  { weight: 2, arbitrary: fc.constantFrom(...KEYS).map(([kind, key]): Step => ({ do: 'remove', kind, key })) },
+  { weight: 6, arbitrary: fc.constant<Step>({ do: 'notify' }) },
+  { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'reconnect' }, { do: 'slow' }, { do: 'fast' }) },
 );
 
-const history = fc.array(deed, { minLength: 1, maxLength: 30, size: 'max' });
+const history = fc.array(step, { minLength: 1, maxLength: 30, size: 'max' });
 
 function decoded(object: KubernetesObject): ModelObject {
   const result = decodeObject(object);
@@ -42,14 +42,14 @@ function decoded(object: KubernetesObject): ModelObject {
 const viewOf = (store: Store, nodeName: string): NodeView =>
   viewNode(store.node(), { nodeName, localDetector: { mode: 'NodeCIDR' }, masqueradeAll: false });
 
-/** Everything that a node does for its Services. */
+/** All plans of a node for its Services. */
 function plansOf(store: Store, nodeName: string): unknown {
   return SERVICE_NAMES.map((name) => {
     const { service, slices } = store.service(`t/${name}`);
     if (service === undefined) return [];
     const plans = planService(service, slices, viewOf(store, nodeName)).map(({ unlisted, ...plan }) => ({
       ...plan,
-      // In no order
+      // Unordered
       unlisted: unlisted?.map(({ address, port }) => `${address} ${port}`).sort(),
     }));
     return [plans, planHealthChecks(service, slices, viewOf(store, nodeName))];
@@ -73,40 +73,40 @@ function watch(server: TestServer, nodeName: string): Watched {
   };
 }
 
-/** Lets subscriptions do what they have begun. */
+/** Lets subscriptions send their pending change sets. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await setImmediate();
 }
 
-/** A server that is fed with the objects, one that is fed by its global stream, and three nodes of the latter or the former. */
-async function live(deeds: readonly Deed[], isRelayed: boolean): Promise<void> {
+/** Plays a history to a server with three nodes; `isRelayed`: the nodes follow a second server, which follows the first by its global stream. */
+async function play(steps: readonly Step[], isRelayed: boolean): Promise<void> {
   const first = new TestServer();
   const second = isRelayed ? new TestServer() : first;
   const relay = isRelayed ? new TestClient(first, { stream: 'global', extended: true }, second.store) : undefined;
   const nodes = ['n1', 'n2', 'n3'].map((nodeName) => watch(second, nodeName));
   const peers = [...(relay ? [relay] : []), ...nodes.map(({ peer }) => peer)];
-  const tell = async (): Promise<void> => {
-    first.tell();
+  const notify = async (): Promise<void> => {
+    first.notify();
     await settle();
-    if (isRelayed) second.tell();
+    if (isRelayed) second.notify();
     await settle();
   };
   for (const peer of peers) peer.connect();
-  for (const one of deeds) {
+  for (const one of steps) {
     if (one.do === 'put' || one.do === 'remove') {
       const targets = [first.store, ...nodes.map(({ direct }) => direct)];
       for (const target of targets) {
         if (one.do === 'put') target.set(decoded(one.object));
         else target.remove(one.kind, one.key);
       }
-    } else if (one.do === 'tell') await tell();
+    } else if (one.do === 'notify') await notify();
     else if (one.do === 'reconnect') for (const peer of peers) peer.connect();
     else if (one.do === 'slow') for (const peer of peers) peer.isSlow = true;
     else for (const peer of peers) peer.speedUp();
   }
   for (let i = 0; i < 3; i++) {
     for (const peer of peers) peer.speedUp();
-    await tell();
+    await notify();
   }
   for (const { nodeName, direct, streamed, peer } of nodes) {
     assert.deepEqual(plansOf(streamed, nodeName), plansOf(direct, nodeName), nodeName);
@@ -116,18 +116,18 @@ async function live(deeds: readonly Deed[], isRelayed: boolean): Promise<void> {
   }
 }
 
-const describe = (deeds: readonly Deed[]): string[] => deeds.map((one) => JSON.stringify(one));
+const describe = (steps: readonly Step[]): string[] => steps.map((one) => JSON.stringify(one));
 
-test('nodes plan the same from the local stream as from the objects, whatever happens to objects and connections', () =>
+test('nodes plan the same from the local stream as from the objects, for every history of objects and connections', () =>
   checkAsync(
-    fc.asyncProperty(history, (deeds) => live(deeds, false)),
+    fc.asyncProperty(history, (steps) => play(steps, false)),
     400,
     describe,
   ));
 
-test('and so they do from a server that is fed by the global stream of another one', () =>
+test('nodes plan the same from a server that follows the global stream of another server', () =>
   checkAsync(
-    fc.asyncProperty(history, (deeds) => live(deeds, true)),
+    fc.asyncProperty(history, (steps) => play(steps, true)),
     200,
     describe,
   ));

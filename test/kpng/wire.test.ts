@@ -1,7 +1,7 @@
 /**
- * The messages against two other implementations of protobuf: Go's, whose descriptors are written from the tables of the wire format
- * (golden/main.go) and which made golden.json, and @bufbuild/protobuf with Go's descriptors. `cd test/kpng/golden && go run . >golden.json`
- * makes the fixtures again.
+ * The messages against two other implementations of protobuf: Go's, with descriptors written from the tables of the wire format
+ * (golden/main.go), which made golden.json; and @bufbuild/protobuf with Go's descriptors. `cd test/kpng/golden && go run . >golden.json`
+ * regenerates the fixtures.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { createStore } from '#agent/store.ts';
 import { DESCRIPTORS } from '#kpng/descriptors.ts';
 import { endpointCodec, type MessageCodec, serviceCodec } from '#kpng/messages.ts';
 import { readObjects } from '#lab/read-objects.ts';
-import { TestClient, TestServer } from './line.ts';
+import { TestClient, TestServer } from './in-process.ts';
 
 const GOLDEN = join(import.meta.dirname, 'golden');
 const ROOT = join(import.meta.dirname, '../..');
@@ -36,38 +36,38 @@ const ours = protobuf.Root.fromJSON(DESCRIPTORS);
 
 const theirs = (name: string, registry: FileRegistry = others) => registry.getMessage(name) ?? assert.fail(`There is no message ${name}`);
 
-/** What our library makes of bytes, as JSON has it. */
-const weirSays = (name: string, bytes: Uint8Array): unknown => {
+/** Decodes bytes with weir's library, to JSON. */
+const decodeByWeir = (name: string, bytes: Uint8Array): unknown => {
   const type = ours.lookupType(name);
   return type.toObject(type.decode(bytes), { enums: String, longs: String, bytes: String });
 };
 
-/** Our library's bytes of what a sample says. */
-const weirEncodes = (name: string, says: JsonValue): Uint8Array => {
+/** Encodes a sample with weir's library. */
+const encodeByWeir = (name: string, says: JsonValue): Uint8Array => {
   const type = ours.lookupType(name);
   return type.encode(type.fromObject(says as Record<string, unknown>)).finish();
 };
 
-test('what Go has encoded is what it says, and from here it takes as many bytes', () => {
+test('weir decodes the messages that Go encoded, and encodes them to as many bytes', () => {
   for (const { name, type, says, hex } of golden.messages) {
-    assert.deepEqual(weirSays(type, bytesOf(hex)), says, name);
-    // Fields may come in any order
-    assert.equal(weirEncodes(type, says).length, hex.length / 2, name);
+    assert.deepEqual(decodeByWeir(type, bytesOf(hex)), says, name);
+    // The order of fields is free
+    assert.equal(encodeByWeir(type, says).length, hex.length / 2, name);
   }
   assert.ok(golden.messages.length >= 15);
 });
 
-test('what @bufbuild/protobuf has encoded is what it says, and it reads what is encoded here', () => {
+test('weir and @bufbuild/protobuf decode the messages that the other encodes', () => {
   for (const { name, type, says } of golden.messages) {
     const descriptor = theirs(type);
-    assert.deepEqual(weirSays(type, toBinary(descriptor, fromJson(descriptor, says))), says, name);
-    const read = fromBinary(descriptor, weirEncodes(type, says));
+    assert.deepEqual(decodeByWeir(type, toBinary(descriptor, fromJson(descriptor, says))), says, name);
+    const read = fromBinary(descriptor, encodeByWeir(type, says));
     assert.equal(read.$unknown, undefined, name);
     assert.deepEqual(toJson(descriptor, read), says, name);
   }
 });
 
-test('every field of the descriptors has the number and type that Go was told', () => {
+test("every field of the descriptors has the number of Go's descriptors", () => {
   const seen: string[] = [];
   for (const file of ['localv1', 'globalv1'] as const) {
     for (const [message, { fields }] of Object.entries(DESCRIPTORS.nested[file].nested as Record<string, { fields?: object }>)) {
@@ -84,12 +84,12 @@ test('every field of the descriptors has the number and type that Go was told', 
   );
 });
 
-test('descriptors.ts is what the .proto files say', () => {
+test('descriptors.ts is generated from the .proto files', () => {
   const { stdout, stderr } = spawnSync(process.execPath, ['scripts/kpng-descriptors.ts', '--print'], { cwd: ROOT, encoding: 'utf8' });
   assert.equal(readFileSync(join(ROOT, 'src/kpng/descriptors.ts'), 'utf8'), stdout, `run "make generate" ${stderr}`);
 });
 
-/** Descriptors as KPNG has them, without extensions. */
+/** KPNG's descriptors, without extensions. */
 function oldDescriptors(): FileDescriptorSet {
   const old = create(FileDescriptorSetSchema, descriptorSet);
   for (const file of old.file) {
@@ -99,24 +99,24 @@ function oldDescriptors(): FileDescriptorSet {
   return old;
 }
 
-test('a peer that does not know the extensions reads the rest as if they were not there', () => {
+test('a peer without extensions decodes all other fields', () => {
   const old = createFileRegistry(fromBinary(FileDescriptorSetSchema, toBinary(FileDescriptorSetSchema, oldDescriptors())));
   const extended = golden.messages.filter(({ says }) => JSON.stringify(says).match(/Facts|Extended|CreatedAt|TriggeredAt/));
   for (const { name, type, hex } of extended) {
     const descriptor = theirs(type, old);
     const read = toJson(descriptor, fromBinary(descriptor, bytesOf(hex))) as Record<string, unknown>;
-    const { Facts, Extended, CreatedAt, TriggeredAt, ...rest } = weirSays(type, bytesOf(hex)) as Record<string, unknown>;
+    const { Facts, Extended, CreatedAt, TriggeredAt, ...rest } = decodeByWeir(type, bytesOf(hex)) as Record<string, unknown>;
     assert.deepEqual(Object.keys(read), Object.keys(rest), name);
   }
   assert.ok(extended.length >= 6);
 });
 
-/** Every message that a server with the sample cluster sends to a node, by type. */
+/** All messages, with their types, that a server with the sample cluster sends to two nodes and to the global stream. */
 async function sentMessages(): Promise<readonly (readonly [type: string, bytes: Uint8Array])[]> {
   const { objects } = await readObjects([join(ROOT, 'test/fixtures/shop-cluster.yaml')]);
   const server = new TestServer();
   for (const object of objects) server.store.set(object);
-  server.tell();
+  server.notify();
   const types: Readonly<Record<number, string>> = {
     ...{ 1: 'localv1.Service', 2: 'localv1.Endpoint', 10: 'globalv1.ServiceInfo', 11: 'globalv1.EndpointInfo' },
     ...{ 12: 'globalv1.NodeInfo', 1000: 'localv1.ServiceCIDR' },
@@ -133,21 +133,21 @@ async function sentMessages(): Promise<readonly (readonly [type: string, bytes: 
   );
 }
 
-test('what a server sends is read by others, and read again says the same', async () => {
+test('another library decodes all messages of a server, and encodes them to the same content', async () => {
   const sent = await sentMessages();
   for (const [type, bytes] of sent) {
     const read = fromBinary(theirs(type), bytes);
     assert.equal(read.$unknown, undefined, type);
-    assert.deepEqual(weirSays(type, toBinary(theirs(type), read)), weirSays(type, bytes), type);
+    assert.deepEqual(decodeByWeir(type, toBinary(theirs(type), read)), decodeByWeir(type, bytes), type);
   }
   assert.ok(new Set(sent.map(([type]) => type)).size >= 5);
   assert.ok(sent.length >= 90, `${sent.length} messages`);
 });
 
 const go = spawnSync('go', ['version'], { encoding: 'utf8' });
-const NO_GO = go.status === 0 ? false : 'Go is not installed: golden.json is not made again';
+const NO_GO = go.status === 0 ? false : 'Go is not installed: golden.json is not regenerated';
 
-test('Go makes the same fixtures again, and reads what is encoded here', { skip: NO_GO }, async () => {
+test('Go regenerates the same fixtures, and decodes the messages of a server', { skip: NO_GO }, async () => {
   const run = (input: string, ...args: string[]): string => {
     const { status, stdout, stderr } = spawnSync('go', ['run', '.', ...args], { cwd: GOLDEN, encoding: 'utf8', input });
     assert.equal(status, 0, stderr);
@@ -156,14 +156,14 @@ test('Go makes the same fixtures again, and reads what is encoded here', { skip:
   assert.deepEqual(JSON.parse(run('')), golden);
   const sent = await sentMessages();
   const lines = sent.map(([type, bytes]) => `${type} ${hexOf(bytes)}`).join('\n');
-  const said = run(lines, 'decode').trimEnd().split('\n');
+  const printed = run(lines, 'decode').trimEnd().split('\n');
   assert.deepEqual(
-    said.map((line) => JSON.parse(line)),
-    sent.map(([type, bytes]) => weirSays(type, bytes)),
+    printed.map((line) => JSON.parse(line)),
+    sent.map(([type, bytes]) => decodeByWeir(type, bytes)),
   );
 });
 
-test('bytes that are no message are refused, whatever they are', () => {
+test('undecodable bytes throw an Error', () => {
   const codecs: readonly MessageCodec<unknown>[] = [serviceCodec, endpointCodec];
   for (const { hex } of golden.messages) {
     const bytes = bytesOf(hex);

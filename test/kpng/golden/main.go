@@ -1,8 +1,8 @@
-// Command golden encodes and decodes KPNG's messages with Go's own protobuf, by descriptors that are written here from the tables of the
-// wire format and not from the .proto files of src/kpng.
+// Command golden encodes and decodes KPNG's messages with Go's protobuf. Its descriptors are written from the tables of the wire format, not
+// from the .proto files of src/kpng.
 //
-//	golden          prints golden.json: the descriptors, and messages as hex with what they say
-//	golden decode   reads lines `TYPE HEX` and prints what each says, as JSON
+//	golden          prints golden.json: the descriptors, and messages as JSON and as hex
+//	golden decode   reads lines `TYPE HEX` and prints each message as JSON
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// One message a line: its name, then `number name type` of each field. `*` is repeated, `{}` a map of strings, `|` a member of a oneof.
+// One message per line: its name, then `number name type` of each field. `*`: repeated, `{}`: a map of strings, `|`: member of a oneof.
 var local = []string{
 	"WatchReq: 1 NodeName string, 1000 Extended bool",
 	"OpItem: 1 Sync EmptyOp|Op, 2 Set Value|Op, 3 Delete Ref|Op, 4 Reset EmptyOp|Op, 1000 TriggeredAt int64",
@@ -218,7 +218,7 @@ func decode(files *protoregistry.Files) {
 			log.Fatalf("%s: %v", name, err)
 		}
 		if unknown := made.GetUnknown(); len(unknown) > 0 {
-			log.Fatalf("%s has fields that nobody knows: %x", name, unknown)
+			log.Fatalf("%s has unknown fields: %x", name, unknown)
 		}
 		says, err := protojson.Marshal(made)
 		if err != nil {

@@ -1,4 +1,4 @@
-/** A KPNG server made of other libraries, @grpc/grpc-js and @bufbuild/protobuf, that says what a test wants it to say. */
+/** A KPNG server of other libraries, @grpc/grpc-js and @bufbuild/protobuf, that sends the operations a test chooses. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileRegistry, fromBinary, fromJson, type JsonValue, toBinary, toJson } from '@bufbuild/protobuf';
@@ -9,14 +9,14 @@ const { descriptors } = JSON.parse(readFileSync(join(import.meta.dirname, 'golde
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Uint8Array.from(Buffer.from(descriptors, 'hex'))));
 
-/** Bytes of a message such as `localv1.Service`, from what JSON says of it. */
+/** Encodes a message, for example of type `localv1.Service`, from JSON. */
 export const encode = (type: string, says: JsonValue): Buffer => {
   const descriptor = registry.getMessage(type);
   if (descriptor === undefined) throw new Error(`There is no message ${type}`);
   return Buffer.from(toBinary(descriptor, fromJson(descriptor, says)));
 };
 
-/** What a message says, as JSON. */
+/** Decodes a message to JSON. */
 export const decode = (type: string, bytes: Uint8Array): JsonValue => {
   const descriptor = registry.getMessage(type);
   if (descriptor === undefined) throw new Error(`There is no message ${type}`);
@@ -30,18 +30,18 @@ const method = (path: string) => ({
   ...{ requestSerialize: raw, requestDeserialize: raw, responseSerialize: raw, responseDeserialize: raw },
 });
 
-/** Both streams, messages as bytes. */
+/** Both streams, with messages as bytes. */
 export const LOCAL: ServiceDefinition = { watch: method('/localv1.Sets/Watch') };
 export const GLOBAL: ServiceDefinition = { watch: method('/globalv1.Sets/Watch') };
 
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 
-/** Listens at a Unix socket. It keeps no state: a test says everything itself. */
-export class OtherServer {
+/** Listens at a Unix socket. It keeps no state: the test sends every operation. */
+export class ScriptedServer {
   readonly #path: string;
   #server = new Server();
   #stream: Stream | undefined;
-  /** Of all connections, as JSON has them. */
+  /** Requests of all connections, as JSON. */
   readonly requests: JsonValue[] = [];
   connections = 0;
 
@@ -61,17 +61,17 @@ export class OtherServer {
     });
   }
 
-  /** Breaks all connections off. */
+  /** Cuts all connections. */
   stop(): void {
     this.#server.forceShutdown();
   }
 
-  /** One operation, as JSON has an OpItem; `value` of a set is a message of `type`. */
-  say(...operations: readonly JsonValue[]): void {
-    for (const operation of operations) this.sayBytes(encode('localv1.OpItem', operation));
+  /** Sends operations: OpItems as JSON. */
+  send(...operations: readonly JsonValue[]): void {
+    for (const operation of operations) this.sendBytes(encode('localv1.OpItem', operation));
   }
 
-  sayBytes(bytes: Buffer): void {
+  sendBytes(bytes: Buffer): void {
     this.#stream?.write(bytes);
   }
 
@@ -94,14 +94,14 @@ export const set = (name: string, path: string, type: string, says: JsonValue): 
   Set: { Ref: { Set: name, Path: path }, Bytes: encode(type, says).toString('base64') },
 });
 
-/** A Service of namespace shop with one port, as an old server describes it. */
+/** A Service of namespace shop with one port, as a server without extensions sends it. */
 export const service = (name: string, more: Readonly<Record<string, JsonValue>> = {}): JsonValue =>
   set('ServicesSet', `shop/${name}`, 'localv1.Service', {
     ...{ Namespace: 'shop', Name: name, Type: 'ClusterIP', IPs: { ClusterIPs: { V4: ['10.96.0.1'] } } },
     ...{ Ports: [{ Name: 'http', Protocol: 'TCP', Port: 80, TargetPort: 8080 }], ...more },
   });
 
-/** An endpoint of such a Service. */
+/** An endpoint of such a Service, without facts. */
 export const endpoint = (name: string, pod: string, address: string, more: Readonly<Record<string, JsonValue>> = {}): JsonValue =>
   set('EndpointsSet', `shop/${name}/${pod}`, 'localv1.Endpoint', {
     ...{ IPs: { V4: [address] }, PortOverrides: [{ Name: 'http', Port: 8080 }], Scopes: { Internal: true, External: true }, ...more },

@@ -1,4 +1,4 @@
-/** A running server whose objects a test decides, and clients of other libraries. */
+/** A running server whose source the test plays, and clients of other libraries. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,17 +8,17 @@ import { type KpngServer, type KpngServerOptions, startKpngServer } from '#kpng-
 import { formatTarget, type Target } from '#lib/target.ts';
 import type { Sink, Source } from '#sources/source.ts';
 import { until } from '#support/manifest-folder.ts';
-import { decode, encode } from './other-server.ts';
+import { decode, encode } from './scripted-server.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** What happens after the test. */
-export const afterwards = (cleanup: () => unknown): void => void cleanups.push(cleanup);
+/** Registers a cleanup. */
+export const onTestEnd = (cleanup: () => unknown): void => void cleanups.push(cleanup);
 
-export interface Served {
+export interface RunningServer {
   readonly server: KpngServer;
   readonly sink: Sink;
   readonly target: Target;
@@ -27,12 +27,12 @@ export interface Served {
 
 export function temporarySocket(): Target {
   const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
-  afterwards(() => rmSync(dir, { recursive: true }));
+  onTestEnd(() => rmSync(dir, { recursive: true }));
   return { type: 'unix', path: join(dir, 'kpng.sock') };
 }
 
-/** A server that has no object yet and waits for its source. */
-export async function served(options: Partial<KpngServerOptions> = {}): Promise<Served> {
+/** A server without objects that waits for its source. */
+export async function startServer(options: Partial<KpngServerOptions> = {}): Promise<RunningServer> {
   let sink: Sink | undefined;
   const source: Source = {
     start(given) {
@@ -47,19 +47,19 @@ export async function served(options: Partial<KpngServerOptions> = {}): Promise<
     log: { info() {}, problem() {}, debug() {}, refused: (_, reason) => void refused.push(reason) },
     ...options,
   });
-  afterwards(() => server.stop());
+  onTestEnd(() => server.stop());
   return { server, sink: sink as Sink, target, refused };
 }
 
-type Said = Readonly<Record<string, unknown>>;
+type Json = Readonly<Record<string, unknown>>;
 
-/** A client of @grpc/grpc-js that reads with @bufbuild/protobuf. */
-export class OtherClient {
+/** A client of @grpc/grpc-js that decodes with @bufbuild/protobuf. */
+export class GrpcJsClient {
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
-  readonly #request: string;
-  /** OpItems as JSON has them. */
-  readonly items: Said[] = [];
-  /** Status that ended the stream. */
+  readonly #requestType: string;
+  /** OpItems received, as JSON. */
+  readonly items: Json[] = [];
+  /** The status that ended the stream. */
   ended: { readonly code: number; readonly details: string } | undefined;
 
   constructor({
@@ -68,30 +68,30 @@ export class OtherClient {
     tls = credentials.createInsecure(),
   }: { readonly target: Target; readonly method?: string; readonly tls?: ChannelCredentials }) {
     const address = target.type === 'unix' ? `unix:${target.path}` : formatTarget(target);
-    // It would send an address as the name of the server, which Node does not like
+    // Without these, grpc-js sends an IP address as server name, which Node rejects
     const client = new Client(address, tls, { 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' });
-    this.#request = method.startsWith('/globalv1') ? 'globalv1.GlobalWatchReq' : 'localv1.WatchReq';
+    this.#requestType = method.startsWith('/globalv1') ? 'globalv1.GlobalWatchReq' : 'localv1.WatchReq';
     this.#call = client.makeBidiStreamRequest(
       method,
       (bytes: Buffer) => bytes,
       (bytes: Buffer) => bytes,
     );
-    this.#call.on('data', (bytes: Buffer) => this.items.push(decode('localv1.OpItem', bytes) as Said));
+    this.#call.on('data', (bytes: Buffer) => this.items.push(decode('localv1.OpItem', bytes) as Json));
     this.#call.on('error', () => {});
     this.#call.on('status', (status) => {
       this.ended = status;
     });
-    afterwards(() => {
+    onTestEnd(() => {
       this.#call.cancel();
       client.close();
     });
   }
 
-  ask(request: Readonly<Record<string, string | boolean>>): void {
-    this.askBytes(encode(this.#request, request));
+  request(request: Readonly<Record<string, string | boolean>>): void {
+    this.requestBytes(encode(this.#requestType, request));
   }
 
-  askBytes(bytes: Buffer): void {
+  requestBytes(bytes: Buffer): void {
     this.#call.write(bytes);
   }
 
@@ -104,7 +104,7 @@ export class OtherClient {
     this.#call.resume();
   }
 
-  hangUp(): void {
+  halfClose(): void {
     this.#call.end();
   }
 
@@ -112,10 +112,10 @@ export class OtherClient {
     return this.items.filter((item) => 'Sync' in item).length;
   }
 
-  /** Asks, and waits for the Sync; what came since the one before, as `set PATH`, `delete PATH`, `reset` and `sync`. */
+  /** Requests a change set and waits for its Sync; returns the operations as `set PATH`, `delete PATH`, `reset` and `sync`. */
   async next(request: Readonly<Record<string, string | boolean>>): Promise<readonly string[]> {
     const [from, syncs] = [this.items.length, this.syncs];
-    this.ask(request);
+    this.request(request);
     await until('Sync', () => this.syncs > syncs || this.ended !== undefined);
     return this.items.slice(from).map(brief);
   }
@@ -126,7 +126,7 @@ export class OtherClient {
   }
 }
 
-function brief(item: Said): string {
+function brief(item: Json): string {
   const { Set: value, Delete } = item as { Set?: { Ref: { Path: string } }; Delete?: { Path: string } };
   if (value) return `set ${value.Ref.Path}`;
   if (Delete) return `delete ${Delete.Path}`;

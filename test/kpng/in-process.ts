@@ -1,4 +1,4 @@
-/** A server and its clients in one process, without a network: what the server writes is what the client reads. */
+/** A server and its clients in one process, without a network: clients read the server's writes directly. */
 
 import { createUnframer } from '#grpc/framing.ts';
 import { opItemCodec } from '#kpng/messages.ts';
@@ -12,26 +12,26 @@ import { PeerState } from '#sources/kpng/peer-state.ts';
 import type { Sink } from '#sources/source.ts';
 import { createStanding } from '#sources/standing.ts';
 
-/** What the server serves, and to whom. */
+/** A server: its items, and the subscriptions of its clients. */
 export class TestServer {
   readonly store = createItemStore();
   readonly subscriptions = new Set<Subscription>();
   progress: SourceProgress = 'complete';
 
-  /** Tells all clients what has changed. */
-  tell(): void {
+  /** Notifies all clients of the changed items. */
+  notify(): void {
     const changed = this.store.takeChanged();
     for (const subscription of this.subscriptions) subscription.notify(changed);
     this.store.releaseNumbers((number) => [...this.subscriptions].some((subscription) => subscription.holds(number)));
   }
 }
 
-/** A client of it; what it has said survives its connections. */
+/** A client of the server; its state survives reconnects. */
 export class TestClient {
   readonly problems: string[] = [];
-  /** Everything that was sent, decoded. */
+  /** All operations received, decoded. */
   readonly items: ReturnType<typeof opItemCodec.decode>[] = [];
-  /** While true the connection takes nothing after the next write. */
+  /** While true, the connection is congested after the next write. */
   isSlow = false;
   syncs = 0;
   readonly #server: TestServer;
@@ -60,7 +60,7 @@ export class TestClient {
     });
   }
 
-  /** A new connection instead of the one before. */
+  /** Replaces the connection. */
   connect(): void {
     this.disconnect();
     this.#held = [];
@@ -102,7 +102,7 @@ export class TestClient {
     this.#server.subscriptions.delete(this.#subscription);
   }
 
-  /** The connection takes everything again. */
+  /** The connection accepts data again. */
   speedUp(): void {
     this.isSlow = false;
     this.#deliver();

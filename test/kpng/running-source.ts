@@ -1,4 +1,4 @@
-/** A source that follows a server of other libraries. */
+/** A KPNG source that follows a scripted server. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,12 +8,12 @@ import { createKpngSource } from '#sources/kpng/kpng-source.ts';
 import type { KpngTimes } from '#sources/kpng/times.ts';
 import { until } from '#support/manifest-folder.ts';
 import { type Recorded, recordingSink } from '#support/recording-sink.ts';
-import { endpoint, OtherServer, RESET, SYNC, service } from './other-server.ts';
+import { endpoint, RESET, ScriptedServer, SYNC, service } from './scripted-server.ts';
 
 const TIMES = { connectMs: 2000, syncMs: 60_000, firstMs: 5, maxMs: 20, resetMs: 120_000, confirmMs: 150 };
 
-export interface Followed extends Recorded {
-  readonly server: OtherServer;
+export interface RunningSource extends Recorded {
+  readonly server: ScriptedServer;
   readonly notes: string[];
 }
 
@@ -22,12 +22,12 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** A source that follows a server, which has got its first request. */
-export async function followed(nodeName: string | undefined, times: Partial<KpngTimes> = {}): Promise<Followed> {
+/** Starts a source and its server; resolves when the server has received the first request. */
+export async function startSource(nodeName: string | undefined, times: Partial<KpngTimes> = {}): Promise<RunningSource> {
   const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
   cleanups.push(() => rmSync(dir, { recursive: true }));
   const path = join(dir, 'kpng.sock');
-  const server = new OtherServer(path);
+  const server = new ScriptedServer(path);
   await server.start();
   cleanups.push(() => server.stop());
   const notes: string[] = [];
@@ -42,26 +42,26 @@ export async function followed(nodeName: string | undefined, times: Partial<Kpng
   return { ...recorded, server, notes };
 }
 
-/** The same after a Service `cart` with an endpoint; what was recorded until then is forgotten. */
-export async function followedCart(): Promise<Followed> {
-  const all = await followed('n1');
-  all.server.say(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'), endpoint('cart', 'c2', '10.0.0.2'), SYNC);
-  await until('a second request', () => all.server.requests.length === 2);
-  all.calls.splice(0);
-  all.problems.splice(0);
-  return all;
+/** A source that has received Service `cart` with two endpoints; earlier calls and problems are discarded. */
+export async function startSourceWithCart(): Promise<RunningSource> {
+  const running = await startSource('n1');
+  running.server.send(RESET, service('cart'), endpoint('cart', 'c1', '10.0.0.1'), endpoint('cart', 'c2', '10.0.0.2'), SYNC);
+  await until('a second request', () => running.server.requests.length === 2);
+  running.calls.splice(0);
+  running.problems.splice(0);
+  return running;
 }
 
-/** Addresses of the endpoints of a Service. */
-export const addresses = ({ objects }: Followed, name = 'cart'): readonly string[] =>
+/** Endpoint addresses of a Service. */
+export const addresses = ({ objects }: RunningSource, name = 'cart'): readonly string[] =>
   [...objects.values()]
     .flatMap((object) => (object.kind === 'EndpointSlice' && object.value.serviceName === name ? object.value.endpoints : []))
     .map(({ address }) => address)
     .sort();
 
-/** The change set is over, and has been taken. */
-export const next = async ({ server }: Followed): Promise<void> => {
+/** Sends Sync, and waits until the source has applied the change set. */
+export const next = async ({ server }: RunningSource): Promise<void> => {
   const { length } = server.requests;
-  server.say(SYNC);
+  server.send(SYNC);
   await until('the next request', () => server.requests.length === length + 1);
 };
