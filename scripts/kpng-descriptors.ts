@@ -5,7 +5,7 @@ import protobuf from 'protobufjs';
 
 const FOLDER = join(import.meta.dirname, '../src/kpng');
 
-/** Names are kept as they are. Services and reserved numbers are no part of what encodes and decodes. */
+/** Keeps the case of names. Omits services and reserved numbers, which codecs do not need. */
 function descriptors(): string {
   const root = new protobuf.Root();
   for (const name of ['localv1', 'globalv1']) protobuf.parse(readFileSync(join(FOLDER, `${name}.proto`), 'utf8'), root, { keepCase: true });

@@ -1,7 +1,7 @@
 /**
- * Simulated agents: each a connection of its own that reads everything and understands just enough to ask for the next change set. Arguments:
- * socket, number of agents, number of further ones that read nothing after their first bytes. Told addresses by its parent, it answers
- * when each agent has got the change set that speaks of it, ms of the monotonic clock.
+ * Simulated agents. Each has its own connection, reads everything, and decodes just enough to request the next change set. Arguments:
+ * socket, number of agents, number of further agents that stop reading after their first bytes. The parent sends an address; the process
+ * answers with the time at which each agent had the change set that contains it, ms of the monotonic clock.
  */
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
@@ -11,7 +11,7 @@ import { METHODS } from '#kpng/sets.ts';
 /** First byte of an OpItem that is a Sync: field 1, length-delimited. */
 const SYNC = 0x0a;
 const HEADER = 5;
-/** As the agent's (src/grpc/call.ts). */
+/** The agent's window (src/grpc/call.ts). */
 const WINDOW = 1 << 20;
 
 const [socket = '', count = '', stuck = '0'] = process.argv.slice(2);
@@ -19,7 +19,7 @@ const size = Number(count);
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** What the agents wait for, and when each of them had it. */
+/** The address that the agents wait for, and the time at which each agent had it. */
 let wanted: Buffer | undefined;
 let times: number[] = [];
 

@@ -1,6 +1,6 @@
 /**
- * Measures `weir kpng-server` with many clients on a Unix socket. Arguments: number of Services (10000), of endpoints in all (100000), of
- * agents (200), a Markdown file whose part about this is replaced.
+ * Measures `weir kpng-server` with many clients on a Unix socket. Arguments: number of Services (10000), of all endpoints (100000), of
+ * agents (200), and a Markdown file whose section `kpng` is replaced.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,14 +14,14 @@ import { machine, row, updatePage } from '../page.ts';
 import { spread } from '../report.ts';
 import { nodes, service, services } from './objects.ts';
 
-/** Starts of all agents at once; changes of one endpoint. */
+/** Number of simultaneous starts of all agents, and of changes of one endpoint. */
 const ROUNDS = 3;
 const CHANGES = 100;
 const PAUSE_MS = 20;
-/** Changes that go by clients that read nothing, and Services that each of them changes. */
+/** Number of changes while 20 clients read nothing, and of Services per change. */
 const MISSED = 50;
 const MISSED_SERVICES = 200;
-/** Longer than the server waits before it gives back memory that it does not need, ms. */
+/** Longer than the delay after which the server returns unused memory, ms. */
 const REST_MS = 15_000;
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
@@ -31,7 +31,7 @@ interface Answer {
   readonly messages: number;
 }
 
-/** One server with its folder, and processes of agents. */
+/** One server with its folder, and the processes of its agents. */
 class Bench {
   readonly #dir = mkdtempSync(join(tmpdir(), 'weir-bench-kpng-'));
   readonly #size: Size;
@@ -51,7 +51,7 @@ class Bench {
     return join(this.#dir, 'kpng.sock');
   }
 
-  /** Until the server has read its folder, ms. */
+  /** Starts the server; returns the time until it has read its folder, ms. */
   async startServer(): Promise<number> {
     const start = now();
     const server = spawn(WEIR, ['kpng-server', '--dir', this.#dir, '--listen', `unix://${this.#socket}`], {
@@ -59,26 +59,26 @@ class Bench {
     });
     this.#server = server;
     this.#processes.push(server);
-    let said = '';
+    let log = '';
     for await (const chunk of server.stderr ?? []) {
-      said += chunk;
-      if (said.includes('Ready:')) break;
+      log += chunk;
+      if (log.includes('Ready:')) break;
     }
     return now() - start;
   }
 
-  /** Starts so many agents; times until each has its first Sync, ms, and messages in all. */
+  /** Starts agents; returns the time until each has its first Sync, ms, and the number of all messages. */
   async startAgents(count: number, stuck = 0): Promise<Answer & { readonly agents: ChildProcess }> {
     const agents = fork(new URL('agents.ts', import.meta.url).pathname, [this.#socket, String(count), String(stuck)]);
     this.#processes.push(agents);
     await once(agents, 'spawn');
-    // Node's own start is no part of it
+    // Exclude the start of Node itself
     const start = now() + 100;
     const [{ times, messages }] = (await once(agents, 'message')) as [Answer];
     return { agents, messages, times: times.map((time) => time - start) };
   }
 
-  /** One endpoint of so many Services is changed: until each agent knows, ms. */
+  /** Changes one endpoint of each of `count` Services; returns the time until each agent has the change, ms. */
   async change(agents: ChildProcess, count = 1): Promise<readonly number[]> {
     const address = endpoint(this.#size.services, 1 + (this.#changes++ % 15));
     agents.send(address);
@@ -90,7 +90,7 @@ class Bench {
     return times.map((time) => time - start);
   }
 
-  /** Megabytes of the server: now, and the most so far. */
+  /** Memory of the server now and at its peak, MB. */
   memory(): { readonly now: number; readonly peak: number } {
     const status = readFileSync(`/proc/${this.#server?.pid}/status`, 'utf8');
     const of = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
@@ -102,7 +102,7 @@ class Bench {
     rmSync(this.#dir, { recursive: true });
   }
 
-  /** Services beside the others, whose first endpoint is at that address. */
+  /** Writes further Services whose first endpoint has the address. */
   #write(address: string, count = 1): void {
     const draft = join(this.#dir, 'draft');
     const items = Array.from({ length: count }, (_, i) => service(this.#size.services + i, 1, this.#agents, address));
@@ -115,7 +115,7 @@ interface Measured {
   readonly ready: number;
   readonly alone: number;
   readonly memory: { readonly idle: number; readonly served: number; readonly peak: number; readonly stuck: number };
-  /** Until the first and the last agent has its first Sync. */
+  /** Time until the first and until the last agent has its first Sync, per round, ms. */
   readonly firsts: readonly number[];
   readonly lasts: readonly number[];
   readonly messages: number;

@@ -1,12 +1,12 @@
 /** Kubernetes objects of a cluster of many nodes. */
 import { clusterIP, ENDPOINT_PORT, endpoint, type Size } from '../api/objects.ts';
 
-/** Endpoint `e` of Service `n` is on one of `nodes` nodes. */
+/** The node of endpoint `e` of Service `n`. */
 const nodeOf = (n: number, e: number, nodes: number): string => `n${(n * 7 + e) % nodes}`;
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/** Nodes n0 and so on, in two zones. */
+/** Nodes n0, n1 and so on, in two zones. */
 export const nodes = (count: number): object[] =>
   numbers(count).map((n) => ({
     apiVersion: 'v1',
@@ -15,7 +15,7 @@ export const nodes = (count: number): object[] =>
     status: { addresses: [{ type: 'InternalIP', address: `192.0.2.${n + 1}` }] },
   }));
 
-/** Service `n` with endpoints 0 to `count` - 1, the first at another address if one is given. */
+/** Service `n` with endpoints 0 to `count` - 1; `first` is the address of the first one. */
 export function service(n: number, count: number, nodeCount: number, first = endpoint(n, 0)): object[] {
   const endpoints = numbers(count).map((e) => ({
     addresses: [e === 0 ? first : endpoint(n, e)],

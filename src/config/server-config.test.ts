@@ -14,7 +14,7 @@ const parse = (...flags: string[]) =>
 
 const TLS = ['crt', 'key', 'ca'].map((name) => `--listen-tls-${name}=/${name}`);
 
-test('without more a server listens on loopback, in plain text', () => {
+test('by default a server listens on loopback, in plain text', () => {
   const parsed = parse('--dir=/manifests');
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value.config, {
@@ -24,7 +24,7 @@ test('without more a server listens on loopback, in plain text', () => {
   });
 });
 
-test('where others can listen there must be mutual TLS, and names are verified by certificates', () => {
+test('an address beyond loopback requires mutual TLS, and names are verified by certificates', () => {
   const parsed = parse('--dir=/m', '--listen=:12090', '--verify-node-names', ...TLS);
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value.config.tls, { cert: '/crt', key: '/key', ca: '/ca' });

@@ -6,31 +6,31 @@ import { SOURCE_FLAGS } from './flags.ts';
 import { readSettings } from './read-settings.ts';
 import { readSource, readTls } from './read-source.ts';
 
-/** Where `weir kpng-server` listens where nothing else is said: KPNG's port, on loopback. */
+/** Default address of `weir kpng-server`: KPNG's port, on loopback. */
 const DEFAULT_LISTEN = '127.0.0.1:12090';
 
-/** Flags of `weir kpng-server`. Those of KPNG have its names (server/jobs/store2api). */
+/** Flags of `weir kpng-server`; flags that KPNG has, too, keep its names (server/jobs/store2api). */
 export const SERVER_FLAGS: readonly Flag[] = [
   ...SOURCE_FLAGS,
-  { flags: '--listen <address>', help: `where clients are served: unix:///PATH or HOST:PORT (default: ${DEFAULT_LISTEN})` },
-  { flags: '--listen-tls-crt <file>', help: 'certificate of this server, for addresses that others can reach' },
-  { flags: '--listen-tls-key <file>', help: 'its key' },
-  { flags: '--listen-tls-ca <file>', help: 'authority of the certificates of clients' },
-  { flags: '--verify-node-names [bool]', help: "serve a client as a node only if its certificate is that node's (default: false)" },
-  { flags: '-v, --v <level>', help: 'how much to log: 0 what an operator must know, 2 also who comes and goes (default: 0)' },
+  { flags: '--listen <address>', help: `address for clients: unix:///PATH or HOST:PORT (default: ${DEFAULT_LISTEN})` },
+  { flags: '--listen-tls-crt <file>', help: 'certificate of this server, for an address other than a Unix socket or loopback' },
+  { flags: '--listen-tls-key <file>', help: 'key of that certificate' },
+  { flags: '--listen-tls-ca <file>', help: "authority of the clients' certificates" },
+  { flags: '--verify-node-names [bool]', help: 'serve a client as a node only if its certificate names that node (default: false)' },
+  { flags: '-v, --v <level>', help: 'log level: 0 essential messages, 2 also connects and disconnects of clients (default: 0)' },
 ];
 
-/** Everything that `weir kpng-server` was told, checked. */
+/** The validated configuration of `weir kpng-server`. */
 export interface ServerConfig {
   readonly source: SourceConfig;
   readonly listen: Target;
   readonly tls: TlsFileNames | undefined;
-  /** A client is served as a node only if its certificate is that node's. */
+  /** Serve a client as a node only if its certificate names that node. */
   readonly verifyNodeNames: boolean;
   readonly verbosity: number;
 }
 
-/** The configuration, and what an operator should know about how it came to be. */
+/** Reads the configuration; warnings are for the operator. */
 export function parseServerConfig(given: GivenSettings): Result<{ readonly config: ServerConfig; readonly warnings: readonly string[] }> {
   const read = readSettings(given);
   const warnings: string[] = [];
