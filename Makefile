@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo test kernels bench bench-api bench-kpng cluster cluster-down conformance image generate clean help
+.PHONY: all build setup bpf demo check room test kernels bench bench-api bench-kpng cluster cluster-down conformance image generate clean help
 
 all: build
 
@@ -25,7 +25,13 @@ dist/test/speaker dist/test/stray: dist/test/%: test/datapath/%.c test/datapath/
 demo: build ## a cluster of network namespaces, every path tried (KEEP=1 leaves it up)
 	@bin/weir lab demo $(if $(KEEP),--keep)
 
-test: setup ## lint, types, rules of the house, unit tests, system tests (as root)
+check: setup ## types, lint, rules of the house and unit tests in under a minute, without root
+	@scripts/test check
+
+room: setup ## the unit tests of one room of src, such as ROOM=plan
+	@scripts/test room '$(ROOM)'
+
+test: setup ## everything: the same, the programs in C, and system tests (without root those that need none)
 	@scripts/test
 
 kernels: build ## the datapath's system tests on Debian's 6.1 and 6.12 under qemu

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -32,7 +33,13 @@ test('wrong usage or configuration ends with 2 and says what is wrong', () => {
   }
 });
 
-test('what cannot be done ends with 1 and says why', () => {
+test('--version prints the version of package.json', () => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+  const { status, stdout } = weir('--version');
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: `${version}\n` });
+});
+
+test('a command that fails ends with 1 and names the reason', () => {
   const { status, stderr } = weir('dump', '--state-dir', '/nowhere');
   assert.equal(status, 1);
   assert.match(stderr, /^weir: Cannot dump: \/nowhere holds no tables of weir/);

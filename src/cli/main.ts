@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { EXIT_CODES, ExitError } from '#agent/exit-error.ts';
 import { errorText } from '#observe/log.ts';
+import manifest from '../../package.json' with { type: 'json' };
 
-/** Each command loads what it needs when it is asked for: the agent's memory has no room for the lab. */
+/** Each command is imported on demand: the agent must not pay for the memory of the lab. */
 const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['run', async () => (await import('./run.ts')).runCommand()],
   ['kpng-server', async () => (await import('./kpng-server.ts')).kpngServerCommand()],
@@ -13,15 +14,15 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
 ]);
 
 const CODES =
-  '0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port is taken (of the agent: only with --bind-address-hard-fail), 6 the configuration file has changed';
+  "0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port is in use (one of the agent's: only with --bind-address-hard-fail), 6 the configuration file has changed";
 
 const program = new Command('weir')
   .description("A Kubernetes Service proxy for Linux nodes: eBPF and the kernel's own connection tracking, without iptables")
-  .version('0.1.0')
+  .version(manifest.version)
   .enablePositionalOptions()
   .showHelpAfterError('(weir COMMAND --help lists the options)')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_CODES.usage))
-  .addHelpText('after', `\nExit codes (the last line on stderr says why): ${CODES}.`);
+  .addHelpText('after', `\nExit codes (the last line on stderr names the reason): ${CODES}.`);
 
 try {
   const asked = COMMANDS.get(process.argv[2]);
@@ -29,11 +30,11 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`weir: ${error instanceof Error ? errorText(error) : String(error)}\n`);
-  // Whatever was begun before must not keep the process
+  // Open handles must not keep the process alive
   process.exit(error instanceof ExitError ? error.exitCode : EXIT_CODES.failed);
 }
 
-/** What commander does for subcommands that it makes itself. */
+/** Does what commander does for subcommands that it creates itself. */
 function inherit(command: Command, parent: Command): Command {
   command.copyInheritedSettings(parent);
   for (const child of command.commands) inherit(child, command);

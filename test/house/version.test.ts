@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { textOf } from './tree.ts';
 
-/** Places that name weir's version. */
+/** Places that name weir's version; `weir --version` takes it from package.json. */
 const PLACES: Readonly<Record<string, RegExp>> = {
   'package.json': /^ {2}"version": "(.*)"/m,
   'package-lock.json': /^ {2}"version": "(.*)"/m,
-  'src/cli/main.ts': /\.version\('(.*)'\)/,
   'deploy/image/Containerfile': /image\.version="(.*)"/,
   'deploy/kustomize/base/kustomization.yaml': /newTag: (.*)/,
   'deploy/helm/weir/Chart.yaml': /^appVersion: (.*)/m,
