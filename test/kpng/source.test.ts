@@ -107,7 +107,7 @@ test('a stream with undecodable operations is reported once, and opened again', 
   assert.equal(running.problems.length, 1, running.problems.join('\n'));
   assert.match(
     running.problems[0] ?? '',
-    /^kpng_garbled: Cannot follow KPNG server SERVER: it sends bytes that are not an OpItem: .* stays in force; retrying$/,
+    /^kpng_garbled: Cannot follow KPNG server SERVER: it sends bytes that are not an OpItem: .* stays in force; trying again$/,
   );
 });
 

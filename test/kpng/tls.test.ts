@@ -129,7 +129,7 @@ test('an agent follows with mutual TLS and reports certificate errors; the next 
   await until('a problem', () => wary.problems.length > 0);
   assert.match(
     wary.problems[0] ?? '',
-    /: the server's certificate is not signed by --tls-ca \(\w+\)\. Nothing is served until this is solved; retrying$/,
+    /: the server's certificate is not signed by --tls-ca \(\w+\)\. Nothing is served until this is solved; trying again$/,
   );
   const late = follow(running.target, ours.issue('/CN=late', 'DNS:n1', -1), ours.ca);
   await until('a problem', () => late.problems.length > 0);

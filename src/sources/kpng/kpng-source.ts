@@ -28,7 +28,7 @@ export interface KpngSourceOptions {
 /** Interval of keepalive pings to a server with weir's extensions, ms. */
 const PING_MS = 30_000;
 
-const WHO = 'KPNG server';
+const PEER = 'KPNG server';
 
 /** A source that follows a KPNG server. Its last state stays in force while it is unreachable. */
 export function createKpngSource(options: KpngSourceOptions): Source {
@@ -77,7 +77,7 @@ class Follower {
     this.#backOff = createBackOff(times);
     this.#standing = createStanding((problem) => sink.problem(problem));
     const tell = createSparing((message) => sink.problem({ reason: 'kpng_mistake', message }));
-    this.#mistake = (what, message) => tell(what, `The ${WHO} ${formatTarget(options.target)} ${message}`);
+    this.#mistake = (what, message) => tell(what, `The ${PEER} ${formatTarget(options.target)} ${message}`);
     this.#state = new PeerState({ sink, standing: this.#standing, nodeName: nodeName ?? '', mistake: this.#mistake });
     this.#method = nodeName === undefined ? METHODS.global : METHODS.local;
     this.#request =
@@ -146,14 +146,14 @@ class Follower {
   #judge(missing: Missing): void {
     const what = 'Services and endpoints';
     if (isDoubtful(missing, this.#state.size) && !this.#confirms) {
-      this.#standing.replace('doubt', [doubtFinding(WHO, what, missing, this.#times.confirmMs)]);
+      this.#standing.replace('doubt', [doubtFinding(PEER, what, missing, this.#times.confirmMs)]);
       this.#confirmation ??= setTimeout(() => this.#fetchAgain(), this.#times.confirmMs);
       return;
     }
     clearTimeout(this.#confirmation);
     this.#confirmation = undefined;
     this.#confirms = false;
-    if (this.#standing.replace('doubt', [])) this.#options.note?.(`The ${WHO} has sent its full state again; accepting it`);
+    if (this.#standing.replace('doubt', [])) this.#options.note?.(`The ${PEER} has sent its full state again; accepting it`);
   }
 
   #fetchAgain(): void {
@@ -164,7 +164,7 @@ class Follower {
   }
 
   #reportSilence(): void {
-    const message = `The ${WHO} ${formatTarget(this.#options.target)} has not sent its full state within ${this.#times.syncMs / 1000} s; still waiting`;
+    const message = `The ${PEER} ${formatTarget(this.#options.target)} has not sent its full state within ${this.#times.syncMs / 1000} s; still waiting`;
     this.#standing.replace('silence', [{ id: 'silence', reason: 'kpng_silent', message }]);
   }
 
@@ -172,8 +172,8 @@ class Follower {
     this.#failures = 0;
     clearTimeout(this.#silence);
     this.#standing.replace('silence', []);
-    if (this.#standing.replace('connection', [])) this.#options.note?.(`The ${WHO} answers again`);
-    const message = `The ${WHO} ${formatTarget(this.#options.target)} does not support weir's extensions, so some Service rules are lost; "weir doctor" with the same --source lists them`;
+    if (this.#standing.replace('connection', [])) this.#options.note?.(`The ${PEER} answers again`);
+    const message = `The ${PEER} ${formatTarget(this.#options.target)} does not support weir's extensions, so some Service rules are lost; "weir doctor" with the same --source lists them`;
     this.#standing.replace('extensions', isExtended ? [] : [{ id: 'old', reason: 'kpng_old_peer', message }]);
   }
 
@@ -183,7 +183,7 @@ class Follower {
     // A single cut is not reported: the next attempt may succeed
     if (!this.#isSynced || this.#failures > 1 || reason !== 'cut') {
       const effect = this.#isSynced ? 'Its last state stays in force' : 'Nothing is served until this is solved';
-      const text = `Cannot follow ${WHO} ${formatTarget(this.#options.target)}: ${message}. ${effect}; retrying`;
+      const text = `Cannot follow ${PEER} ${formatTarget(this.#options.target)}: ${message}. ${effect}; trying again`;
       this.#standing.replace('connection', [{ id: text, reason: `kpng_${reason}`, message: text }]);
     }
     this.#timer = setTimeout(() => this.connect(), this.#backOff.next());
