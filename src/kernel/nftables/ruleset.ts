@@ -1,10 +1,11 @@
 import type { Ruleset, RulesetItem } from '#reconcile/ports/ruleset.ts';
 import { sysctl } from '../node/sysctl.ts';
+import { changeText } from './change-text.ts';
 import { runNft } from './libnftables.ts';
 import { inetTables } from './nft-tables.ts';
-import { changeText, type RulesetOptions, rulesetText } from './ruleset-text.ts';
+import { NAT_HOOKS, type RulesetOptions, rulesetText } from './table-text.ts';
 
-// Added first, so that deleting it is no error the first time.
+// Adds the table first, so that deleting it does not fail the first time.
 const REPLACE = 'add table inet weir\ndelete table inet weir\n';
 
 type NodeOptions = Omit<RulesetOptions, 'dropInvalid' | 'dropResets'>;
@@ -22,21 +23,12 @@ export function installRuleset(options: NodeOptions, items: readonly RulesetItem
   runNft(`${REPLACE}${rulesetText({ ...options, ...invalidPackets() })}${filling}`);
 }
 
-/** Reduces table `inet weir` to what translates flows that live already: their packets and replies go on. */
+/** Reduces table `inet weir` to the chains that translate living flows: their packets and replies go on. */
 export function keepTranslation(): void {
-  runNft(`${REPLACE}table inet weir {\n  comment "weir: kept for flows that it translated"${NAT_CHAINS}\n}\n`);
+  runNft(`${REPLACE}table inet weir { comment "weir: kept for flows that it translated"; }\n${NAT_HOOKS}`);
 }
 
-const NAT_CHAINS = `
-  chain nat_prerouting {
-    type nat hook prerouting priority -100; policy accept
-    ct state new counter comment "turns connection tracking on, decides nothing"
-  }
-  chain nat_input { type nat hook input priority 100; policy accept; }
-  chain nat_output { type nat hook output priority -100; policy accept; }
-  chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }`;
-
-/** Removes table `inet weir` from this network namespace. Says whether it was there. */
+/** Removes table `inet weir` from this network namespace. Returns whether it existed. */
 export function removeRuleset(): boolean {
   if (!hasRuleset()) return false;
   runNft('delete table inet weir');
@@ -47,9 +39,9 @@ export function removeRuleset(): boolean {
 export const hasRuleset = (): boolean => inetTables().includes('weir');
 
 /**
- * What becomes of packets that conntrack calls invalid (nf_conntrack-sysctl.rst). Where it is liberal those are only resets outside the
- * window. Where it is not loose every packet of a connection is invalid whose start it did not see: a reset is then the one way to tell
- * the other end that this node knows it no longer, and must not be lost.
+ * The treatment of packets that conntrack calls invalid (nf_conntrack-sysctl.rst). If conntrack is liberal, only resets outside the window are
+ * invalid. If it is not loose, every packet of a connection whose start it did not see is invalid: only a reset tells the other end that
+ * this node no longer knows the connection, so it must not be lost.
  */
 function invalidPackets(): Pick<RulesetOptions, 'dropInvalid' | 'dropResets'> {
   const isOn = (name: string): boolean => !['0', undefined].includes(sysctl(`net.netfilter.nf_conntrack_tcp_${name}`));

@@ -1,0 +1,210 @@
+/** What the table holds whatever the Services. */
+export interface RulesetOptions {
+  /** One bit of skb->mark: the table refuses a packet that carries it. */
+  readonly rejectMark: number;
+  /** Bit of ct->mark on translated flows. */
+  readonly conntrackMark: number;
+  /** Drop forwarded packets that conntrack calls invalid. */
+  readonly dropInvalid: boolean;
+  /** Drop resets of this node that answer such packets. */
+  readonly dropResets: boolean;
+}
+
+/**
+ * The kernel tracks and translates flows of the programs only where nat chains exist and something refers to conntrack: hence a rule that looks
+ * at the state and decides nothing. NAT chains see the first packet of a flow only, so their look-ups cost nothing later.
+ */
+export const NAT_HOOKS = `
+table inet weir {
+  chain nat_prerouting {
+    type nat hook prerouting priority -100; policy accept
+    ct state new counter comment "turns connection tracking on, decides nothing"
+  }
+  chain nat_input {
+    type nat hook input priority 100; policy accept
+  }
+  chain nat_output {
+    type nat hook output priority -100; policy accept
+  }
+  chain nat_postrouting {
+    type nat hook postrouting priority 100; policy accept
+  }
+}
+`;
+
+const SETS = `
+table inet weir {
+  comment "weir: Services over SCTP, refusals, and what its packet programs need of netfilter"
+
+  # Elements follow the Services and the node; see src/reconcile/ruleset.
+  set cluster_ips4 { type ipv4_addr; comment "live ClusterIPs: ports that they lack are refused"; }
+  set cluster_ips6 { type ipv6_addr; comment "live ClusterIPs: ports that they lack are refused"; }
+  set node_addresses4 { type ipv4_addr; comment "NodePorts answer here"; }
+  set node_addresses6 { type ipv6_addr; comment "NodePorts answer here"; }
+  set local_nets4 { type ipv4_addr; flags interval; comment "sources that are pods"; }
+  set local_nets6 { type ipv6_addr; flags interval; comment "sources that are pods"; }
+  set service_cidrs4 { type ipv4_addr; flags interval; comment "Service addresses: unowned ones are dropped"; }
+  set service_cidrs6 { type ipv6_addr; flags interval; comment "Service addresses: unowned ones are dropped"; }
+  set hairpin4 { type ipv4_addr . ipv4_addr; comment "a backend that calls itself"; }
+  set hairpin6 { type ipv6_addr . ipv6_addr; comment "a backend that calls itself"; }
+  map sctp_local4 { type ipv4_addr . inet_service : verdict; comment "SCTP Services for pods and this node"; }
+  map sctp_local6 { type ipv6_addr . inet_service : verdict; comment "SCTP Services for pods and this node"; }
+  map sctp_outside4 { type ipv4_addr . inet_service : verdict; comment "SCTP Services for all other sources"; }
+  map sctp_outside6 { type ipv6_addr . inet_service : verdict; comment "SCTP Services for all other sources"; }
+  map sctp_node_ports_local4 { type inet_service : verdict; comment "SCTP NodePorts for pods and this node"; }
+  map sctp_node_ports_local6 { type inet_service : verdict; comment "SCTP NodePorts for pods and this node"; }
+  map sctp_node_ports_outside4 { type inet_service : verdict; comment "SCTP NodePorts for all other sources"; }
+  map sctp_node_ports_outside6 { type inet_service : verdict; comment "SCTP NodePorts for all other sources"; }
+  map sctp_ranged4 { type ipv4_addr . inet_service : verdict; comment "SCTP Services with source ranges"; }
+  map sctp_ranged6 { type ipv6_addr . inet_service : verdict; comment "SCTP Services with source ranges"; }
+  map snat_local4 { type ipv4_addr . inet_service : verdict; comment "whether pods get an address of this node"; }
+  map snat_local6 { type ipv6_addr . inet_service : verdict; comment "whether pods get an address of this node"; }
+  map snat_outside4 { type ipv4_addr . inet_service : verdict; comment "whether other sources get an address of this node"; }
+  map snat_outside6 { type ipv6_addr . inet_service : verdict; comment "whether other sources get an address of this node"; }
+  map snat_node_ports_local4 { type inet_service : verdict; comment "the same for NodePorts and pods"; }
+  map snat_node_ports_local6 { type inet_service : verdict; comment "the same for NodePorts and pods"; }
+  map snat_node_ports_outside4 { type inet_service : verdict; comment "the same for NodePorts and other sources"; }
+  map snat_node_ports_outside6 { type inet_service : verdict; comment "the same for NodePorts and other sources"; }
+  set pod_devices { type iface_index; comment "what enters here comes from pods"; }
+}
+`;
+
+/**
+ * The programs mark packets to refuse, and the table answers them in prerouting, where no route to the Service address is needed. A packet that
+ * no path has translated appears at priority -90, 10 behind dstnat (-100). Conntrack calls an error or a reply for a flow that it knows
+ * `related` or `established`, others `invalid`: neither is refused. SCTP ends an association during its setup for "protocol unreachable" only
+ * (RFC 9260, 10, ICMP6; net/sctp/input.c); nft has no such error over IPv6.
+ */
+const REFUSALS = `
+table inet weir {
+  chain refuse {
+    meta l4proto tcp counter reject with tcp reset comment "Service without endpoints, or a port that it lacks"
+    meta l4proto sctp counter reject with icmp type prot-unreachable comment "the one error that SCTP over IPv4 heeds"
+    counter reject comment "Service without endpoints, or a port that it lacks"
+  }
+  chain marked {
+    type filter hook prerouting priority -150; policy accept
+    meta mark & $REJECT_MARK == $REJECT_MARK goto refuse
+  }
+  chain untranslated_prerouting {
+    type filter hook prerouting priority -90; policy accept
+    ct state new goto untranslated
+  }
+  chain untranslated_output {
+    type filter hook output priority -90; policy accept
+    ct state new goto untranslated
+  }
+  chain untranslated {
+    ip  daddr @cluster_ips4   goto refuse
+    ip  daddr @service_cidrs4 counter drop comment "no Service owns this address"
+    ip6 daddr @cluster_ips6   goto refuse
+    ip6 daddr @service_cidrs6 counter drop comment "no Service owns this address"
+  }
+}
+`;
+
+/**
+ * The kernel does not translate back packets that conntrack calls invalid, so the client would answer them with a reset:
+ * https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/.
+ */
+const DROP_INVALID = `
+table inet weir {
+  chain forward {
+    type filter hook forward priority 0; policy accept
+    ct state invalid meta l4proto { tcp, sctp } counter drop comment "would reach the client untranslated"
+  }
+}
+`;
+
+/** If the source was translated, this node would answer such a packet: its reset has no ACK (RFC 9293, 3.10.7.1) and belongs to no flow. */
+const DROP_RESETS = `
+table inet weir {
+  chain untranslated_output {
+    ct state invalid tcp flags & (rst | ack) == rst counter drop comment "answers a packet that came here untranslated"
+  }
+}
+`;
+
+/**
+ * Translates SCTP, which the programs leave alone. Source ranges are checked before the destination is translated. The client's destination
+ * decides whether the flow gets a new source; flows of this node's own processes always get one, because their source was chosen for the
+ * route to the Service address. All translated flows carry the mark.
+ */
+const SCTP = `
+table inet weir {
+  chain nat_prerouting {
+    meta l4proto sctp jump sctp_ranges
+    meta l4proto sctp goto sctp_packets
+  }
+  chain nat_output {
+    meta l4proto sctp jump sctp_ranges
+    meta l4proto sctp goto sctp_local
+  }
+  chain nat_postrouting {
+    meta l4proto sctp ct status dnat goto sctp_source
+  }
+
+  chain sctp_ranges {
+    ip  daddr . sctp dport vmap @sctp_ranged4
+    ip6 daddr . sctp dport vmap @sctp_ranged6
+  }
+  chain sctp_packets {
+    ip  saddr @local_nets4 goto sctp_local
+    ip6 saddr @local_nets6 goto sctp_local
+    iif @pod_devices       goto sctp_local
+    goto sctp_outside
+  }
+  chain sctp_local {
+    ip  daddr . sctp dport vmap @sctp_local4
+    ip  daddr @node_addresses4 sctp dport vmap @sctp_node_ports_local4
+    ip6 daddr . sctp dport vmap @sctp_local6
+    ip6 daddr @node_addresses6 sctp dport vmap @sctp_node_ports_local6
+  }
+  chain sctp_outside {
+    ip  daddr . sctp dport vmap @sctp_outside4
+    ip  daddr @node_addresses4 sctp dport vmap @sctp_node_ports_outside4
+    ip6 daddr . sctp dport vmap @sctp_outside6
+    ip6 daddr @node_addresses6 sctp dport vmap @sctp_node_ports_outside6
+  }
+
+  chain sctp_source {
+    ct mark set ct mark | $CONNTRACK_MARK
+    fib saddr type local masquerade comment "this node's own"
+    ip  saddr . ip  daddr @hairpin4 masquerade fully-random
+    ip6 saddr . ip6 daddr @hairpin6 masquerade fully-random
+    ip  saddr @local_nets4 goto sctp_source_local
+    ip6 saddr @local_nets6 goto sctp_source_local
+    iif @pod_devices       goto sctp_source_local
+    goto sctp_source_outside
+  }
+  chain sctp_masquerade {
+    masquerade fully-random
+  }
+  chain sctp_source_local {
+    meta l4proto sctp ct original ip  daddr . ct original proto-dst vmap @snat_local4
+    meta l4proto sctp ct original ip  daddr @node_addresses4 ct original proto-dst vmap @snat_node_ports_local4
+    meta l4proto sctp ct original ip6 daddr . ct original proto-dst vmap @snat_local6
+    meta l4proto sctp ct original ip6 daddr @node_addresses6 ct original proto-dst vmap @snat_node_ports_local6
+  }
+  chain sctp_source_outside {
+    meta l4proto sctp ct original ip  daddr . ct original proto-dst vmap @snat_outside4
+    meta l4proto sctp ct original ip  daddr @node_addresses4 ct original proto-dst vmap @snat_node_ports_outside4
+    meta l4proto sctp ct original ip6 daddr . ct original proto-dst vmap @snat_outside6
+    meta l4proto sctp ct original ip6 daddr @node_addresses6 ct original proto-dst vmap @snat_node_ports_outside6
+  }
+}
+`;
+
+const hex = (mark: number): string => `0x${mark.toString(16)}`;
+
+/** The table before any Service is in it. */
+export const rulesetText = ({ rejectMark, conntrackMark, dropInvalid, dropResets }: RulesetOptions): string =>
+  [
+    `define REJECT_MARK = ${hex(rejectMark)}\ndefine CONNTRACK_MARK = ${hex(conntrackMark)}\n`,
+    SETS,
+    REFUSALS,
+    dropResets ? DROP_RESETS : '',
+    dropInvalid ? DROP_INVALID : '',
+    NAT_HOOKS,
+    SCTP,
+  ].join('');
