@@ -1,4 +1,5 @@
 import type { TableName } from '#abi/generated.ts';
+import { pauseAfter } from '#timing/back-off.ts';
 import type { TableErrorCode } from './ports/tables.ts';
 
 /** Why something of a holder could not be written. */
@@ -29,8 +30,7 @@ export interface Retries {
   clear(): void;
 }
 
-const FIRST_MS = 200;
-const LAST_MS = 30_000;
+const PAUSES = { firstMs: 200, maxMs: 30_000 };
 
 /** No holder has failed. Pauses double from 200 ms to 30 s. */
 export function createRetries(): Retries {
@@ -43,7 +43,7 @@ export function createRetries(): Retries {
       if (failures.has(holder)) return;
       const count = (attempts.get(holder)?.count ?? 0) + 1;
       failures.set(holder, failure);
-      attempts.set(holder, { count, dueAt: now + Math.min(LAST_MS, FIRST_MS * 2 ** (count - 1)) });
+      attempts.set(holder, { count, dueAt: now + pauseAfter(count, PAUSES) });
     },
     end(holder) {
       if (!failures.has(holder)) attempts.delete(holder);

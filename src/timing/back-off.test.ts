@@ -4,7 +4,7 @@ import { createBackOff } from './back-off.ts';
 
 const TIMES = { firstMs: 800, maxMs: 30_000, resetMs: 120_000 };
 
-test('waits double up to a bound, each with up to as much again by chance', () => {
+test('pauses double up to a bound, each lengthened by up to its own length at random', () => {
   let now = 0;
   const backOff = createBackOff(TIMES, () => now);
   for (const least of [800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]) {
@@ -14,7 +14,7 @@ test('waits double up to a bound, each with up to as much again by chance', () =
   }
 });
 
-test('after a time without a failure waits begin anew', () => {
+test('after a time without a failure pauses start anew', () => {
   let now = 0;
   const backOff = createBackOff(TIMES, () => now);
   for (let i = 0; i < 5; i++) now += backOff.next();
@@ -24,7 +24,7 @@ test('after a time without a failure waits begin anew', () => {
   assert.ok(backOff.next() <= 1600);
 });
 
-test('clients that fail together do not come back together', () => {
+test('clients that fail together do not return together', () => {
   const waits = Array.from({ length: 50 }, () => createBackOff(TIMES).next());
   assert.ok(new Set(waits).size > 40);
 });

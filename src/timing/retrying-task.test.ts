@@ -21,7 +21,7 @@ function watched() {
   return { task, runs, failures, signals, count };
 }
 
-test('what is asked for while it runs is one more run, however often', async () => {
+test('requests during a run cause one more run, however many', async () => {
   const { task, runs, count } = watched();
   task.ask();
   assert.equal(runs.length, 1);
@@ -35,7 +35,7 @@ test('what is asked for while it runs is one more run, however often', async () 
   assert.equal(await count(), 3);
 });
 
-test('a run that fails is tried again until it succeeds, and that is said once', async () => {
+test('a run that fails is retried until it succeeds, and reported once', async () => {
   const { task, runs, failures, count } = watched();
   task.ask();
   for (let i = 0; i < 3; i++) {
@@ -50,7 +50,7 @@ test('a run that fails is tried again until it succeeds, and that is said once',
   assert.equal(await count(), 5);
 });
 
-test('what goes on failing is tried less and less often, until it has succeeded once', async (t) => {
+test('a run that keeps failing is retried with growing pauses, until it has succeeded once', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   let runs = 0;
@@ -79,7 +79,7 @@ test('what goes on failing is tried less and less often, until it has succeeded 
   assert.equal(await runsAfter(1000), 7);
 });
 
-test('an task that is stopped tells its run, is silent about its end, and runs no more', async () => {
+test('a stopped task aborts its run, does not report its end, and runs no more', async () => {
   const { task, runs, failures, signals, count } = watched();
   task.ask();
   task.ask();

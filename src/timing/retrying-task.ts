@@ -1,29 +1,29 @@
-/** Something to be done whenever somebody asks for it, one time after the other. */
+import { type BackOffBounds, pauseAfter } from './back-off.ts';
+
+/** Work that runs on request, one run at a time, and is retried until it succeeds. */
 export interface RetryingTask {
-  /** Asked while it runs, it runs once more afterwards: what changed meanwhile counts too. */
+  /** Requests a run. A request during a run causes another one, because something may have changed meanwhile. */
   ask(): void;
   stop(): void;
 }
 
-/** Wait before another try after a failure, twice as long after each further one, ms. */
-const RETRY_MS = 1000;
-const LONGEST_RETRY_MS = 30_000;
+const RETRY: BackOffBounds = { firstMs: 1000, maxMs: 30_000 };
 
 /**
- * `failed` hears of an error once for each kind in a row; it is tried again until it succeeds, or sooner when somebody asks. `run` ends
- * early when its signal says so.
+ * Calls `failed` for an error, once while the same error repeats. Retries with back-off, or at once when ask() is called. `run` should return
+ * early when its signal is aborted.
  */
 export function createRetryingTask(
   run: (signal: AbortSignal) => Promise<void>,
   failed: (error: unknown) => void,
-  retryMs: number = RETRY_MS,
+  firstMs: number = RETRY.firstMs,
 ): RetryingTask {
   const stopping = new AbortController();
   let isAsked = false;
   let isRunning = false;
   let retry: NodeJS.Timeout | undefined;
-  let told: string | undefined;
-  let pause = retryMs;
+  let reported: string | undefined;
+  let failures = 0;
 
   const work = async (): Promise<void> => {
     isRunning = true;
@@ -36,14 +36,13 @@ export function createRetryingTask(
   const attempt = async (): Promise<void> => {
     try {
       await run(stopping.signal);
-      told = undefined;
-      pause = retryMs;
+      reported = undefined;
+      failures = 0;
     } catch (error) {
       if (stopping.signal.aborted) return;
-      if (told !== String(error)) failed(error);
-      told = String(error);
-      retry = setTimeout(ask, pause);
-      pause = Math.min(2 * pause, LONGEST_RETRY_MS);
+      if (reported !== String(error)) failed(error);
+      reported = String(error);
+      retry = setTimeout(ask, pauseAfter(++failures, { ...RETRY, firstMs }));
     }
   };
   const ask = (): void => {

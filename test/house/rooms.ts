@@ -27,7 +27,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   select: quietRoom('lib model'),
   plan: quietRoom('lib model abi select'),
   explain: quietRoom('lib model abi'),
-  reconcile: room('lib abi plan'),
+  reconcile: room('lib timing abi plan'),
   'kpng-server': room('lib timing model select grpc kpng sources'),
   kernel: room('lib timing abi reconcile', 'koffi'),
   observe: room('lib model', 'prom-client'),

@@ -3,7 +3,7 @@ import { presence, socketFlow, socketFlowKey } from '#abi/generated.ts';
 import { failure, type Result, success } from '#lib/result.ts';
 import type { UdpFlow } from '#reconcile/flows/flows.ts';
 import type { Flows } from '#reconcile/ports/datapath.ts';
-import { createTurns } from '#timing/turns.ts';
+import { createPace } from '#timing/pace.ts';
 import { checked } from '../ffi/ffi.ts';
 import { closing, libc } from '../ffi/libc.ts';
 import { namespacesBelow, unlessGone } from '../node/namespaces.ts';
@@ -61,10 +61,9 @@ function socketFlows(object: LoadedObject, link: number, cgroupDir: string): Flo
         seen++;
         return isStale(flow);
       };
-      const takeTurn = createTurns(signal);
+      const pace = createPace({ sliceMs: 3, signal });
       for (const netns of (await namespacesBelow(cgroupDir, signal)).files) {
-        await takeTurn();
-        signal.throwIfAborted();
+        await pace.step();
         ended.push(...endIn(netns, iterator, isSeenStale));
       }
       return { seen, ended };

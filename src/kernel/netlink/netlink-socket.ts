@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { createTurns } from '#timing/turns.ts';
+import { createPace } from '#timing/pace.ts';
 import { checkedErrno, KernelError } from '../ffi/ffi.ts';
 import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from '../ffi/libc.ts';
 import { type NetlinkMessage, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
@@ -66,9 +66,9 @@ export class NetlinkSocket {
 
   /** The same in slices, between which others have their turn. Throws when `signal` says so. */
   async walkInSlices(request: Buffer, each: (body: Buffer) => void, signal: AbortSignal): Promise<boolean> {
-    const takeTurn = createTurns(signal);
+    const pace = createPace({ sliceMs: 3, signal });
     for (const steps = this.#steps(request, each); ; ) {
-      await takeTurn();
+      await pace.step();
       const { done, value } = steps.next();
       if (done) return value;
     }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { createTurns } from '#timing/turns.ts';
+import { createPace } from '#timing/pace.ts';
 
 /** What can be seen of the network namespaces that processes are in. */
 interface Namespaces {
@@ -13,8 +13,8 @@ interface Namespaces {
 export async function namespacesBelow(cgroupDir: string, signal: AbortSignal): Promise<Namespaces> {
   const found = new Map<string, string>();
   let hidden = 0;
-  const takeTurn = createTurns(signal);
-  for (const folders = [cgroupDir]; folders.length > 0; await takeTurn()) {
+  const pace = createPace({ sliceMs: 3, signal });
+  for (const folders = [cgroupDir]; folders.length > 0; await pace.step()) {
     const dir = folders.pop() ?? '';
     for (const pid of processesIn(dir)) {
       const path = `/proc/${pid}/ns/net`;
