@@ -1,7 +1,5 @@
-/*
- * btf.ts: reads the type information (BTF) that clang puts into an object file.
- * Formats: ELF-64 (System V ABI), BTF (Documentation/bpf/btf.rst of the kernel). Little-endian only, as all our machines are.
- */
+/** Type information (BTF) that clang puts into an object file, as `bpftool btf dump` prints it. */
+import { execFileSync } from 'node:child_process';
 
 export interface BtfMember {
   readonly name: string;
@@ -41,7 +39,7 @@ export interface BtfMap {
   readonly name: string;
   readonly type: number;
   readonly flags: number;
-  /** 0 where the map states none (socket storage). */
+  /** 0 if the map states none (socket storage). */
   readonly maxEntries: number;
   /** Index of the key's type. */
   readonly key: number;
@@ -49,23 +47,63 @@ export interface BtfMap {
   readonly value: number;
 }
 
-const MAGIC = 0xeb9f;
-const ELF_MAGIC = 0x464c457f;
-
-/** Every type of an object file; the place in the list is the index that others refer to. Throws when there is no BTF. */
-export function readBtf(object: Uint8Array): readonly BtfType[] {
-  const section = findSection(object, '.BTF');
-  const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
-  if (view.getUint16(0, true) !== MAGIC) throw new Error('Cannot read BTF: wrong magic number, or big-endian');
-  const headerLength = view.getUint32(4, true);
-  const typesAt = headerLength + view.getUint32(8, true);
-  const typesEnd = typesAt + view.getUint32(12, true);
-  const stringsAt = headerLength + view.getUint32(16, true);
-  const cursor = new Cursor(view, typesAt, (offset) => textAt(section, stringsAt + offset));
-  const types: BtfType[] = [{ kind: 'void' }];
-  while (cursor.at < typesEnd) types.push(readType(cursor));
-  return types;
+/** A type in the JSON output of bpftool; each kind has some of these fields. */
+interface PrintedType {
+  readonly kind: string;
+  readonly name: string;
+  readonly size: number;
+  readonly type_id: number;
+  readonly nr_elems: number;
+  readonly members: readonly { name: string; type_id: number; bits_offset: number; bitfield_size?: number }[];
+  readonly values: readonly { name: string; val: number }[];
+  readonly vars: readonly { type_id: number }[];
 }
+
+/** Every type of an object file; a type's place in the list is its index. Throws what bpftool prints if there is no BTF. */
+export function readBtf(objectPath: string): readonly BtfType[] {
+  const json = execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', objectPath], { encoding: 'utf8', maxBuffer: 64 << 20 });
+  const { types }: { types: readonly PrintedType[] } = JSON.parse(json);
+  return [{ kind: 'void' }, ...types.map(readType)];
+}
+
+function readType({ kind, name: printed, size, type_id: type, nr_elems: length, members, values, vars }: PrintedType): BtfType {
+  const name = nameOf(printed);
+  switch (kind) {
+    case 'INT':
+      return { kind: 'int', name, size };
+    case 'PTR':
+      return { kind: 'pointer', type };
+    case 'ARRAY':
+      return { kind: 'array', element: type, length };
+    case 'STRUCT':
+    case 'UNION':
+      return { kind: kind === 'STRUCT' ? 'struct' : 'union', name, size, members: members.map(readMember) };
+    case 'ENUM':
+      return { kind: 'enum', name, size, constants: values.map(({ name: constant, val }) => ({ name: constant, value: val })) };
+    case 'TYPEDEF':
+      return { kind: 'typedef', name, type };
+    case 'CONST':
+    case 'VOLATILE':
+    case 'RESTRICT':
+      return { kind: 'qualifier', name, type };
+    case 'VAR':
+      return { kind: 'variable', name, type };
+    case 'DATASEC':
+      return { kind: 'section', name, variables: vars.map((variable) => variable.type_id) };
+    default:
+      return { kind: 'other', name };
+  }
+}
+
+/** bpftool prints a name even if there is none. */
+const nameOf = (printed: string): string => (printed === '(anon)' ? '' : printed);
+
+const readMember = ({ name, type_id, bits_offset, bitfield_size = 0 }: PrintedType['members'][number]): BtfMember => ({
+  name: nameOf(name),
+  type: type_id,
+  bitOffset: bits_offset,
+  bitSize: bitfield_size,
+});
 
 /** The maps of section `.maps`, in the order of the file. */
 export function readMaps(types: readonly BtfType[]): readonly BtfMap[] {
@@ -81,7 +119,7 @@ function readMap(types: readonly BtfType[], index: number): BtfMap {
   const variable = types[index];
   const definition = variable?.kind === 'variable' ? types[variable.type] : undefined;
   if (variable?.kind !== 'variable' || definition?.kind !== 'struct')
-    throw new Error(`Cannot read map: type ${index} is no variable of a struct`);
+    throw new Error(`Cannot read map: type ${index} is not a variable of a struct`);
   const pointee = (name: string): number | undefined => {
     const member = definition.members.find((candidate) => candidate.name === name);
     const pointer = member === undefined ? undefined : types[member.type];
@@ -97,120 +135,3 @@ function readMap(types: readonly BtfType[], index: number): BtfMap {
     throw new Error(`Cannot read map "${variable.name}": it must state key and value by __type`);
   return { name: variable.name, type: number('type'), flags: number('map_flags'), maxEntries: number('max_entries'), key, value };
 }
-
-class Cursor {
-  at: number;
-  readonly text: (offset: number) => string;
-  private readonly view: DataView;
-
-  constructor(view: DataView, at: number, text: (offset: number) => string) {
-    this.view = view;
-    this.at = at;
-    this.text = text;
-  }
-
-  u32(): number {
-    this.at += 4;
-    return this.view.getUint32(this.at - 4, true);
-  }
-
-  i32(): number {
-    return this.u32() | 0;
-  }
-
-  times<T>(count: number, read: () => T): T[] {
-    return Array.from({ length: count }, read);
-  }
-}
-
-/* The numbers are BTF_KIND_*. A type is three words, and for some kinds more. */
-function readType(cursor: Cursor): BtfType {
-  const name = cursor.text(cursor.u32());
-  const bits = cursor.u32();
-  const sizeOrType = cursor.u32();
-  const kind = (bits >>> 24) & 0x1f;
-  const count = bits & 0xffff;
-  const flag = bits >>> 31 === 1;
-  switch (kind) {
-    case 1:
-      cursor.u32();
-      return { kind: 'int', name, size: sizeOrType };
-    case 2:
-      return { kind: 'pointer', type: sizeOrType };
-    case 3: {
-      const [element = 0, , length = 0] = cursor.times(3, () => cursor.u32());
-      return { kind: 'array', element, length };
-    }
-    case 4:
-    case 5:
-      return {
-        kind: kind === 4 ? 'struct' : 'union',
-        name,
-        size: sizeOrType,
-        members: cursor.times(count, () => readMember(cursor, flag)),
-      };
-    case 6:
-      return { kind: 'enum', name, size: sizeOrType, constants: cursor.times(count, () => readConstant(cursor, flag)) };
-    case 8:
-      return { kind: 'typedef', name, type: sizeOrType };
-    case 9:
-    case 10:
-    case 11:
-      return { kind: 'qualifier', name, type: sizeOrType };
-    case 14:
-      cursor.u32();
-      return { kind: 'variable', name, type: sizeOrType };
-    case 15:
-      return { kind: 'section', name, variables: cursor.times(count, () => readVariable(cursor)) };
-    default:
-      cursor.times(extraWords(kind, count), () => cursor.u32());
-      return { kind: 'other', name };
-  }
-}
-
-/* Forward declarations, functions, floats, tags and 64-bit enums are stepped over. */
-function extraWords(kind: number, count: number): number {
-  if (kind === 13) return 2 * count;
-  if (kind === 17) return 1;
-  if (kind === 19) return 3 * count;
-  if (kind === 7 || kind === 12 || kind === 16 || kind === 18) return 0;
-  throw new Error(`Cannot read BTF: kind ${kind} is unknown`);
-}
-
-function readMember(cursor: Cursor, hasBitSizes: boolean): BtfMember {
-  const name = cursor.text(cursor.u32());
-  const type = cursor.u32();
-  const offset = cursor.u32();
-  if (!hasBitSizes) return { name, type, bitOffset: offset, bitSize: 0 };
-  return { name, type, bitOffset: offset & 0xffffff, bitSize: offset >>> 24 };
-}
-
-function readConstant(cursor: Cursor, isSigned: boolean): BtfConstant {
-  const name = cursor.text(cursor.u32());
-  return { name, value: isSigned ? cursor.i32() : cursor.u32() };
-}
-
-/* Offset and size of the variable follow its type; in an unlinked object the offsets are 0. */
-function readVariable(cursor: Cursor): number {
-  const [type = 0] = cursor.times(3, () => cursor.u32());
-  return type;
-}
-
-function findSection(object: Uint8Array, name: string): Uint8Array {
-  const view = new DataView(object.buffer, object.byteOffset, object.byteLength);
-  if (view.byteLength < 64 || view.getUint32(0, true) !== ELF_MAGIC) throw new Error('Cannot read object file: it is not ELF');
-  const [tableAt, entrySize, count] = [Number(view.getBigUint64(40, true)), view.getUint16(58, true), view.getUint16(60, true)];
-  const header = (index: number) => {
-    const at = tableAt + index * entrySize;
-    const start = Number(view.getBigUint64(at + 24, true));
-    return { nameAt: view.getUint32(at, true), start, end: start + Number(view.getBigUint64(at + 32, true)) };
-  };
-  const names = header(view.getUint16(62, true));
-  for (let index = 0; index < count; index++) {
-    const { nameAt, start, end } = header(index);
-    if (textAt(object, names.start + nameAt) === name) return object.subarray(start, end);
-  }
-  throw new Error(`Cannot read object file: it has no section "${name}"; was it compiled with -g?`);
-}
-
-const textAt = (bytes: Uint8Array, at: number): string => new TextDecoder().decode(bytes.subarray(at, bytes.indexOf(0, at)));

@@ -1,18 +1,25 @@
 import { type Address, decodeAddress } from '#lib/address.ts';
 import type { UdpFlow, UdpPlace } from '#reconcile/flows/flows.ts';
 import type { AF_INET, AF_INET6 } from '../node/socket-address.ts';
+import {
+  align4,
+  attribute,
+  NFGENMSG,
+  NLA_F_NESTED,
+  NLA_TYPE_MASK,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  nested,
+  netfilterMessage,
+} from './netlink-encoding.ts';
 
 /** NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET and ..._DELETE of <linux/netfilter/nfnetlink_conntrack.h>. */
 export const CT_GET = 0x101;
 export const CT_DELETE = 0x102;
-/** NLM_F_REQUEST | NLM_F_DUMP, NLM_F_REQUEST | NLM_F_ACK. */
-const DUMP = 0x301;
-const COMMAND = 0x5;
-const HEADER = 20;
-const NFGENMSG = 4;
+const DUMP = NLM_F_REQUEST | NLM_F_DUMP;
+const COMMAND = NLM_F_REQUEST | NLM_F_ACK;
 
-const NESTED = 0x8000;
-const TYPE_MASK = 0x3fff;
 export const CTA_TUPLE_ORIG = 1;
 export const CTA_TUPLE_REPLY = 2;
 const CTA_STATUS = 3;
@@ -40,15 +47,15 @@ const IPPROTO_UDP = 17;
 const IPS_DST_NAT = 1 << 5;
 
 /** Lists entries of both families whose mark has a bit. */
-export const markedRequest = (mark: number): Buffer => request(CT_GET, DUMP, 0, markFilter(mark));
+export const markedRequest = (mark: number): Buffer => netfilterMessage(CT_GET, DUMP, 0, markFilter(mark));
 
 /**
- * Two lists, which together hold each UDP entry of a family once that is translated or whose mark has the bit: what gets a new destination, and
- * what is marked without it (a backend may have the very address that was dialled). The kernel does the picking (CTA_STATUS_MASK: Linux 5.18).
+ * Two lists that together hold each UDP entry of a family once that is translated or whose mark has the bit: entries with a new destination, and
+ * marked entries without one (a backend may have the destination's own address). The kernel filters (CTA_STATUS_MASK: Linux 5.18).
  */
 export const udpRequests = (family: typeof AF_INET | typeof AF_INET6, mark: number): readonly Buffer[] => [
-  request(CT_GET, DUMP, family, udpFilter(), statusFilter(IPS_DST_NAT)),
-  request(CT_GET, DUMP, family, udpFilter(), statusFilter(0), markFilter(mark)),
+  netfilterMessage(CT_GET, DUMP, family, udpFilter(), statusFilter(IPS_DST_NAT)),
+  netfilterMessage(CT_GET, DUMP, family, udpFilter(), statusFilter(0), markFilter(mark)),
 ];
 
 const udpFilter = (): Buffer =>
@@ -63,8 +70,8 @@ const statusFilter = (value: number): Buffer =>
 const markFilter = (mark: number): Buffer => Buffer.concat([attribute(CTA_MARK, u32(mark)), attribute(CTA_MARK_MASK, u32(mark))]);
 
 /**
- * Flow of an entry in a list's answer (`struct nfgenmsg` and attributes): who was dialled, and who sends the replies. `mark`: the bit of ours.
- * There may be a hundred thousand, hence by place.
+ * The flow of an entry in a list (`struct nfgenmsg` and attributes). `mark`: bit of ct->mark on flows that weir translated. Reads attributes in
+ * place, because a list may hold a hundred thousand entries.
  */
 export function decodeFlow(body: Buffer, mark: number): UdpFlow {
   const all = { from: NFGENMSG, to: body.length };
@@ -76,14 +83,14 @@ export function decodeFlow(body: Buffer, mark: number): UdpFlow {
   };
 }
 
-/** Deletes the entry of a list's answer, and no later one that has the same tuple. */
+/** Deletes an entry of a list, but not a later entry with the same tuple. */
 export function deletionRequest(body: Buffer): Buffer {
   const names = [CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE].flatMap((type) => {
     const found = find(body, { from: NFGENMSG, to: body.length }, type);
     if (found === undefined) return [];
-    return [attribute(type === CTA_TUPLE_ORIG ? type | NESTED : type, body.subarray(found.from, found.to))];
+    return [attribute(type === CTA_TUPLE_ORIG ? type | NLA_F_NESTED : type, body.subarray(found.from, found.to))];
   });
-  return request(CT_DELETE, COMMAND, body[0] ?? 0, ...names);
+  return netfilterMessage(CT_DELETE, COMMAND, body[0] ?? 0, ...names);
 }
 
 /** One end of a direction. */
@@ -96,44 +103,22 @@ function placeOf(body: Buffer, tuple: Span | undefined, addressTypes: readonly [
   return { address: address as Address, port: port === undefined ? 0 : body.readUInt16BE(port.from) };
 }
 
-/** Bytes from a place up to another. */
+/** A range of bytes; `to` is exclusive. */
 interface Span {
   readonly from: number;
   readonly to: number;
 }
 
-/** Value of the attribute of a type, among those in `within`. */
+/** The value of the first attribute of a type in a range. */
 function find(bytes: Buffer, within: Span | undefined, type: number): Span | undefined {
   for (let at = within?.from ?? 0; within !== undefined && at + 4 <= within.to; ) {
     const length = bytes.readUInt16LE(at);
     if (length < 4) return undefined;
-    if ((bytes.readUInt16LE(at + 2) & TYPE_MASK) === type) return { from: at + 4, to: at + length };
+    if ((bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK) === type) return { from: at + 4, to: at + length };
     at += align4(length);
   }
   return undefined;
 }
-
-/** `struct nlmsghdr`, `struct nfgenmsg` and attributes. */
-export function request(type: number, flags: number, family: number, ...attrs: readonly Buffer[]): Buffer {
-  const bytes = Buffer.concat([Buffer.alloc(HEADER), ...attrs]);
-  bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt16LE(type, 4);
-  bytes.writeUInt16LE(flags, 6);
-  bytes[16] = family;
-  return bytes;
-}
-
-/** A netlink attribute, filled up to four bytes. */
-export function attribute(type: number, value: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(align4(4 + value.length));
-  bytes.writeUInt16LE(4 + value.length, 0);
-  bytes.writeUInt16LE(type, 2);
-  bytes.set(value, 4);
-  return bytes;
-}
-
-/** An attribute that holds attributes. */
-export const nested = (type: number, ...attrs: readonly Buffer[]): Buffer => attribute(type | NESTED, Buffer.concat(attrs));
 
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -141,9 +126,7 @@ function u32(value: number): Buffer {
   return bytes;
 }
 
-/** CTA_FILTER's flags alone are in host byte order. */
+/** Only the flags of CTA_FILTER are in host byte order. */
 function hostU32(value: number): Buffer {
   return u32(value).reverse();
 }
-
-const align4 = (length: number): number => (length + 3) & ~3;

@@ -4,7 +4,6 @@ import { checkedErrno, KernelError } from '../ffi/ffi.ts';
 import { libc } from '../ffi/libc.ts';
 import { AF_INET, AF_INET6 } from '../node/socket-address.ts';
 import {
-  attribute,
   CT_DELETE,
   CT_GET,
   CTA_PROTO_DST_PORT,
@@ -14,13 +13,11 @@ import {
   CTA_TUPLE_ORIG,
   CTA_TUPLE_PROTO,
   CTA_TUPLE_REPLY,
-  nested,
-  request,
 } from './conntrack-messages.ts';
+import { attribute, NLM_F_REQUEST, nested, netfilterMessage } from './netlink-encoding.ts';
 import { decodeAttributes, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink-socket.ts';
 
-const NLM_F_REQUEST = 1;
 /** CTA_IP_V4_SRC and _DST, CTA_IP_V6_SRC and _DST. */
 const IP_ATTRIBUTES = { 4: [1, 2], 6: [3, 4] } as const;
 const ENOENT = 2;
@@ -39,14 +36,14 @@ export class FlowLookup {
   readonly #socket = new NetlinkSocket(NETLINK_NETFILTER, 'conntrack entries');
   readonly #datagram = Buffer.alloc(8192);
 
-  /** The reply direction of the entry that has exactly this original direction, which is deleted; undefined where there is none. */
+  /** Deletes the entry with exactly this original direction and returns its reply direction; undefined if there is none. */
   take(tuple: FlowTuple): FlowTuple | undefined {
     const attributes = nested(CTA_TUPLE_ORIG, encodeTuple(tuple));
     const family = familyOf(tuple.source) === 4 ? AF_INET : AF_INET6;
-    const requests = Buffer.concat([CT_GET, CT_DELETE].map((type) => request(type, NLM_F_REQUEST, family, attributes)));
+    const requests = Buffer.concat([CT_GET, CT_DELETE].map((type) => netfilterMessage(type, NLM_F_REQUEST, family, attributes)));
     checkedErrno(libc.send(this.#socket.fd, requests, requests.length, 0), 'ask for a conntrack entry');
     const reply = this.#receive();
-    // Deleting is silent, unless there is nothing to delete.
+    // The kernel answers a deletion only if there was nothing to delete.
     if (reply === undefined) this.#receive();
     return reply && decodeTuple(decodeAttributes(reply.subarray(4)).get(CTA_TUPLE_REPLY) ?? Buffer.alloc(0));
   }

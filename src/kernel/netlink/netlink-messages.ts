@@ -1,6 +1,7 @@
 import type { Address } from '#lib/address.ts';
 import { addressFromBytes } from '#lib/address.ts';
 import { AF_INET, AF_INET6 } from '../node/socket-address.ts';
+import { align4, NLA_TYPE_MASK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_HEADER, netlinkMessage } from './netlink-encoding.ts';
 
 /** <linux/netlink.h>, <linux/rtnetlink.h>. */
 export const NLMSG_ERROR = 2;
@@ -8,9 +9,6 @@ export const NLMSG_DONE = 3;
 export const RTM_GETLINK = 18;
 export const RTM_GETADDR = 22;
 export const NLM_F_DUMP_INTR = 0x10;
-const NLM_F_REQUEST = 0x1;
-const NLM_F_DUMP = 0x300;
-const HEADER = 16;
 
 /** <linux/if_link.h>, <linux/if_addr.h>, <linux/if.h>. */
 const IFLA_IFNAME = 3;
@@ -25,7 +23,9 @@ const IFF_LOOPBACK = 8;
 const IFA_F_SECONDARY = 0x01;
 const IFA_F_DEPRECATED = 0x20;
 const IFA_F_UNUSABLE = 0x40 | 0x08;
-const NLA_TYPE_MASK = 0x3fff;
+
+/** Bytes of `struct ifinfomsg`; `struct ifaddrmsg` is shorter, and the kernel ignores the rest. */
+const IFINFOMSG = 16;
 
 /** One netlink message; `body` follows the header. */
 export interface NetlinkMessage {
@@ -48,8 +48,8 @@ export interface Link {
   readonly isLoopback: boolean;
 }
 
-/** rtnetlink's address scopes: where an address means something. */
-export type AddressScope = 'global' | 'site' | 'link' | 'host' | 'nowhere';
+/** rtnetlink's address scopes: where an address is valid. */
+export type LinkAddressScope = 'global' | 'site' | 'link' | 'host' | 'nowhere';
 
 /** An address of a device. */
 export interface LinkAddress {
@@ -57,7 +57,7 @@ export interface LinkAddress {
   readonly address: Address;
   /** Bits of the network, in the address's own family. */
   readonly prefixLength: number;
-  readonly scope: AddressScope;
+  readonly scope: LinkAddressScope;
   /** Not usable: duplicate address detection is under way or has failed. */
   readonly isTentative: boolean;
   /** Not to be used as a source. */
@@ -67,20 +67,15 @@ export interface LinkAddress {
 }
 
 /** A request for every link or every address. */
-export function dumpRequest(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer {
-  const bytes = Buffer.alloc(HEADER + 16);
-  bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt16LE(type, 4);
-  bytes.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, 6);
-  return bytes;
-}
+export const dumpRequest = (type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer =>
+  netlinkMessage(type, NLM_F_REQUEST | NLM_F_DUMP, Buffer.alloc(IFINFOMSG));
 
-/** Messages of one datagram; stops at one that is cut off. */
+/** Messages of one datagram; stops at a truncated one. */
 export function* splitMessages(bytes: Buffer): Generator<NetlinkMessage> {
-  for (let at = 0; at + HEADER <= bytes.length; ) {
+  for (let at = 0; at + NLMSG_HEADER <= bytes.length; ) {
     const length = bytes.readUInt32LE(at);
-    if (length < HEADER || at + length > bytes.length) return;
-    yield { type: bytes.readUInt16LE(at + 4), flags: bytes.readUInt16LE(at + 6), body: bytes.subarray(at + HEADER, at + length) };
+    if (length < NLMSG_HEADER || at + length > bytes.length) return;
+    yield { type: bytes.readUInt16LE(at + 4), flags: bytes.readUInt16LE(at + 6), body: bytes.subarray(at + NLMSG_HEADER, at + length) };
     at += align4(length);
   }
 }
@@ -125,12 +120,12 @@ function decodeAddress(family: number | undefined, bytes: Buffer | undefined): A
   return undefined;
 }
 
-function scopeOf(scope: number): AddressScope {
+function scopeOf(scope: number): LinkAddressScope {
   if (scope < 200) return 'global';
   return ({ 200: 'site', 253: 'link', 254: 'host' } as const)[scope] ?? 'nowhere';
 }
 
-/** Attributes by type, nested ones not taken apart; stops at one that is cut off. */
+/** Attributes by type; leaves nested ones encoded and stops at a truncated one. */
 export function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
   for (let at = 0; at + 4 <= bytes.length; ) {
@@ -143,5 +138,3 @@ export function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
 }
 
 const textOf = (bytes: Buffer | undefined): string | undefined => bytes?.toString('utf8').replace(/\0.*$/s, '');
-
-const align4 = (length: number): number => (length + 3) & ~3;
