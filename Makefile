@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo check room test kernels bench bench-api bench-kpng cluster cluster-down conformance image generate clean help
+.PHONY: all build setup bpf demo check room test kernels bench bench-api bench-kpng bench-trips cluster cluster-down conformance image generate clean help
 
 all: build
 
@@ -42,6 +42,9 @@ bench: build ## compare with direct connections
 
 bench-api: build ## start, restart, changes and memory with a real API server and 10,000 Services (test/cluster/build first)
 	@node bench/api/main.ts
+
+bench-trips: setup bpf ## files and functions that run for one endpoint, a first start and a restart
+	@node bench/trips/main.ts
 
 bench-kpng: build ## kpng-server with 10,000 Services and 200 agents: memory, first Sync, changes
 	@node bench/kpng/main.ts

@@ -15,7 +15,7 @@ import type { Datapath, Flows } from '#reconcile/ports/datapath.ts';
 import { createReconciler } from '#reconcile/reconciler.ts';
 import { createRulesetWriter } from '#reconcile/ruleset/ruleset-writer.ts';
 import { createTablesWriter } from '#reconcile/tables/tables-writer.ts';
-import type { WantedHealth } from '#reconcile/wanted/wanted-health.ts';
+import type { WantedHealth } from '#reconcile/wanted/wanted-state.ts';
 import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
 import type { Source } from '#sources/source.ts';
 import { type Alarm, createAlarm } from './alarm.ts';

@@ -1,1 +1,1 @@
-export { createHealthBook, type HealthBook } from '#reconcile/wanted/wanted-health.ts';
+export { createHealthBook, type HealthBook } from '#reconcile/wanted/wanted-state.ts';

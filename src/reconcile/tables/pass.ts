@@ -11,9 +11,8 @@ import type { AddressBook } from './addresses.ts';
 import { fullFailure, runBatch } from './batches.ts';
 import { layOut } from './layout.ts';
 import { writeNodeTables } from './node-tables.ts';
-import { recordStep } from './record-step.ts';
 import { newPort, type PortState, type State, settle } from './state.ts';
-import { planSteps, type Step, type StepKind, withdrawals } from './steps.ts';
+import { planSteps, recordStep, type Step, type StepKind, withdrawals } from './steps.ts';
 
 /** The state that a pass reads and changes. */
 export interface PassContext {
