@@ -31,7 +31,7 @@ check: setup ## types, lint, rules of the house and unit tests in under a minute
 room: setup ## the unit tests of one room of src, such as ROOM=plan
 	@scripts/test room '$(ROOM)'
 
-test: setup ## everything: the same, the programs in C, and system tests (without root those that need none)
+test: setup ## everything: make check, the programs in C, and system tests (without root only tests that need none)
 	@scripts/test
 
 kernels: build ## the datapath's system tests on Debian's 6.1 and 6.12 under qemu
@@ -68,7 +68,7 @@ generate: setup ## src/abi/generated.ts and abi.json from bpf/abi, src/kpng/desc
 	@node scripts/abi/generate.ts
 	@node scripts/kpng-descriptors.ts
 
-clean: ## remove what was built
+clean: ## remove build results
 	rm -rf dist
 	@if [ -f bpf/Makefile ]; then $(MAKE) --no-print-directory -C bpf clean; fi
 

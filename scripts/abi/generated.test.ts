@@ -121,7 +121,7 @@ test('bytes are those written down by hand', () => {
     assert.equal(SAMPLES[name as keyof typeof SAMPLES].encode(), hex.replaceAll(' ', ''), name);
 });
 
-test('sizes and maps are those of abi.json', () => {
+test('sizes and maps match abi.json', () => {
   for (const [name, sample] of Object.entries(SAMPLES)) assert.equal(sample.size, layout.structs[name].size, name);
   for (const table of Object.values(abi.TABLES)) {
     const { key, value, ...rest } = layout.maps[table.name];

@@ -124,7 +124,7 @@ test('the generator refuses map names that the kernel would cut and values witho
   const source = `${ADDRESS}${mapOf('a_name_of_16_byt', 'struct address')}${mapOf('plain', '__u32')}`;
   assert.deepEqual(refusals(source), [
     '  Map "a_name_of_16_byt" has a name of 16 bytes, at most 15 are kept',
-    '  Map "plain" has a key or value that is no documented struct',
+    '  Map "plain" has a key or value that is not a documented struct',
   ]);
 });
 

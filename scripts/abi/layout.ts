@@ -100,7 +100,7 @@ function mapLayout(types: readonly BtfType[], header: Header, map: BtfMap, error
     const type = types[index];
     if (type?.kind === 'struct' && header.structs.includes(type.name)) return type.name;
     if (type?.kind === 'int' && type.name === 'int') return 'int';
-    errors.push(`Map "${map.name}" has a key or value that is no documented struct`);
+    errors.push(`Map "${map.name}" has a key or value that is not a documented struct`);
     return '';
   };
   const key = types[map.key];

@@ -52,7 +52,7 @@ export class Dialer {
   #ask<C extends CommandName>(command: C, input: Commands[C]['input']): Running<Commands[C]['output']> {
     const id = ++this.#last;
     const waiting = Promise.withResolvers<Commands[C]['output']>();
-    // Whoever started this may not be looking yet when the prober goes.
+    // The caller may not be listening yet when the prober ends.
     waiting.promise.catch(() => {});
     this.#waiting.set(id, waiting as PromiseWithResolvers<unknown>);
     if (this.#gone === undefined) this.#write({ id, command, input });

@@ -32,7 +32,7 @@ function greet(socket: Socket, server: Server): void {
   readLines(socket, (echo) => socket.write(line({ ...answer, echo })));
 }
 
-/** Calls back for each line that comes in; the socket's own listener hears of its errors. */
+/** Calls back for each line; the socket's own listener receives its errors. */
 export function readLines(socket: Socket, each: (line: string) => void): void {
   createInterface({ input: socket })
     .on('line', each)

@@ -1,7 +1,7 @@
 /**
  * The process that is every server of a lab. Arguments: the file that lists the servers, and the lab's cgroup folder. It goes into a
  * node's cgroup while it makes the sockets of that node's servers, because a socket belongs to the cgroup that made it.
- * Prints `ready` or one line that says what is wrong.
+ * Prints `ready` or one line that names the problem.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -10,7 +10,7 @@ import { removeLab } from './removal.ts';
 import { findPlace, type LabState, readState } from './state.ts';
 import type { Topology } from './topology.ts';
 
-/** A lab that stands. Names are those of nodes, of pods (with or without namespace) and `outside`. */
+/** A running lab. Names are node names, pod names (with or without namespace) and `outside`. */
 export class Lab {
   readonly topology: Topology;
   readonly #state: LabState;

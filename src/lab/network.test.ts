@@ -12,7 +12,7 @@ test('an on-link network is a /24 or a /64', () => {
   );
 });
 
-test('the router takes the highest address that nobody has', () => {
+test('the router takes the highest free address', () => {
   const [member, ...used] = addresses('192.0.2.11', '192.0.2.254', '192.0.2.253');
   assert.equal(freeAddress(networkOf(member as Address), new Set(used)), '192.0.2.252');
 });

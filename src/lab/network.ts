@@ -23,7 +23,7 @@ export const prefixOf = (address: Address, length: number): Prefix => {
   return prefix;
 };
 
-/** The highest address below 255 in the last byte of a network that nobody uses. */
+/** The highest unused address of a network, below 255 in the last byte. */
 export function freeAddress(network: Prefix, used: ReadonlySet<Address>): Address {
   const bytes = addressBytes(network.address);
   for (let last = 254; last > 0; last--) {

@@ -40,7 +40,7 @@ export async function exchange(targets: readonly Target[]): Promise<readonly See
   return seen;
 }
 
-/** Times one question; calls `done` once, with the first of answer, error and time-out. Answers to other texts are no answers. */
+/** Times one question; calls `done` once, with the first of answer, error and time-out. Ignores answers to other texts. */
 function startQuestion(target: Target, done: (seen: Seen) => void, text?: string): Omit<Listener, 'ready'> {
   const start = performance.now();
   let open = true;

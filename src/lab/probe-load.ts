@@ -54,7 +54,7 @@ export async function hold({ target, everyMs }: Hold, stop: AbortSignal): Promis
   const signal = AbortSignal.any([stop, stopped.signal]);
   let sent = 0;
   while (await passes(everyMs, signal)) conversation.say(`${sent++}`);
-  // What was said last may still be on its way.
+  // The last answers may still be on their way.
   for (const end = performance.now() + LAST_ANSWER_MS; !brokenBy && pods.length < sent && performance.now() < end; ) await sleep(10);
   conversation.close();
   return { sent, answered: pods.length, answeredBy: tally(pods), ...(brokenBy && { brokenBy }) };

@@ -1,4 +1,4 @@
-/** What a prober can be told to do, and what it says it saw. Times are milliseconds. */
+/** Requests to a prober and its reports. Times are milliseconds. */
 
 export interface Target {
   readonly protocol: 'tcp' | 'udp';

@@ -11,7 +11,7 @@ export function localDetectorFlags(lab: Topology): string[] {
   return pods.length > 0 ? ['--cluster-cidr', pods.map(formatPrefix).join(',')] : [];
 }
 
-/** The ranges of ClusterIPs, computed from those in use; none where other addresses lie in them. */
+/** The ranges of ClusterIPs, computed from the used ones; none if other addresses lie in them. */
 export function serviceRanges(lab: Topology): Prefix[] {
   const ranges = coveringPrefixes(lab.services.flatMap((service) => service.clusterIPs));
   return overlaps(

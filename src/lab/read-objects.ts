@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ModelObject } from '#model/objects.ts';
 import { NO_MANIFEST, readManifest } from '#sources/manifests/read-manifest.ts';
 
-/** Objects of the kinds that weir reads, each once, and what is wrong with others. Throws for a file that does not parse. */
+/** Objects of the kinds that weir reads, each once, and the problems of invalid ones. Throws for a file that does not parse. */
 export async function readObjects(files: readonly string[]): Promise<{ objects: ModelObject[]; problems: string[] }> {
   const objects = new Map<string, ModelObject>();
   const problems: string[] = [];

@@ -16,7 +16,7 @@ export interface Removed {
 }
 
 /**
- * Removes whatever exists of a lab, also one that was left half built. Everything of a lab is known by its name: processes are those of
+ * Removes all parts of a lab, also of a half-built one. The lab's name identifies them: its processes are the processes of
  * its cgroup, which each was started in; namespaces, cgroups and mounts carry the name.
  */
 export async function removeLab(lab: string): Promise<Removed> {
@@ -81,7 +81,7 @@ function deleteNamespaces(lab: string): number {
   return names.length;
 }
 
-/** Of every hierarchy: container runtimes make them in those of version 1, too. */
+/** Of every hierarchy: container runtimes also make cgroups in hierarchies of version 1. */
 function removeCgroups(lab: string): void {
   const dirs = findCgroupHierarchies().map((root) => labCgroup(root, lab));
   for (const dir of dirs.filter((each) => existsSync(each))) {

@@ -100,7 +100,7 @@ test('nodes of different networks reach each other by the router', () => {
   assert.equal(script.match(/route add 10\.0\.0\.1 via 198\.51\.100\.1/g)?.length, 1, 'only the router has this route');
 });
 
-test('SCTP ports, which no server can serve, are told', () => {
+test('SCTP ports, which no server can serve, are reported', () => {
   const ports = [{ name: '', protocol: 'SCTP', port: 2905 }];
   assert.match(plan(node('n1', '192.0.2.1'), slice('s-4', [{ address: '10.0.0.1', node: 'n1' }], ports)).notes.join(), /SCTP/);
 });

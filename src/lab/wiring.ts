@@ -143,7 +143,7 @@ const mac = (number: number): string => `0a:58:00:00:${hexByte(number >> 8)}:${h
 
 const hexByte = (value: number): string => value.toString(16).padStart(2, '0');
 
-/** Addresses of the outside namespace: the client's, the stranger's, and those of endpoints that are placed on no node. */
+/** Addresses of the outside namespace: the client, the stranger, and endpoints without a node. */
 const outsideAddresses = (lab: Topology): Address[] => {
   const placed = lab.pods.filter((pod) => pod.node === OUTSIDE).flatMap((pod) => pod.addresses);
   return [...new Set([...OUTSIDE_ADDRESSES, ...STRANGER_ADDRESSES, ...placed])];

@@ -9,7 +9,7 @@ test('pauses double up to a bound, each lengthened by up to its own length at ra
   const backOff = createBackOff(TIMES, () => now);
   for (const least of [800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]) {
     const wait = backOff.next();
-    assert.ok(wait >= least && wait <= least * 2, `${wait} is no wait from ${least}`);
+    assert.ok(wait >= least && wait <= least * 2, `${wait} is outside the bounds from ${least}`);
     now += wait;
   }
 });

@@ -1,5 +1,5 @@
 /** Names, addresses and labels of the cluster: pure. */
-/** Ranges that pods and Services get their addresses from; those of Services are the control plane's. */
+/** Address ranges of pods and Services; the control plane sets the ranges of Services. */
 export const POD_RANGES: readonly string[] = ['10.244.0.0/16', 'fd00:244::/48'];
 export const DNS_ADDRESS = '10.96.0.10';
 

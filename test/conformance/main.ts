@@ -8,7 +8,7 @@ const say = (line: string): void => console.log(`cluster: ${line}`);
 async function up(nodes: string, named: string): Promise<void> {
   if (!/^[1-9]\d?$/.test(nodes)) throw new Error(`Cannot raise "${nodes}" nodes: their number should be from 1 to 99`);
   const proxy = proxyNamed(named);
-  if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
+  if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or remains of one: "make cluster-down" removes it');
   removeOnInterruption(CLUSTER, say);
   await raiseCluster({ nodes: Number(nodes), proxy, say });
   say(`ready: kubectl --kubeconfig ${kubeconfigOf(CLUSTER)}`);

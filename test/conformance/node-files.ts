@@ -85,6 +85,6 @@ export const nodeFiles = (node: KubeletNode, paths: NodePaths): Readonly<Record<
   'cni/10-pods.conflist': cni(node),
   'kubelet.yaml': kubelet(paths),
   'kube-proxy.yaml': kubeProxy(paths, node),
-  // Nobody answers there: pods need no name from outside
+  // No server answers there: pods need no name from outside
   'resolv.conf': `nameserver ${node.addresses[0]}\n`,
 });

@@ -24,7 +24,7 @@ const REPORT = [
   },
 ];
 
-test('verdicts are those of the tests that were chosen', () => {
+test('the page has verdicts of the chosen tests only', () => {
   assert.deepEqual(
     [...verdictsOf(REPORT)].map(([name, { state, message }]) => [name, state, message]),
     [

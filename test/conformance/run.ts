@@ -27,7 +27,7 @@ import {
 import { pageOf } from './page.ts';
 import { type Report, type Verdict, type Verdicts, verdictsOf } from './report.ts';
 
-/** Which of upstream's tests, by nodes: `Feature:IPv6DualStack` has those of Services with secondary addresses, Traffic Distribution wants six nodes. */
+/** Which of upstream's tests, by nodes: `Feature:IPv6DualStack` has tests of Services with secondary addresses, Traffic Distribution wants six nodes. */
 const SUBJECTS = {
   3: /^\[sig-network\] (\[Feature:IPv6DualStack\]|Services|Conntrack|EndpointSlice|EndpointSliceMirroring|Networking Granular Checks: Services|LocalhostNodePorts|Proxy|HostPort) /,
   6: /^\[sig-network\] Traffic Distribution /,
@@ -102,14 +102,14 @@ async function readySeconds(lab: Lab): Promise<number> {
   return Math.max(...seconds);
 }
 
-/** Verdicts of a proxy that were found so far on this kernel with this Kubernetes: a slice replaces those of its own tests. */
+/** Verdicts of a proxy so far on this kernel with this Kubernetes: a slice replaces the verdicts of its own tests. */
 const storeOf = (proxy: ServiceProxy, version: string): string => join(RESULTS, `${proxy}-${version}-${release()}.json`);
 
 const readStore = (store: string): Verdicts =>
   new Map(existsSync(store) ? (JSON.parse(readFileSync(store, 'utf8')) as [string, Verdict][]) : []);
 
 async function run(only: RegExp, proxies: readonly ServiceProxy[], page: string | undefined): Promise<void> {
-  if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or what is left of one: "make cluster-down" removes it');
+  if (clusterExists(CLUSTER)) throw new Error('A cluster is up, or remains of one: "make cluster-down" removes it');
   const tests = allTests().filter((name) => only.test(name) && !SKIPPED.test(name));
   const prunes = ([3, 6] as const)
     .map((nodes) => ({ nodes, chosen: tests.filter((name) => SUBJECTS[nodes].test(name)) }))

@@ -101,7 +101,7 @@ test('an endpoint that drains or is gone gets no new connection [affinity-gone]'
     CLIENT_IP,
     PODS.map((pod) => (pod.name === name ? { ...pod, conditions: draining } : pod)),
   );
-  await until('nobody meets the draining one', async () => (await askAll(2)).every((pods) => !pods.includes(left)));
+  await until('no client meets the draining one', async () => (await askAll(2)).every((pods) => !pods.includes(left)));
   let second: string[][] = [];
   // An old UDP flow of the same port goes on where it went
   await until('all stick to others', async () => {
@@ -113,7 +113,7 @@ test('an endpoint that drains or is gone gets no new connection [affinity-gone]'
     CLIENT_IP,
     PODS.filter((pod) => !gone.has(`t/${pod.name}`)),
   );
-  await until('nobody meets those that are gone', async () => (await askAll(2)).flat().every((pod) => !gone.has(pod)));
+  await until('no client meets removed ones', async () => (await askAll(2)).flat().every((pod) => !gone.has(pod)));
   assert.ok((await askAll()).every((pods) => pods.length === 1));
 });
 

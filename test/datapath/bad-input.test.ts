@@ -134,9 +134,9 @@ test('a Service with an impossible address is named with it', async () => {
 });
 
 test('an EndpointSlice without its Service is named with it, and counts when the Service comes', async () => {
-  lab.writeManifest('slice.json', answered('nobody', P1).slice(0, 1));
-  await assertOneLine(/nobody/, /EndpointSlice t\/nobody-4.*Service t\/nobody.*does not exist/);
-  lab.writeManifest('nobody.json', [numbered('nobody', 22, { families: [4] })]);
+  lab.writeManifest('slice.json', answered('unknown', P1).slice(0, 1));
+  await assertOneLine(/unknown/, /EndpointSlice t\/unknown-4.*Service t\/unknown.*does not exist/);
+  lab.writeManifest('unknown.json', [numbered('unknown', 22, { families: [4] })]);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(22), 80), 'p1');
 });
 

@@ -12,7 +12,7 @@ const CONNECTIONS = 3000;
 const PASSES = 100;
 /**
  * UDP sockets of a client outside have ports that no socket had before: an old flow of the same port may end at any moment, because its
- * endpoint is gone, and what is on its way then is lost. Each load has some thousand of them.
+ * endpoint is gone, and packets on their way then are lost. Each load has some thousand of them.
  */
 const OWN_PORTS = 2000;
 const PORTS_OF_LOAD = 6000;

@@ -70,7 +70,7 @@ async function newLosses(count: number, step: () => Promise<void>): Promise<stri
   return losses().slice(known).sort();
 }
 
-/** Everybody's way to an address of one Service. */
+/** Every client's path to an address of one Service. */
 const reached = (pod: string, address: (family: Family) => string, port = 80): Path[] =>
   FAMILIES.flatMap((family): Path[] => [
     ['t/p9', tcp(address(family), port), answer(podAddress(CLIENT, family), pod)],
@@ -98,7 +98,7 @@ async function losers(): Promise<string[]> {
 const externalIPs = FAMILIES.map((family) => outerIP(SHARED, family));
 const shared = (family: Family): string => outerIP(SHARED, family);
 
-test('the older Service keeps an external address, the younger one has all else and is told once [conflict-older]', async () => {
+test('the older Service keeps an external address, the younger one has all others and is reported once [conflict-older]', async () => {
   const said = await newLosses(4, async () => {
     apply(...young({ externalIPs }));
     await untilAnsweredBy(lab, 't/p9', tcp(shared(4), 80), 'p2');

@@ -1,4 +1,4 @@
-/** UDP sockets that talk to Services: which backend they keep, and whom they see answer. */
+/** UDP sockets that talk to Services: which backend they keep, and which address they see answer. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,7 +88,7 @@ test('one socket that talks to two Services of one endpoint in turn sees each an
   assert.deepEqual(peers(await ask(byNodePort)), byNodePort.map(written));
 });
 
-test('answers of somebody who is no Service keep their address', async () => {
+test('answers from a server that is not a Service keep their address', async () => {
   const targets = [udp(clusterIP(TWIN_A), 80), udp(podAddress(P1), 8081), udp(clusterIP(TWIN_A), 80)];
   assert.deepEqual(peers(await ask(targets)), targets.map(written));
   const [port] = await inside(lab, 't/p9', hearStranger, clusterIP(TWIN_A), podAddress(CLIENT));

@@ -118,7 +118,7 @@ test('a device that comes while the agent runs is served at once, goes without a
   }
 });
 
-test('many devices that come and go in a burst leave programs on those that stay', async () => {
+test('many devices that come and go in a burst leave programs on the remaining ones', async () => {
   const numbers = Array.from({ length: 20 }, (_, i) => i);
   for (const i of numbers) ip(lab, 'n1', `link add burst${i} type veth peer name tsrub${i}`);
   for (const i of numbers.slice(1)) ip(lab, 'n1', `link del burst${i}`);

@@ -46,7 +46,7 @@ test('a client that uses its port again and again is served each time, however t
 });
 
 /**
- * Connects from one port, hears the greeting, and ends the connection in one of three ways: who greeted, or what failed, how often.
+ * Connects from one port, receives the greeting, and ends the connection in one of three ways: who greeted, or what failed, how often.
  * EADDRNOTAVAIL says that the client's own kernel is not done with the connection before.
  */
 async function connectAgain(address: string, port: number, rounds: number): Promise<Record<string, number>> {

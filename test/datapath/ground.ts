@@ -15,7 +15,7 @@ export const scaled = (ms: number): number => ms * TIME_SCALE;
 /** A number of rounds or connections, fewer on slow machines. */
 export const fewer = (count: number): number => Math.ceil(count / TIME_SCALE);
 
-/** A lab whose name is this process's own, `letter` tells apart those of one process. */
+/** A lab named after this process; `letter` distinguishes the labs of one process. */
 export async function raise(letter: string, objects: readonly unknown[], agentFlags: readonly string[] = []): Promise<Lab> {
   const lab = await createLab({
     name: `${letter}${process.pid}`,
@@ -30,7 +30,7 @@ export async function raise(letter: string, objects: readonly unknown[], agentFl
 /** Otherwise the kernel tells one client of a refused datagram about once a second. */
 export const UNLIMITED_ICMP = 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit';
 
-/** Name of a namespace of the lab; those that a test adds are removed with it. */
+/** Name of a namespace of the lab; the lab removes namespaces that a test adds. */
 export const netns = (lab: Lab, place: string): string => `${netnsPrefix(lab.topology.name)}${place}`;
 
 /** Runs a command of `ip` in a namespace of the lab (`''`: in none). Throws what it complains about. */

@@ -31,7 +31,7 @@ before(async () => {
 
 after(() => lab?.down());
 
-/** The Service as a load balancer with policy Local has it, but for what is given. */
+/** A LoadBalancer Service with policy Local and the given differences. */
 function web({ spec = {}, labels = {} }: { spec?: object; labels?: object }): object[] {
   const rest = balanced(WEB, { externalTrafficPolicy: 'Local', healthCheckNodePort: PORT, ...spec });
   const service = numbered('web', WEB, rest) as { metadata: object };
@@ -42,7 +42,7 @@ function answered(...pods: readonly (PodSpec & { conditions?: object })[]): obje
   return slices({ of: 'web', pods });
 }
 
-/** What the port says to somebody outside; the name of an error where nobody listens. */
+/** The port's answer to an outsider; the name of an error if no process listens. */
 const ask = (address: string, port = PORT, path = 'healthz'): Promise<Said | string> =>
   inside(
     lab,
@@ -70,7 +70,7 @@ async function untilSaid(expected: number | string): Promise<void> {
   }
 }
 
-/** The file that holds everything; what is not in it is gone. */
+/** The only manifest; objects that it lacks are removed. */
 const apply = (...objects: readonly unknown[]): void =>
   lab.writeManifest('objects.json', [node('n1'), node('n2'), ...parked([P1, P2, AWAY]), ...objects]);
 
@@ -136,7 +136,7 @@ test('an agent that starts again answers as before [hcnp-reopens]', async () => 
   assert.deepEqual(await lab.exec('n1', ['ss', '-Hltn', `sport = :${PORT}`]).then(({ stdout }) => stdout.trim().split('\n').length), 2);
 });
 
-test('a port that somebody else holds is one line with Service, field and port, and opens when it is free', async () => {
+test('a port of another process is one line with Service, field and port, and opens when it is free', async () => {
   const taken = 31_052;
   const squat = `require('node:net').createServer().listen(${taken}, '${nodeAddress('n1')}', () => console.log('listens'))`;
   const squatter = lab.spawn('n1', [process.execPath, '-e', squat], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -170,7 +170,7 @@ test('a node that its autoscaler takes away is not healthy, its agent lives on [
   assert.equal(await status('metrics'), 404);
 });
 
-test('the agent tells the node its numbers and its mode, and nobody outside', async () => {
+test('the agent serves its metrics and its mode to the node, and not to outsiders', async () => {
   const read = (url: string): Promise<string> => fetch(url).then((response) => response.text());
   const get = (path: string): Promise<string> => inside(lab, 'n1', read, `http://127.0.0.1:10249/${path}`);
   assert.equal(await get('proxyMode'), 'weir');

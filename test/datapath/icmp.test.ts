@@ -25,7 +25,7 @@ const AWAY: PodSpec = { name: 'p2', node: 'n2' };
 const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const OUTSIDE = { 4: '203.0.113.2', 6: '2001:db8:1::2' } as const;
 
-/** Numbers of the Services: endpoints here and away, the same with externalTrafficPolicy Local, and some that nobody listens for. */
+/** Numbers of the Services: endpoints here and away, the same with externalTrafficPolicy Local, and some without a listener. */
 const [NEAR, FAR, KEPT, DEAF_NEAR, DEAF_FAR, DEAF_KEPT] = [1, 2, 3, 4, 5, 6];
 const LOCAL = { spec: { type: 'NodePort', externalTrafficPolicy: 'Local' } };
 const NOBODY_LISTENS = [{ name: 'udp', protocol: 'UDP', port: 9999 }] as const;
@@ -73,7 +73,7 @@ const dials = (
   ['n1', clusterIP(far, family), 80],
 ];
 
-test('a port that nobody listens on is refused by its pod, and the client sees the Service refuse [icmp-errors]', async () => {
+test('a pod refuses a port without a listener, and the client sees the Service refuse [icmp-errors]', async () => {
   lab.writeManifest('deaf.json', [
     ...slices({ of: 'deafnear', pods: [HERE], ports: NOBODY_LISTENS }),
     ...slices({ of: 'deaffar', pods: [AWAY], ports: NOBODY_LISTENS }),
@@ -111,7 +111,7 @@ const built = ({ name }: PodSpec): LabPod =>
 const both = (address: (family: Family) => string, name: string): SmallLink['routes'] =>
   FAMILIES.map((family) => [address(family), name] as const);
 
-/** Runs with a smaller link; nobody knows of it before. */
+/** Runs with a smaller link, of which no host knows before. */
 async function behind({ at, routes }: SmallLink, run: () => Promise<void>): Promise<void> {
   const places = ['outside', 't/p1', 't/p2', 't/p9', 'n1', 'n2'];
   await Promise.all(places.map((place) => lab.exec(place, ['sh', '-c', 'ip route flush cache; ip -6 route flush cache'])));
@@ -131,7 +131,7 @@ async function assertMuch(paths: ReturnType<typeof dials>): Promise<void> {
   }
 }
 
-/** Asks the echo server at an address by TCP and by UDP: how much of what was said came back. Datagrams are said again until then. */
+/** Asks the echo server at an address by TCP and by UDP: how much of the text came back. Repeats datagrams until then. */
 async function askMuch(address: string, port: number, request: number, datagram: number, patienceMs: number) {
   const { connect } = await import('node:net');
   const { createSocket } = await import('node:dgram');
@@ -148,7 +148,7 @@ async function askMuch(address: string, port: number, request: number, datagram:
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     const say = () => socket.send('x'.repeat(datagram), () => {});
     socket.on('message', (message) => resolve(echoOf(`${message}`)));
-    // A connected IPv6 socket is told of a smaller path MTU by an error, too (net/ipv6/udp.c, __udp6_lib_err).
+    // A connected IPv6 socket also reports a smaller path MTU as an error (net/ipv6/udp.c, __udp6_lib_err).
     socket.on('error', (error) => (error as NodeJS.ErrnoException).code !== 'EMSGSIZE' && resolve(-1));
     socket.connect(port, address, () => {
       say();
@@ -158,7 +158,7 @@ async function askMuch(address: string, port: number, request: number, datagram:
   return { request: await patient(byTcp), datagram: await patient(byUdp) };
 }
 
-/** Path MTU that somebody knows towards an address; undefined if nobody told. */
+/** Path MTU that a host knows towards an address; undefined if none. */
 const knownMtu = async (at: string, address: string): Promise<number | undefined> => {
   const { stdout } = await lab.exec(at, ['ip', 'route', 'get', address]);
   const [, mtu] = stdout.match(/ mtu (\d+)/) ?? [];
@@ -168,7 +168,7 @@ const knownMtu = async (at: string, address: string): Promise<number | undefined
 for (const family of FAMILIES) {
   test(`IPv${family}: large requests pass where all links are alike [fragments]`, () => assertMuch(dials(family, NEAR, FAR, KEPT)));
 
-  test(`IPv${family}: a small link behind another node is told to the client, as one towards the Service [icmp-errors]`, async () => {
+  test(`IPv${family}: the client learns of a small link behind another node, as one towards the Service [icmp-errors]`, async () => {
     const link = { at: 'n2', routes: both((of) => podAddress(AWAY, of), podDevice(lab.topology, built(AWAY))) };
     await behind(link, () => assertMuch(dials(family, FAR, FAR, FAR)));
     await behind(link, async () => {
@@ -188,7 +188,7 @@ for (const family of FAMILIES) {
     });
   });
 
-  test(`IPv${family}: a small link on the way back to the client is told to the pod that answers [icmp-errors]`, async () => {
+  test(`IPv${family}: the answering pod learns of a small link on the way back to the client [icmp-errors]`, async () => {
     const link = { at: 'wire', routes: both((of) => OUTSIDE[of], 'outside') };
     await behind(link, async () => {
       await assertMuch(dials(family, NEAR, FAR, KEPT).filter(([from]) => from === 'outside'));

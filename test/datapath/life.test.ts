@@ -1,4 +1,4 @@
-/** The life of an agent: what goes on while it is away, and what is right when it is back. */
+/** The life of an agent: traffic goes on while it is away, and changes are in force when it is back. */
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

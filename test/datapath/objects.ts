@@ -43,7 +43,7 @@ export const node = (name: string): object => ({
 export interface ServiceSpec {
   readonly name: string;
   readonly clusterIPs: readonly string[];
-  /** Names are those of the slices' ports. */
+  /** Named like the slices' ports. */
   readonly ports: readonly { name: string; protocol: Protocol; port: number; nodePort?: number }[];
   /** Rest of `spec`. */
   readonly spec?: object;

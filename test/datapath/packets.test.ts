@@ -196,7 +196,7 @@ test('a Service without endpoints and a port that a ClusterIP lacks are refused,
     ['t/p9', target(clusterIP(99, family), 80), 'dropped'],
   ]));
 
-test('NodePorts answer on the primary addresses, or on those of the networks named', async () => {
+test('NodePorts answer on the primary addresses, or on addresses of the named networks', async () => {
   const more = { 4: '192.0.2.111', 6: 'fd00:2::111' } as const;
   for (const family of FAMILIES) ip(lab, 'n1', `addr add ${more[family]}/${family === 4 ? 24 : 64} dev eth0`);
   const on =

@@ -106,7 +106,7 @@ test("SCTP: pods reach a ClusterIP under their own address, outsiders and the no
     ['t/p2', to(clusterIP(PLAIN.away, family), 80), answer(nodeAddress('n2', family), 'p2')],
   ]));
 
-test("SCTP: NodePort and outer addresses show everybody under the node's address [sctp]", () =>
+test("SCTP: NodePort and outer addresses show every client under the node's address [sctp]", () =>
   check((family) => [
     ['outside', to(nodeAddress('n1', family), nodePort(PLAIN.here)), answer(nodeAddress('n1', family), 'p1')],
     ['outside', to(nodeAddress('n1', family), nodePort(PLAIN.away)), answer(nodeAddress('n1', family), 'p2')],
@@ -147,7 +147,7 @@ test('SCTP: source ranges close the LoadBalancer address to others, pods and the
     ['t/p9', to(clusterIP(CLOSED, family), 80), answer(podAddress(CLIENT, family), 'p2')],
   ]));
 
-test('SCTP: a Service without endpoints and a port that a ClusterIP lacks are refused; an address that nobody owns is dropped [sctp]', () =>
+test('SCTP: a Service without endpoints and a port that a ClusterIP lacks are refused; an unowned address is dropped [sctp]', () =>
   check((family) =>
     ['t/p9', 'outside', 'n1'].flatMap((from): Path[] => [
       [from, to(clusterIP(EMPTY, family), 80), 'refused'],
@@ -184,14 +184,14 @@ test('SCTP: changed endpoints are followed, and a Service that goes leaves nothi
   lab.writeManifest('changing.json', signals(CHANGING, [AWAY], { spec }));
   await until('p2 answers instead of p1', async () => (await asks()) === 't/p2');
   lab.writeManifest('changing.json', signals(CHANGING, []));
-  await until('nobody answers', async () => (await asks()) === 'refused');
+  await until('no endpoint answers', async () => (await asks()) === 'refused');
   lab.writeManifest('changing.json', []);
-  await until("the address is nobody's", async () => (await asks()) === 'timeout');
+  await until('the address has no owner', async () => (await asks()) === 'timeout');
   const { stdout } = await lab.exec('n1', ['nft', 'list', 'table', 'inet', 'weir']);
   assert.doesNotMatch(stdout, /s18\b/);
 });
 
-test('ICMP to a live ClusterIP is refused, to an address that nobody owns dropped [other-protocols]', async () => {
+test('ICMP to a live ClusterIP is refused, to an unowned address dropped [other-protocols]', async () => {
   for (const family of FAMILIES) {
     const ping = async (from: string, address: string) =>
       (await lab.exec(from, [rawProgram('speaker'), 'ping', address, `${scaled(400)}`])).stdout;
@@ -237,7 +237,7 @@ test('no test has loaded sctp.ko [sctp-module]', () => {
   if (existsSync('/proc/modules')) assert.doesNotMatch(readFileSync('/proc/modules', 'utf8'), /^sctp /m);
 });
 
-test('SCTP: the table comes back with its Services when somebody removes it, and with a new agent [sctp]', async () => {
+test('SCTP: the table comes back with its Services when another process removes it, and with a new agent [sctp]', async () => {
   const path: Path = ['t/p9', to(clusterIP(PLAIN.away), 80), answer(podAddress(CLIENT), 'p2')];
   await lab.exec('n1', ['nft', 'flush', 'ruleset']);
   await until('the table is back', async () => (await lab.exec('n1', ['nft', 'list', 'chain', 'inet', 'weir', 'refuse'])).code === 0);

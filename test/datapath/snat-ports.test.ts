@@ -1,4 +1,4 @@
-/** Source ports of a node: how many connections it can have with one backend, and what is said when there is no port left. */
+/** Source ports of a node: how many connections it can have with one backend, and the report when there is no port left. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { Lab } from '#lab/lab.ts';

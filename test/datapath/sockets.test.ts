@@ -141,7 +141,7 @@ test('an unconnected datagram reaches every kind of address, and its reply comes
     }),
   ));
 
-test('a single-stack Service answers in its family, and the other family of its NodePort is nobody', () =>
+test('a single-stack Service answers in its family, and the other family of its NodePort has no owner', () =>
   assertPaths(
     lab,
     PROTOCOLS.flatMap((target): Path[] => [
@@ -193,7 +193,7 @@ test('a port that a live ClusterIP lacks is refused at once', () =>
     ]),
   ));
 
-test('what nobody owns in the range of Services is dropped, and so is what policy Local admits nobody for', () =>
+test('unowned addresses in the range of Services are dropped, and so is traffic without an endpoint that policy Local allows', () =>
   assertPaths(
     lab,
     each((family, target) => [

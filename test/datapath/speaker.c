@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * speaker.c: SCTP without sockets, as much of it as tells who answers whom (INIT and INIT ACK, RFC 9260, 3.3.2 and 3.3.3), and a ping
+ * speaker.c: SCTP without sockets, enough of it to show which host answers (INIT and INIT ACK, RFC 9260, 3.3.2 and 3.3.3), and a ping
  * that says who refuses it.
  *
- *   speaker serve NAME PORT                               answers INITs to a port, on every address; the answer's cookie says who and to whom
+ *   speaker serve NAME PORT                               answers INITs to a port, on every address; the answer's cookie names the server and the client
  *   speaker dial ADDRESS PORT SOURCE_PORT MS [SOURCE]     sends an INIT, from an address, and says what came back
  *   speaker ping ADDRESS MS                               sends an ICMP echo request and says what came back
  */

@@ -48,7 +48,7 @@ static void stray(const char *address_text, uint16_t port, long ms)
 	union address server = parse_address(address_text), client = {};
 	int fd = open_raw(server.any.sa_family, IPPROTO_TCP);
 	long end = now_ms() + ms;
-	const char *outcome = "nobody came";
+	const char *outcome = "no client came";
 	uint32_t acknowledged = 0;
 
 	if (bind(fd, &server.any, length_of(&server)) != 0)

@@ -218,7 +218,7 @@ const idsOf = async (talk: Talk): Promise<string[]> => (await entriesOf(talk)).m
 
 const lookCount = (): number => [...lab.agent('n1').log.matchAll(/Looked for stale conntrack entries/g)].length;
 
-test('only stale entries of Services are deleted, whoever made them [udp-nothing-else]', async () => {
+test('only stale entries of Services are deleted, whichever program made them [udp-nothing-else]', async () => {
   become('foreign', FOREIGN, [P1]);
   await untilAnsweredBy(lab, 't/p9', udp(clusterIP(FOREIGN), 80), 'p1');
   const insert = (port: number, destination: string, dport: number, backend: string, ...more: string[]) =>

@@ -12,7 +12,7 @@ import { hostPort, udp, until, untilAnsweredBy } from './paths.ts';
 const PODS: readonly PodSpec[] = [1, 2].map((n) => ({ name: `p${n}`, node: `n${n}` }));
 const [P1, P2] = PODS as [PodSpec, PodSpec];
 const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
-/** A pod's own sockets, and those of a process of the node. */
+/** Sockets of a pod and of a process of the node. */
 const CLIENTS = ['t/p9', 'n1'];
 const [CYCLE, STEADY, REDIAL, AWAY, SIZES] = [1, 2, 3, 4, 5];
 
@@ -114,7 +114,7 @@ test('an application that dials again after ECONNABORTED is answered by the new 
   assert.deepEqual(await asking, ['t/p1', 'ECONNABORTED', 't/p2']);
 });
 
-/** Asks every 10 ms over one connected socket, and over a new one after an error, until somebody else answers: what happened, in order. */
+/** Asks every 10 ms over one connected socket, and over a new one after an error, until another endpoint answers. Returns the events in order. */
 async function askAndRedial(address: string): Promise<string[]> {
   const { createSocket } = await import('node:dgram');
   const story: string[] = [];

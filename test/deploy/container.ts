@@ -39,7 +39,7 @@ export interface ContainerSpec {
   readonly image: string;
   readonly template: PodTemplate;
   readonly env?: Readonly<Record<string, string>>;
-  /** Volumes besides those that every node has. */
+  /** Volumes besides the ones of every node. */
   readonly volumes?: Readonly<Record<string, string>>;
 }
 

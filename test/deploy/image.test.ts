@@ -52,7 +52,7 @@ test('the file system is at most 120 MB', ground, (t) => {
   assert.ok(bytes > 100e6 && bytes <= MOST_BYTES, `${bytes} bytes`);
 });
 
-/** Runs an agent in a copy of the image that notes when files are read; prints the files that nobody has read. */
+/** Runs an agent in a copy of the image that notes when files are read; prints the unread files. */
 const UNREAD = `
 mount -t tmpfs -o strictatime weir "$1" && cp -a "$2/." "$1" && cd "$1"
 find . -type f -exec touch -a -d @0 {} +

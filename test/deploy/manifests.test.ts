@@ -72,14 +72,14 @@ function objectsOf(text: string): Map<string, object> {
 
 test('the chart says what the kustomize base says', needsHelm, () => {
   const [expected, found] = [objectsOf(base()), objectsOf(chart())];
-  // Those who use the base make it themselves
+  // Users of the base make it themselves
   assert.ok(found.delete('ConfigMap weir-api-server'));
   delete (found.get('DaemonSet weir') as Rendered).spec?.template.metadata.annotations;
   assert.deepEqual(Object.fromEntries(found), Object.fromEntries(expected));
   assert.equal(expected.size, 5);
 });
 
-test('the chart passes on what it is told', needsHelm, () => {
+test('the chart passes on its values', needsHelm, () => {
   const values = join(work, 'values.yaml');
   const given = {
     image: { repository: 'registry.example/weir', tag: 'v9', pullPolicy: 'Always' },
@@ -105,7 +105,7 @@ test('the chart passes on what it is told', needsHelm, () => {
   assert.deepEqual(config, { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', kind: 'KubeProxyConfiguration', ...given.config });
 });
 
-test('without the address of the API server the chart says what is missing', needsHelm, () => {
+test('without the address of the API server the chart names the missing value', needsHelm, () => {
   const { status, stderr } = spawnSync(HELM, ['template', 'weir', CHART], { encoding: 'utf8' });
   assert.notEqual(status, 0);
   assert.match(stderr, /apiServer\.host must be set: .* docs\/install\.md/);

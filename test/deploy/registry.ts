@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { CHECKOUT } from '#lab/paths.ts';
 
-/** An npm registry on loopback that knows what is in node_modules, and nothing else. */
+/** An npm registry on loopback that serves only the packages of node_modules. */
 export interface Registry {
   readonly url: string;
   /** Names of the packages whose contents were fetched. */

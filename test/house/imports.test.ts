@@ -71,7 +71,7 @@ test('no files import each other in a circle', () => {
   assert.deepEqual(circles(new Map(Object.entries({ a: ['b'], b: ['c', 'd'], c: ['a'], d: [] }))), [['a', 'b', 'c']]);
 });
 
-/** Path of an imported file; what is no file of src resolves to itself. */
+/** Path of an imported file; a specifier outside src resolves to itself. */
 const resolved = (path: string, specifier: string): string =>
   specifier.startsWith('#') ? `src/${specifier.slice(1)}` : specifier.startsWith('.') ? join(dirname(path), specifier) : specifier;
 

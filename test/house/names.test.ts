@@ -8,7 +8,7 @@ const EMPTY_WORD = /^(?:utils?|helpers?|managers?|handlers?|infos?|data|common|m
 
 const sources = (): string[] => trackedFiles(/\.(?:ts|[ch]|sh)$/);
 
-test('file names say what is in the file', () => {
+test('file names describe the contents', () => {
   const wrong = sources().filter((path) => path.split(/[/._-]/).some((word) => EMPTY_WORD.test(word)));
   assert.deepEqual(wrong, []);
   assert.ok(EMPTY_WORD.test('helpers') && !EMPTY_WORD.test('datapath'));

@@ -43,7 +43,7 @@ export const QUIET_FILES: readonly string[] = ['src/agent/lifecycle.ts'];
 /** Packages of tests. */
 export const TEST_PACKAGES: readonly string[] = ['fast-check', 'js-yaml'];
 
-/** Files that may be longer than others: the contract, half of which is docstrings, and what is made from it. */
+/** Files that may be longer than others: the contract, half of which is docstrings, and the code generated from it. */
 export const LONG_FILES: readonly string[] = ['bpf/abi/types.h', 'src/abi/generated.ts'];
 
 /** What the bundle may consist of. Packages cost memory and time at every start (@kubernetes/client-node: 80 MB, 0.7 s): add with a measurement. */

@@ -13,7 +13,7 @@ interface Body {
 
 /**
  * Functions of a formatted file: from a line that opens a body to the line with the same indent that closes it. Functions inside it count
- * for themselves only: a factory of closures is as long as what it holds besides. Suites of tests (`describe`) are no functions.
+ * for themselves only: a factory of closures is as long as its other lines. Suites of tests (`describe`) do not count as functions.
  */
 function functionsOf(path: string, source: string): Body[] {
   const opens = path.endsWith('.ts')

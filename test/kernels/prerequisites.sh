@@ -14,7 +14,7 @@ install_prerequisites() {
   install_packages "Cannot boot other kernels" "${prerequisites[@]}"
 }
 
-# install_packages WHAT_FAILS PACKAGE...: those that are missing
+# install_packages WHAT_FAILS PACKAGE...: installs the missing ones
 install_packages() {
   local packages what=$1
   shift

@@ -6,7 +6,7 @@ root_packages=(bash dash coreutils findutils grep sed mawk procps util-linux mou
 root_libraries=(libbpf.so.1 libnftables.so.1)
 root_files=(/etc/protocols /etc/services /etc/iproute2)
 repository_files=(package.json tsconfig.json Makefile bin bpf src dist test)
-# Packages of weir, which runs from its sources there, and of its tests; with those that they need
+# Packages of weir, which runs from its sources there, and of its tests; with their dependencies
 packages=(@koromix/koffi-linux-x64 @opentelemetry/api argparse bintrees commander fast-check ipaddr.js js-yaml koffi prom-client pure-rand tdigest)
 
 # pack_root FOLDER ARCHIVE COMMAND...
@@ -41,7 +41,7 @@ copy_tools() {
   ln -s mawk "$1/usr/bin/awk"
 }
 
-# The repository without its history, and of its packages those that weir and its tests import
+# The repository without its history, and the packages that weir and its tests import
 copy_repository() {
   local file
   for file in "${repository_files[@]}"; do
@@ -56,7 +56,7 @@ copy_unchanged() {
   (cd / && cp -a --parents "${1#/}" "$2")
 }
 
-# Libraries of everything that is in the root already; ldd fails on files that are no dynamic programs
+# Libraries of every program in the root; ldd fails on files other than dynamic programs
 copy_libraries() {
   local name
   for name in "${root_libraries[@]}"; do

@@ -50,7 +50,7 @@ function addressesAt(name: string): readonly string[] {
   return [...nodes, ...pods].find((place) => place.name === name)?.addresses ?? assert.fail(name);
 }
 
-test('a port that nobody listens on refuses, TCP and UDP', async () => {
+test('a port without a listener refuses, TCP and UDP', async () => {
   for (const protocol of ['tcp', 'udp'] as const) {
     assert.equal((await lab.dial('n1', { protocol, address: '10.244.2.95', port: 9 })).outcome, 'refused');
   }
@@ -97,7 +97,7 @@ test('a command runs in the namespace and the cgroup of its node, and its exit c
   assert.ok(stdout.endsWith(`0::/weir-${NAME}/n2\n`), stdout);
 });
 
-test('a name that is not there is an error that lists those that are', () => {
+test('an unknown name is an error that lists the known ones', () => {
   assert.throws(() => lab.place('n9'), /There is no "n9".*it has: n1, n2, n3, outside, shop\/cart/);
 });
 

@@ -145,7 +145,7 @@ export class AgentLife {
     else this.pass();
   }
 
-  /** Kills the agent and starts another, which recalls what that one knew; `meanwhile` things change, which it hears of next. */
+  /** Kills the agent and starts another, which recalls the objects of the first; then it receives the changes of `meanwhile`. */
   succeed(afterWrites: number, meanwhile: () => void): void {
     this.#kill(afterWrites);
     this.#agent = this.#birth(true);
@@ -227,7 +227,7 @@ export class AgentLife {
     return { store, wanted, reconciler, tables, runPass, hasEarlierTables, phase: 'starting', source: 'synced' };
   }
 
-  /** What a former agent did not bring to an end is known to nobody. */
+  /** Forgets plans that a former agent did not finish. */
   #forgetUnserved(): void {
     const live = new Set(this.tables.dump('frontends').map(({ key }) => frontendText(key)));
     for (const [id, plan] of this.#wanted)
@@ -250,7 +250,7 @@ export class AgentLife {
     });
   }
 
-  /** Tells the watcher what is wanted before anything is written. */
+  /** Updates the watcher before each write. */
   #watched(reconciler: Reconciler): Reconciler {
     const writing = <T>(write: () => T): T => {
       if (this.#agent.source === 'complete' && nextPass(this.#agent.phase, this.#knowledge()) !== 'delta') this.#forgetUnjudged();
@@ -288,7 +288,7 @@ function ownersOf(tables: FakeTables): ReadonlyMap<string, string | undefined> {
   return new Map(tables.dump('frontends').map(({ key, value }) => [frontendText(key), names.get(value.service)]));
 }
 
-/** Frontends that lead to somebody. */
+/** Frontends with a backend. */
 const answering = (tables: FakeTables): readonly string[] =>
   tables
     .dump('frontends')

@@ -40,6 +40,6 @@ for (const [table, size] of Object.entries(LIMITS)) {
     lab.writeManifest('services.json', servicesFrom(4));
     await until('what waited is in the tables', () => agent.log.includes('in the tables now'));
     assert.deepEqual(await answering(lab), [4, 5, 6, 7, 8, 9, 10, 11]);
-    assert.equal(agent.log.split('ERROR').length - 1, errors.length, 'each error is told once');
+    assert.equal(agent.log.split('ERROR').length - 1, errors.length, 'each error is reported once');
   });
 }

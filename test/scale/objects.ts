@@ -10,7 +10,7 @@ export const clusterIP = (n: number): string => octets(192, n + 1);
 
 export const serviceName = (n: number): string => `s/${n}`;
 
-/** An address that nobody has: endpoint `e` of Service `n`, of which each may have 16. */
+/** An address without a host: endpoint `e` of Service `n`, of which each may have 16. */
 export const nobody = (n: number, e: number): string => octets(16, n * 16 + e);
 
 /** A real pod's name and address; it listens on port 8080. */
@@ -51,7 +51,7 @@ const slice = (of: string, endpoints: readonly Pod[]): object => ({
   })),
 });
 
-/** Service `n` with these endpoints, or with `endpoints` ones that nobody has. */
+/** Service `n` with these endpoints, or with `endpoints` ones without a host. */
 export function numbered(n: number, endpoints: number | readonly Pod[]): object[] {
   const listed =
     typeof endpoints === 'number'

@@ -10,7 +10,7 @@ export interface FakeRuleset extends Ruleset {
   faultRate: number;
   /** A text in an item that nft never takes. */
   poison: string | undefined;
-  /** Somebody removes the table. */
+  /** Another process removes the table. */
   flush(): void;
 }
 

@@ -7,7 +7,7 @@ export const TCP = 6;
 /** IPPROTO_UDP. */
 export const UDP = 17;
 
-/** A plan for tests: one ClusterIP frontend on port 80 for everybody, no backends, unless told otherwise. */
+/** A plan for tests: by default one ClusterIP frontend on port 80 for all sources, and no backends. */
 export function samplePlan(name: string, fields: Partial<PortPlan> = {}): PortPlan {
   const clusterIPs = fields.clusterIPs ?? ['172.30.0.1' as Address];
   return {

@@ -6,9 +6,9 @@ import { frontendText } from '#reconcile/wanted/keys.ts';
 
 /** Reads tables as the datapath does, for tests. */
 export interface Reader {
-  /** What is wrong with the lists of a frontend, which need not be live. */
+  /** Defects in the lists of a frontend, which need not be live. */
   wrongsOf(frontend: Frontend): string[];
-  /** Everything that is wrong with live frontends. */
+  /** All defects of live frontends. */
   wrongs(): string[];
   /** The tables' meaning, without the numbers that were chosen for ids and slots. */
   meaning(): Record<string, unknown>;

@@ -10,10 +10,10 @@ import { type Reader, readerOf } from './table-reader.ts';
 /** A program that read a frontend this long ago may still be on its way. */
 export const SLOW_MS = 1000;
 
-/** What a watcher is told of the one who writes. */
+/** What a watcher needs from the writer. */
 interface Watched {
   readonly tables: FakeTables;
-  /** What the writer was asked for, or serves still because nobody knows better. */
+  /** Plans that the writer wants, or still serves because it lacks newer ones. */
   wanted(): Iterable<PortPlan>;
   /** The writer's clock, ms. */
   now(): number;
@@ -119,7 +119,7 @@ function textsOf(wanted: PortPlan): readonly string[] {
   return found;
 }
 
-/** A slow program may find a backend gone, but never one of somebody else. */
+/** A slow program may find a gone backend, but never one of another Service port. */
 const assertOwn = (wrong: readonly string[]): void =>
   assert.deepEqual(
     wrong.filter((text) => !text.endsWith('gone backend')),

@@ -25,7 +25,7 @@ export interface LoadedObject {
   close(): void;
 }
 
-/** Where the maps that objects share are pinned: it takes those that are there, makes and pins the others. No folder: nothing is pinned. */
+/** Folder of pinned maps that objects share: loading uses existing pins, makes and pins missing maps. Without a folder nothing is pinned. */
 export interface Placement {
   readonly folder: string | undefined;
   readonly sizes: TableSizes;
@@ -64,7 +64,7 @@ interface NamedMap {
   readonly pointer: BpfMap;
 }
 
-/** Of bpf/abi/maps.h the one map that is no table: it has no keys to list. */
+/** The one map of bpf/abi/maps.h that is not a table: it has no keys to list. */
 const SOCKET_STATE = 'socket_state';
 
 /** Maps that the source declares, without the compiler's own (.rodata and the like). */

@@ -38,7 +38,7 @@ function bridgedPod(t: TestContext, asks: '0' | '1'): { readonly node: string; r
   return { node, pod };
 }
 
-/** A live ClusterIP without ports, so that whoever dials it is refused. */
+/** A live ClusterIP without ports, so that the node refuses every client. */
 function refuseOn(node: string, { tables, attachDevice }: KernelDatapath): void {
   const [snat4, snat6] = [ZERO_ADDRESS[4], ZERO_ADDRESS[6]];
   const settings = { nodeNetnsCookie: 1n, flags: 0, rejectMark: REJECT_MARK, conntrackMark: REJECT_MARK, snat4, snat6 };

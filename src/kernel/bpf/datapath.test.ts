@@ -29,7 +29,7 @@ const kernel = skipIf(whyNoDatapath());
 
 const CLUSTER_IP = '10.96.0.1' as Address;
 
-/** A live ClusterIP without ports: whoever dials it is refused. */
+/** A live ClusterIP without ports: the node refuses every client. */
 function refuseClusterIP(datapath: KernelDatapath): void {
   const node = { nodeNetnsCookie: netnsCookie(), flags: 0, rejectMark: 1 << 28, conntrackMark: 1 << 28 };
   datapath.tables.put('settings', [{ key: { value: 0 }, value: { ...node, snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] } }]);
@@ -197,7 +197,7 @@ test('tables are read without an agent; where there are none, there are none', k
   assert.equal(readTables(stateDir)?.limit('frontends'), 1000);
 });
 
-test("tables of another version's layout are told from damaged ones", kernel, (t) => {
+test("tables of another version's layout are distinguished from damaged ones", kernel, (t) => {
   const stateDir = scratchState(t);
   openSmall(stateDir).close();
   const [own] = mapFolders(stateDir);

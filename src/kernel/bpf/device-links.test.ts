@@ -20,7 +20,7 @@ function letEverythingPass(ifindex: number): number {
   return closing(program, () => libbpf.bpf_link_create(program, ifindex, BPF_TCX_INGRESS, null));
 }
 
-test("somebody else's program that lets a packet pass does not keep it from ours", skipIf(whyNoDatapath()), (t) => {
+test("a packet that another program passes on reaches weir's program", skipIf(whyNoDatapath()), (t) => {
   const [node, outside] = [scratchNetns(t), scratchNetns(t)];
   const ifindex = addVeth(node, 'inside', 'wire');
   const mac = inNetns(node, () => {

@@ -13,7 +13,7 @@ import { isOfOurLayout, type TableSizes } from './table-sizes.ts';
  */
 const FLOW_TABLES = ['socket_state', 'socket_flows', 'counters'] as const;
 
-/** Pins flow tables of the folder that was in use into a new one, so that open sockets go on; those of another layout or size stay. */
+/** Pins flow tables of the folder in use into a new one, so that open sockets go on; leaves out tables of another layout or size. */
 export function inheritFlowState(from: string, into: string, sizes: TableSizes): void {
   if (!isOfOurLayout(basename(from))) return;
   for (const name of FLOW_TABLES) {

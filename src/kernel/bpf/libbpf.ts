@@ -8,7 +8,7 @@ export type BpfObject = Pointer<'bpf_object'>;
 export type BpfProgram = Pointer<'bpf_program'>;
 export type BpfMap = Pointer<'bpf_map'>;
 
-/** Functions of libbpf 1.1 and later. Those that return a number give a descriptor or 0, or -errno; pointers are NULL with errno. */
+/** Functions of libbpf 1.1 and later. A number is a descriptor, 0 or -errno; a pointer is NULL on errors, with errno. */
 interface LibBpf {
   bpf_iter_create(link: number): number;
   bpf_link_create(program: number, target: number, attachType: number, options: Uint8Array | null): number;
@@ -105,7 +105,7 @@ export const libbpf = bindLibrary<LibBpf>('libbpf.so.1', 'libbpf1', {
   libbpf_set_print: 'void *libbpf_set_print(void *print)',
 });
 
-/** `struct bpf_*_info` of a descriptor, as many bytes as asked for; offsets are those of <linux/bpf.h>. */
+/** `struct bpf_*_info` of a descriptor, as many bytes as requested; offsets as in <linux/bpf.h>. */
 export function objectInfo(fd: number, into: CStruct, what: string): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(into.bytes.length);

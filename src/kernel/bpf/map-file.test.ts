@@ -62,7 +62,7 @@ test('a map without batches is written, read and cleared one element at a time',
 });
 
 for (const flags of [0, MMAPABLE])
-  test(`an array with flags ${flags} is read with values that are no multiple of eight bytes`, kernel, (t) => {
+  test(`an array with flags ${flags} is read with values of other sizes than multiples of eight bytes`, kernel, (t) => {
     const map = createMap(t, ARRAY, { valueSize: 12, entries: 3, flags });
     map.update(u32(2, 1), Buffer.from('0a'.repeat(12) + '0b'.repeat(12), 'hex'), 2);
     assert.deepEqual(elements(map), [

@@ -33,7 +33,7 @@ function tableError(run: () => void): { code: string; table: TableName; done: nu
   return assert.fail('nothing was thrown');
 }
 
-test('what is put into a hash is dumped, replaced and removed', kernel, (t) => {
+test('entries of a hash are dumped, replaced and removed', kernel, (t) => {
   const { tables } = openForTest(t, { frontends: 30_000 });
   const many = frontends(0, 20_000);
   tables.put('frontends', many);
@@ -56,7 +56,7 @@ test('removing keys that are not there is no error, wherever they stand', kernel
   assert.deepEqual(tables.dump('frontends'), []);
 });
 
-test('a full hash says so, with its limit and exactly what was written', kernel, (t) => {
+test('a full hash is reported with its limit and the number of written entries', kernel, (t) => {
   const { tables } = openForTest(t, { frontends: 1000 });
   tables.put('frontends', frontends(0, 300));
   const error = tableError(() => tables.put('frontends', frontends(300, 1200)));

@@ -20,7 +20,7 @@ function ground(t: TestContext) {
   return { netns, ifindex: addVeth(netns, 'a', 'b'), programs: object.programs };
 }
 
-/** Somebody else's filter: another handle and priority. */
+/** A filter of another program: another handle and priority. */
 function attachForeign(ifindex: number, program: number): void {
   const hook = CStruct.sized(24).u32(8, ifindex).u32(12, 1).bytes;
   checked(libbpf.bpf_tc_attach(hook, CStruct.sized(32).u32(8, program).u32(20, 1).u32(24, 9).bytes), 'attach a filter');
@@ -45,7 +45,7 @@ test('a filter is attached, replaced by the next program, found and detached', k
   });
 });
 
-test("cleanup takes our filter off and leaves everybody else's", kernel, (t) => {
+test("cleanup removes weir's filter and leaves all others", kernel, (t) => {
   const { netns, ifindex, programs } = ground(t);
   inNetns(netns, () => {
     attachFilter(ifindex, programs[0]?.fd ?? -1);

@@ -5,7 +5,7 @@ export type FindingStatus = 'fine' | 'degraded' | 'missing';
 export interface Finding {
   readonly name: string;
   readonly status: FindingStatus;
-  /** What is. */
+  /** The present state. */
   readonly detail: string;
   /** What follows; empty where nothing does. */
   readonly consequence: string;

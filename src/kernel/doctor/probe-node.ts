@@ -31,7 +31,7 @@ function probeCgroup(wanted: string | undefined): Finding {
     remedy: 'mount cgroup2, for instance at /sys/fs/cgroup, or name it with --cgroup-root',
   };
   if (dir === undefined) return missing(name, 'cgroup2 is not mounted', trouble);
-  return isCgroup2(dir) ? fine(name, dir) : missing(name, `${dir} is no cgroup v2 folder`, trouble);
+  return isCgroup2(dir) ? fine(name, dir) : missing(name, `${dir} is not a cgroup v2 folder`, trouble);
 }
 
 function probeBpffs(stateDir: string): Finding {
@@ -106,7 +106,7 @@ function probeLiberal(): Finding {
   const value = sysctl(name);
   if (value !== '0') return fine(name, value ?? 'not there: nf_conntrack is not loaded');
   return degraded(name, value, {
-    consequence: 'packets outside the window, and those of a flow that takes another way back, are dropped where they are forwarded',
+    consequence: 'this node drops forwarded packets outside the window, and packets of a flow whose replies take another route',
     remedy: `sysctl -w ${name}=1`,
   });
 }

@@ -41,7 +41,7 @@ test('a probe changes nothing and leaves no descriptor behind', skipIf(whyNoKern
   assert.equal(state(), before);
 });
 
-test('a node that forwards is told from one that does not', skipIf(whyNoKernel()), (t) => {
+test('a forwarding node is distinguished from one that does not forward', skipIf(whyNoKernel()), (t) => {
   const netns = scratchNetns(t);
   assert.equal(finding(netns, 'net.ipv4.ip_forward')?.status, 'degraded');
   inNetns(netns, () => run('sysctl', '-qw', 'net.ipv4.ip_forward=1'));
@@ -70,7 +70,7 @@ const whyNoLegacy = (): string | undefined =>
   spawnSync('iptables-legacy', ['--version']).error ? 'no iptables-legacy: run apt-get install iptables' : undefined;
 
 test(
-  "kube-proxy's chains in the old tables are found; without the command that shows them nobody says that there are none",
+  "kube-proxy's chains in the old tables are found; without the command that shows them their absence is not claimed",
   skipIf(whyNoKernel() ?? whyNoLegacy()),
   (t) => {
     const netns = scratchNetns(t);
@@ -87,7 +87,7 @@ test(
   },
 );
 
-test('chains of others are no leftovers', () => {
+test('chains of other programs are not left-overs', () => {
   const chain = (family: string, table: string, name: string) => ({ chain: { family, table, name } });
   assert.deepEqual(
     kubeProxyRules([{ table: { family: 'ip', name: 'nat' } }, chain('ip', 'nat', 'POSTROUTING'), chain('inet', 'weir', 'refuse')]),

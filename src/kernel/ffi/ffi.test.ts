@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bindLibrary, CStruct, checked, errnoText, KernelError } from './ffi.ts';
 
-test('an errno is told with its text and its name', () => {
+test('an errno is reported with its text and its name', () => {
   assert.equal(errnoText(19), 'no such device (ENODEV)');
   assert.equal(errnoText(524), 'operation not supported (ENOTSUPP)');
 });

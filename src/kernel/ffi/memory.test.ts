@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import { mapMemory } from './memory.ts';
 
-test('mapped memory is copied out, and only what is mapped', () => {
+test('only mapped memory is copied out', () => {
   const fd = openSync(process.execPath, 'r');
   const memory = mapMemory(fd, 4096, 'a program');
   closeSync(fd);

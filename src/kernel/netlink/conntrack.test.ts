@@ -29,7 +29,7 @@ async function walked(netns: string, look: (flow: UdpFlow, remove: Remove) => vo
   return ports.toSorted((a, b) => a - b);
 }
 
-/** What is begun inside a namespace keeps its sockets there when it goes on outside. */
+/** A function that starts inside a namespace keeps its sockets there when it continues outside. */
 function inNetnsSoon<T>(netns: string, begin: () => Promise<T>): Promise<T> {
   const [promise] = inNetns(netns, () => [begin()]);
   return promise as Promise<T>;
@@ -51,7 +51,7 @@ test('conntrack entries are counted by a bit of their mark, in their own namespa
   );
 });
 
-test('what is kept for living flows is the NAT chains and nothing else', kernel, (t) => {
+test('only the NAT chains are kept for living flows', kernel, (t) => {
   const netns = scratchNetns(t);
   inNetns(netns, () => {
     keepTranslation();
@@ -106,7 +106,7 @@ test('an entry that has taken the place of the one that was looked at stays [udp
   assert.deepEqual(await walked(netns), [1]);
 });
 
-test('a walk ends when it is told to', kernel, async (t) => {
+test('a walk ends when its signal is aborted', kernel, async (t) => {
   const netns = scratchNetns(t);
   await assert.rejects(
     inNetnsSoon(netns, () => walkUdpEntries(0x2000, () => {}, AbortSignal.abort())),

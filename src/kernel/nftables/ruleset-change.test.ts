@@ -163,7 +163,7 @@ test('a change that nft refuses has changed nothing', kernel, () => {
   });
 });
 
-test('invalid packets are dropped unless conntrack is told to be liberal, resets only where it is loose', kernel, () => {
+test('invalid packets are dropped unless conntrack is liberal, resets only if it is loose', kernel, () => {
   inScratchNetns(() => {
     const ruleset = createRuleset(OPTIONS);
     const rulesWhere = (name: string, value: 0 | 1): string[] => {

@@ -129,7 +129,7 @@ for (const [family, address, index] of [
   ['IPv4', '10.96.0.9', 0],
   ['IPv6', 'fd00:96::9', 1],
 ] as const)
-  test(`packets to an ${family} Service address that nobody owns are dropped, others are not`, kernel, (t) => {
+  test(`packets to an ${family} Service address without an owner are dropped, others are not`, kernel, (t) => {
     const { client, node } = clientAndNode(t);
     const dropped = () => inNetns(node, () => counted('no Service owns this address'));
     outcomeOf(client, `udp/${address}/53`);

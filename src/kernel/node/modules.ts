@@ -19,7 +19,7 @@ const names = Object.keys(MODULES) as ModuleName[];
 /** Whether sysfs shows a module; one that is built in need not be there. */
 export const isModuleLoaded = (name: string): boolean => existsSync(`/sys/module/${name}`);
 
-/** Those of the modules that are neither loaded nor built in. */
+/** Modules that are neither loaded nor built in. */
 export function absentModules(wanted: readonly ModuleName[] = names): ModuleName[] {
   const unloaded = wanted.filter((name) => !isModuleLoaded(name));
   if (unloaded.length === 0) return [];
@@ -37,7 +37,7 @@ table inet weir-modules {
 
 /**
  * Their BTF must be there before programs load. The kernel fetches them itself for rules that it is shown and then forgets: that works in a
- * container too, without CAP_SYS_MODULE and modprobe. A module that cannot be had is no error here: what misses it will say so.
+ * container too, without CAP_SYS_MODULE and modprobe. A missing module is not an error here: the code that needs it reports it.
  */
 export function loadModules(): void {
   if (names.every(isModuleLoaded)) return;

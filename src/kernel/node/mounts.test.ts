@@ -37,10 +37,10 @@ test('a bpffs is mounted once and unmounted by who mounted it', skipIf(whyNoKern
   assert.equal(unmountBpffs(dir), false);
 });
 
-test("somebody else's bpffs stays mounted", skipIf(whyNoKernel()), (t) => {
+test('a bpffs of another program stays mounted', skipIf(whyNoKernel()), (t) => {
   const dir = scratchState(t);
   mkdirSync(dir);
-  run('mount', '-t', 'bpf', 'somebody', dir);
+  run('mount', '-t', 'bpf', 'stranger', dir);
   try {
     mountBpffs(dir);
     assert.equal(unmountBpffs(dir), false);
@@ -50,15 +50,15 @@ test("somebody else's bpffs stays mounted", skipIf(whyNoKernel()), (t) => {
   }
 });
 
-test('below /sys/fs/bpf the whole place is mounted, and unmounted once nobody has pins there', skipIf(whyNoKernel()), () => {
+test('below /sys/fs/bpf the whole folder is mounted, and unmounted once it has no pins', skipIf(whyNoKernel()), () => {
   const script = `
     const { mountBpffs, unmountEmptyBpffs, isBpffs } = await import('${new URL('mounts.ts', import.meta.url)}');
     const fs = await import('node:fs');
     mountBpffs('/sys/fs/bpf/weir');
-    fs.mkdirSync('/sys/fs/bpf/somebody');
+    fs.mkdirSync('/sys/fs/bpf/stranger');
     fs.rmdirSync('/sys/fs/bpf/weir');
     const kept = unmountEmptyBpffs('/sys/fs/bpf/weir');
-    fs.rmdirSync('/sys/fs/bpf/somebody');
+    fs.rmdirSync('/sys/fs/bpf/stranger');
     console.log(isBpffs('/sys/fs/bpf'), kept, unmountEmptyBpffs('/sys/fs/bpf/weir'), isBpffs('/sys/fs/bpf'));`;
   // In a mount namespace of its own, without the bpffs that may be there.
   const shell = 'while umount /sys/fs/bpf 2>/dev/null; do :; done; exec "$0" --input-type=module -e "$1"';

@@ -101,7 +101,7 @@ function makeFolder(dir: string): void {
   }
 }
 
-/** Unmounts the bpffs of which `dir` is or was a folder, if `mountBpffs` mounted it and nobody else has pins there; returns where. */
+/** Unmounts the bpffs of which `dir` is or was a folder, if `mountBpffs` mounted it and it has no other pins; returns its path. */
 export function unmountEmptyBpffs(dir: string): string | undefined {
   const place = isBelowUsualPlace(dir) ? USUAL_PLACE : dir;
   if (!existsSync(place)) return undefined;

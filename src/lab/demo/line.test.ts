@@ -37,7 +37,7 @@ const wrong: readonly (readonly [string, Seen, Expectation])[] = [
   ['another pod answers', { ...ANSWERED, answeredBy: 'a/other' }, EXPECTED],
   ['the server sees another client', { ...ANSWERED, client: '192.0.2.1:40000' }, EXPECTED],
   ['the client sees another peer', { ...ANSWERED, peer: '10.0.0.9:8080' }, EXPECTED],
-  ['nobody answers', { outcome: 'timeout', ms: 1000 }, EXPECTED],
+  ['no server answers', { outcome: 'timeout', ms: 1000 }, EXPECTED],
   ['a refusal takes long', { outcome: 'refused', ms: 900 }, 'refused'],
   ['a time-out comes for a refusal', { outcome: 'timeout', ms: 400 }, 'refused'],
   ['a refusal comes for a drop', { outcome: 'refused', ms: 1 }, 'dropped'],

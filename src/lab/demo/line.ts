@@ -5,14 +5,14 @@ import { OUTSIDE } from '../topology.ts';
 /** What the lines need of a lab. */
 export type DemoLab = Pick<Lab, 'dial' | 'topology'>;
 
-/** How a line is judged: who should answer and which client it should see, or that nobody should. */
+/** The expectation of a line: which server should answer and which client it should see, or that none should. */
 export type Expectation = { readonly answeredBy: readonly string[]; readonly client: string } | 'refused' | 'dropped';
 
 /** One path through the cluster. */
 export interface Path {
   readonly section: string;
   readonly from: string;
-  /** What is dialled, in the words of the cluster. */
+  /** The destination, in the words of the cluster. */
   readonly to: string;
   readonly target: Target;
   readonly expected: Expectation;

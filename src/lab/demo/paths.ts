@@ -20,7 +20,7 @@ const FRONT6 = 'fd00:96::f867';
 const TELEMETRY = '10.96.110.96';
 const LEGACY = '10.96.75.43';
 const API = '10.96.0.1';
-const NOBODY = '10.96.102.242';
+const EMPTY_IP = '10.96.102.242';
 const BALANCER = '198.51.100.22';
 const EXTERNAL = '198.51.100.200';
 const N1 = '192.0.2.11';
@@ -37,7 +37,7 @@ export function podOf(lab: Lab, app: string, node: string) {
   return pod;
 }
 
-/** Who takes part: the sample's pods by name, and how to say what is expected of them. */
+/** The participants: the sample's pods by name, and how to name expectations of them. */
 interface Cast {
   readonly cart1: string;
   readonly cart2: string;
@@ -159,9 +159,9 @@ function outerPaths({ cart1, front1, front2, front3, ledger, address, own }: Cas
       ['outside', `${EXTERNAL}:5432`, tcp(EXTERNAL, 5432), by(N2, ledger)],
       [cart1, `${EXTERNAL}:5432`, tcp(EXTERNAL, 5432), by(own(address('cart', 'n1'), N1), ledger)],
     ]),
-    ...section('Nobody answers', [
-      [cart1, 'recommendations', tcp(NOBODY, 80), 'refused'],
-      ['n1', 'recommendations', tcp(NOBODY, 80), 'refused'],
+    ...section('No endpoint', [
+      [cart1, 'recommendations', tcp(EMPTY_IP, 80), 'refused'],
+      ['n1', 'recommendations', tcp(EMPTY_IP, 80), 'refused'],
       ['outside', `n1:${EMPTY.nodePort}`, tcp(N1, EMPTY.nodePort), 'refused'],
       [cart1, 'cart, another port', tcp(CART, 7071), 'refused'],
     ]),

@@ -8,7 +8,7 @@ import { podOf } from './paths.ts';
 /** Milliseconds that a change may take until every path follows it. */
 const CHANGE_MS = 1000;
 const CHANGE_WAIT_MS = 5000;
-/** Short, so that a dial that nobody answers does not hide the moment of the change. */
+/** Short, so that an unanswered dial does not hide the moment of the change. */
 const FOLLOW_TIMEOUT_MS = 50;
 
 const MANIFEST = 'demo.json';
