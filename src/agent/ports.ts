@@ -1,9 +1,10 @@
 import type { Config } from '#config/config.ts';
 import { proxyAnswer } from '#health/answer.ts';
 import type { ProxyHealth } from '#health/proxy-health.ts';
-import { NOT_FOUND } from '#http/answer.ts';
-import type { Listener } from '#http/listener.ts';
+import type { HttpAnswer } from '#http/answer.ts';
+import type { HttpListener } from '#http/listener.ts';
 import { openPort } from '#http/open-port.ts';
+import { type HttpRoutes, route } from '#http/routes.ts';
 import type { Log } from '#observe/log.ts';
 import type { Metrics } from '#observe/metrics.ts';
 import type { Alarm } from './alarm.ts';
@@ -22,7 +23,7 @@ interface Parts {
 }
 
 /** Opens the agent's health and metrics ports, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
-export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly Listener[] {
+export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly HttpListener[] {
   const note = (message: string): void => log.info(message);
   const fatal = (message: string): void => fail(new ExitError('port', `${message}; ended, because bindAddressHardFail is set`));
   const health = config.healthzBindAddress && {
@@ -40,23 +41,29 @@ export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fai
     flag: '--metrics-bind-address',
     at: config.metricsBindAddress,
     problem: (message: string) => alarm.error('FailedToStartMetricServer', message),
-    answer: (path: string) => metricsAnswer(path, metrics),
+    answer: (path: string) => route(METRICS_ROUTES, path, metrics),
   };
   return [health, numbers].flatMap((port) =>
     port === undefined ? [] : openPort({ ...port, note, fatal: config.bindAddressHardFail ? fatal : undefined }),
   );
 }
 
-const PLAIN = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' };
+const METRICS_ROUTES: HttpRoutes<Metrics, HttpAnswer | Promise<HttpAnswer>> = {
+  '/metrics': scrape,
+  '/healthz': () => plain('ok'),
+  '/proxyMode': () => plain('weir'),
+};
 
-async function metricsAnswer(path: string, metrics: Metrics) {
-  const said = (body: string, headers: Readonly<Record<string, string>> = PLAIN) => ({ status: 200 as const, headers, body });
-  if (path === '/proxyMode') return said('weir');
-  if (path === '/healthz') return said('ok');
-  if (path !== '/metrics') return NOT_FOUND;
+async function scrape(metrics: Metrics): Promise<HttpAnswer> {
   try {
-    return said(await metrics.text(), { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
+    const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' };
+    return { status: 200, headers, body: await metrics.text() };
   } catch (error) {
-    return { status: 500 as const, headers: PLAIN, body: `Cannot read the metrics: ${(error as Error).message}\n` };
+    return plain(`Cannot read the metrics: ${(error as Error).message}\n`, 500);
   }
+}
+
+function plain(body: string, status: 200 | 500 = 200): HttpAnswer {
+  const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' };
+  return { status, headers, body };
 }

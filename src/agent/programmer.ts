@@ -8,7 +8,7 @@ import { type NodeView, viewNode } from '#plan/node-view.ts';
 import { type LocalDevice, planNode } from '#plan/plan-node.ts';
 import { planService } from '#plan/plan-service.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
-import { policiesWithoutLocal, type TrafficPolicy } from '#plan/without-local.ts';
+import { type PolicyKind, policiesWithoutLocal } from '#plan/without-local.ts';
 import type { WantedState } from '#reconcile/wanted/wanted-state.ts';
 import type { Store } from './store.ts';
 
@@ -26,7 +26,7 @@ export interface Programmer {
    */
   planDelta(devices: readonly LocalDevice[], isComplete: boolean): readonly string[];
   /** Service ports whose policy wants an endpoint of this node, which have endpoints on other nodes only. */
-  withoutLocal(): readonly { readonly family: Family; readonly policy: TrafficPolicy }[];
+  withoutLocal(): readonly { readonly family: Family; readonly policy: PolicyKind }[];
 }
 
 interface Parts {

@@ -1,6 +1,6 @@
 import type { TableName } from '#abi/generated.ts';
 import { protocolName } from '#lib/protocol.ts';
-import type { Readings, ServiceCount } from '#observe/own-metrics.ts';
+import type { PortSeries, Readings } from '#observe/own-metrics.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
 import { readOutcomes } from '#reconcile/tables/outcomes.ts';
 import type { PortCount, TablesWriter } from '#reconcile/tables/tables-writer.ts';
@@ -20,7 +20,7 @@ export const readingsOf = ({ tables, writer }: Parts): Omit<Readings, 'counters'
   services: () => writer.counts().map(serviceCount),
 });
 
-function serviceCount({ name, family, protocol, connections, refusals }: PortCount): ServiceCount {
+function serviceCount({ name, family, protocol, connections, refusals }: PortCount): PortSeries {
   const [, namespace = '', service = '', port = ''] = /^([^/]*)\/([^:]*)(?::(.*))?$/.exec(name) ?? [];
   return { namespace, service, port, protocol: protocolName(protocol), family, connections, refusals };
 }

@@ -11,7 +11,8 @@ import {
 import { DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { joinTables, type ListedBackend, type TableJoin } from '#explain/table-join.ts';
 import { readTables } from '#kernel/bpf/open-tables.ts';
-import { frontendName, hostPort } from '#lib/frontend-name.ts';
+import { frontendName } from '#lib/frontend-name.ts';
+import { hostPort } from '#lib/host-port.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
 import { readOutcomes } from '#reconcile/tables/outcomes.ts';
 import { formatTable } from './format.ts';

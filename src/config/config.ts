@@ -1,5 +1,6 @@
-import type { Address, Endpoint, Prefix } from '#lib/address.ts';
-import type { Target } from '#lib/target.ts';
+import type { Address, Prefix } from '#lib/address.ts';
+import type { HostPort } from '#lib/host-port.ts';
+import type { GrpcTarget } from '#lib/target.ts';
 
 /** How a pod's source is told from an outside one (kube-proxy: detectLocalMode). */
 export type LocalDetector =
@@ -19,7 +20,7 @@ export type SourceConfig =
   | { readonly type: 'manifests'; readonly dir: string }
   | { readonly type: 'api'; readonly kubeconfig: string | undefined; readonly master: string | undefined }
   /** Without TLS only where nobody else can listen. */
-  | { readonly type: 'kpng'; readonly target: Target; readonly tls: TlsFileNames | undefined };
+  | { readonly type: 'kpng'; readonly target: GrpcTarget; readonly tls: TlsFileNames | undefined };
 
 /** Paths of PEM files: a certificate, its key, and the authority of the other side. */
 export interface TlsFileNames {
@@ -65,9 +66,9 @@ export interface Config {
   /** NodePorts on 127.0.0.0/8 and ::1 for the node's own processes (kube-proxy: --iptables-localhost-nodeports). */
   readonly localhostNodePorts: boolean;
   /** Where `/healthz`, `/livez` and `/readyz` are served; undefined: nowhere. */
-  readonly healthzBindAddress: Endpoint | undefined;
+  readonly healthzBindAddress: HostPort | undefined;
   /** Where `/metrics` and `/proxyMode` are served; undefined: nowhere. */
-  readonly metricsBindAddress: Endpoint | undefined;
+  readonly metricsBindAddress: HostPort | undefined;
   readonly conntrack: ConntrackSettings;
   /** Of this process, -1000 to 1000; undefined: as it was started. */
   readonly oomScoreAdj: number | undefined;

@@ -1,4 +1,5 @@
-import { type Address, type Endpoint, formatPrefix, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import { type Address, formatPrefix, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import type { HostPort } from '#lib/host-port.ts';
 import type { Given, GivenSettings } from './flags.ts';
 
 /** Reads settings one by one and collects one sentence for each that is wrong. */
@@ -16,7 +17,7 @@ export interface SettingsReader {
   /** One bit of 32 that kube-proxy does not use. */
   mark(name: string, fallback: number): number;
   /** Address and port to listen at, undefined where the setting is empty; an address alone gets the port of `fallback`. */
-  endpoint(name: string, fallback: string): Endpoint | undefined;
+  hostPort(name: string, fallback: string): HostPort | undefined;
   list(name: string): readonly string[];
   prefixes(name: string): readonly Prefix[];
   /** Whether it was given on the command line. */
@@ -45,9 +46,9 @@ export function readSettings(given: GivenSettings): SettingsReader {
     if (value === undefined) reject(name, should);
     return value ?? fallback;
   };
-  const endpoint = (name: string, fallback: string): Endpoint | undefined => {
+  const hostPort = (name: string, fallback: string): HostPort | undefined => {
     const text = given.get(name)?.text ?? fallback;
-    const at = text === '' ? undefined : parseEndpoint(text, Number(fallback.split(':').at(-1)));
+    const at = text === '' ? undefined : parseHostPort(text, Number(fallback.split(':').at(-1)));
     if (text !== '' && at === undefined) reject(name, `an address and port such as ${fallback}, or empty`);
     return at;
   };
@@ -56,7 +57,7 @@ export function readSettings(given: GivenSettings): SettingsReader {
     errors,
     reject,
     list,
-    endpoint,
+    hostPort,
     isFlag: (name) => given.get(name)?.from.startsWith('--') === true,
     fail: (message) => void errors.push(message),
     text: (name) => given.get(name)?.text,
@@ -104,7 +105,7 @@ function parseMark(text: string): number | undefined {
 }
 
 /** `192.0.2.1:80`, `[::]:80`, or an address alone (kube-proxy: IPPortVar, k8s.io/component-helpers). */
-function parseEndpoint(text: string, usual: number): Endpoint | undefined {
+function parseHostPort(text: string, usual: number): HostPort | undefined {
   const [, bracketed, plain, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const address = parseAddress(bracketed ?? plain ?? text);
   const port = digits === undefined ? usual : Number(digits);

@@ -1,4 +1,4 @@
-import { formatTarget, isPrivate, parseTarget, type Target } from '#lib/target.ts';
+import { formatTarget, type GrpcTarget, isPrivate, parseTarget } from '#lib/target.ts';
 import type { SourceConfig, TlsFileNames } from './config.ts';
 import type { SettingsReader } from './read-settings.ts';
 
@@ -39,7 +39,7 @@ function readKpng(read: SettingsReader, text: string): SourceConfig {
 }
 
 /** Files of mutual TLS, without which nothing is said where others may listen. `prefix` of the flags, `what` for messages. */
-export function readTls(read: SettingsReader, prefix: '' | 'listen-', target: Target, what: string): TlsFileNames | undefined {
+export function readTls(read: SettingsReader, prefix: '' | 'listen-', target: GrpcTarget, what: string): TlsFileNames | undefined {
   const names = ['crt', 'key', 'ca'].map((name) => `${prefix}tls-${name}`);
   const [cert, key, ca] = names.map((name) => read.text(name) || undefined);
   const flags = names.map((name) => `--${name}`).join(', ');

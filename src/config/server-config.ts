@@ -1,5 +1,5 @@
 import { failure, type Result, success } from '#lib/result.ts';
-import { parseTarget, type Target } from '#lib/target.ts';
+import { type GrpcTarget, parseTarget } from '#lib/target.ts';
 import type { SourceConfig, TlsFileNames } from './config.ts';
 import type { Flag, GivenSettings } from './flags.ts';
 import { SOURCE_FLAGS } from './flags.ts';
@@ -23,7 +23,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
 /** The validated configuration of `weir kpng-server`. */
 export interface ServerConfig {
   readonly source: SourceConfig;
-  readonly listen: Target;
+  readonly listen: GrpcTarget;
   readonly tls: TlsFileNames | undefined;
   /** Serve a client as a node only if its certificate names that node. */
   readonly verifyNodeNames: boolean;

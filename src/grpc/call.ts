@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
-import { formatTarget, type Target } from '#lib/target.ts';
+import { formatTarget, type GrpcTarget } from '#lib/target.ts';
 import { CallFailure, failureOfStatus, tlsReason } from './failure.ts';
 import { createUnframer, frame } from './framing.ts';
 import { PING_TIMEOUT_MS, ping } from './keepalive.ts';
@@ -16,7 +16,7 @@ export interface TlsPair {
 }
 
 export interface CallOptions {
-  readonly target: Target;
+  readonly target: GrpcTarget;
   /** Undefined: plain text. */
   readonly tls: TlsPair | undefined;
   /** Path, for example `/localv1.Sets/Watch`. */
@@ -97,7 +97,7 @@ export function openCall({ target, tls, method, connectMs }: CallOptions, listen
   return { send: (message) => void (isOver || stream.write(frame(message))), pingEvery, close };
 }
 
-function openSession(target: Target, tls: TlsPair | undefined): ClientHttp2Session {
+function openSession(target: GrpcTarget, tls: TlsPair | undefined): ClientHttp2Session {
   const settings = { initialWindowSize: WINDOW, enablePush: false };
   if (target.type === 'unix') return connect('http://localhost', { settings, createConnection: () => connectSocket(target.path) });
   const at = formatTarget(target.host === '' ? { ...target, host: 'localhost' } : target);

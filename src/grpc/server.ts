@@ -11,7 +11,7 @@ import {
 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { formatTarget, type Target } from '#lib/target.ts';
+import { formatTarget, type GrpcTarget } from '#lib/target.ts';
 import type { TlsPair } from './call.ts';
 import { STATUS, type Status, tlsReason } from './failure.ts';
 import { createUnframer } from './framing.ts';
@@ -63,7 +63,7 @@ const MAX_STREAMS = 100;
 const PING_MS = 60_000;
 
 export interface GrpcServerOptions {
-  readonly target: Target;
+  readonly target: GrpcTarget;
   /** Undefined: plain text. Otherwise only clients with a certificate of its authority are accepted. */
   readonly tls: TlsPair | undefined;
   readonly methods: Methods;
@@ -187,7 +187,7 @@ function certificateOf(socket: TLSSocket | undefined): ServerCall['certificate']
   return { commonName: String(certificate.subject.CN ?? ''), dnsNames };
 }
 
-async function listen(server: Http2Server | Http2SecureServer, target: Target): Promise<void> {
+async function listen(server: Http2Server | Http2SecureServer, target: GrpcTarget): Promise<void> {
   try {
     await listenOnce(server, target);
   } catch (error) {
@@ -205,7 +205,7 @@ async function listen(server: Http2Server | Http2SecureServer, target: Target): 
   }
 }
 
-function listenOnce(server: Http2Server | Http2SecureServer, target: Target): Promise<void> {
+function listenOnce(server: Http2Server | Http2SecureServer, target: GrpcTarget): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     const done = (): void => {

@@ -1,4 +1,4 @@
-import { type Listener, listen, RETRY_MS, reasonOf } from '#http/listener.ts';
+import { type HttpListener, listen, RETRY_MS, reasonOf } from '#http/listener.ts';
 import { type Address, type Family, familyOf } from '#lib/address.ts';
 import type { HealthCheck } from '#plan/health-checks.ts';
 import { healthAnswer } from './answer.ts';
@@ -24,11 +24,11 @@ interface Place {
 
 /** Closed, and without anything to say. `service`: `namespace/name`. */
 export function createHealthPort(service: string, { isProxyHealthy, problem, note }: PortEvents): HealthPort {
-  const listeners = new Map<string, Listener>();
+  const listeners = new Map<string, HttpListener>();
   const failing = new Set<string>();
   let counts = new Map<Family, number>();
 
-  const open = (key: string, { address, family, port }: Place): Listener =>
+  const open = (key: string, { address, family, port }: Place): HttpListener =>
     listen({
       address,
       port,

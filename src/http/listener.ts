@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { Address } from '#lib/address.ts';
-import type { Answer } from './answer.ts';
+import type { HttpAnswer } from './answer.ts';
 
 /** An address and port that gives the same kind of answer to every request. */
-export interface Listener {
+export interface HttpListener {
   /** Ends connections too, whatever they are about; the port is free when this returns. */
   close(): void;
 }
@@ -14,7 +14,7 @@ interface Parts {
   /** The zero address of IPv6 takes IPv4 too. */
   readonly bothFamilies?: boolean;
   /** Asked at each request, with its path. */
-  readonly answer: (path: string) => Answer | Promise<Answer>;
+  readonly answer: (path: string) => HttpAnswer | Promise<HttpAnswer>;
   readonly onOpen: () => void;
   /** Told of each try that fails, and of connections that cannot be had while it is open; it is tried again until it is closed. */
   readonly onError: (error: NodeJS.ErrnoException, isOpen: boolean) => void;
@@ -24,7 +24,7 @@ interface Parts {
 export const RETRY_MS = 1000;
 
 /** Listens until it is closed; an address and port that cannot be had is tried again and again. */
-export function listen({ address, port, bothFamilies = false, answer, onOpen, onError }: Parts): Listener {
+export function listen({ address, port, bothFamilies = false, answer, onOpen, onError }: Parts): HttpListener {
   let retry: NodeJS.Timeout | undefined;
   const server: Server = createServer(async (request, response) => {
     const { status, headers, body } = await answer((request.url ?? '').replace(/[?#].*/, ''));

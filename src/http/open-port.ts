@@ -1,14 +1,14 @@
-import type { Endpoint } from '#lib/address.ts';
-import type { Answer } from './answer.ts';
-import { type Listener, listen, RETRY_MS, reasonOf } from './listener.ts';
+import { type HostPort, hostPort } from '#lib/host-port.ts';
+import type { HttpAnswer } from './answer.ts';
+import { type HttpListener, listen, RETRY_MS, reasonOf } from './listener.ts';
 
 interface Parts {
   /** The flag that says where to listen, for messages. */
   readonly flag: string;
   /** `::` takes IPv4 too, as Go does for kube-proxy. */
-  readonly at: Endpoint;
+  readonly at: HostPort;
   /** Asked at each request, with its path. */
-  readonly answer: (path: string) => Answer | Promise<Answer>;
+  readonly answer: (path: string) => HttpAnswer | Promise<HttpAnswer>;
   /** Told once of a port that cannot be opened, until it could. */
   readonly problem: (message: string) => void;
   readonly note: (message: string) => void;
@@ -17,8 +17,8 @@ interface Parts {
 }
 
 /** Serves a port of the agent itself, until it is closed; one that is taken is tried again and again. */
-export function openPort({ flag, at, answer, problem, note, fatal }: Parts): Listener {
-  const name = `${flag} ${at.address.includes(':') ? `[${at.address}]` : at.address}:${at.port}`;
+export function openPort({ flag, at, answer, problem, note, fatal }: Parts): HttpListener {
+  const name = `${flag} ${hostPort(at.address, at.port)}`;
   let isFailing = false;
   return listen({
     ...at,

@@ -14,7 +14,7 @@ import { STATUS, type Status } from '#grpc/failure.ts';
 import { type GrpcServer, type ServerCall, type ServerCallListener, serveGrpc } from '#grpc/server.ts';
 import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
-import type { Target } from '#lib/target.ts';
+import type { GrpcTarget } from '#lib/target.ts';
 import type { Source } from '#sources/source.ts';
 import type { Subscriber } from './items.ts';
 import { Publisher, type PublisherParts } from './publisher.ts';
@@ -22,7 +22,7 @@ import type { Subscription } from './subscription.ts';
 
 export interface KpngServerOptions {
   readonly source: Source;
-  readonly target: Target;
+  readonly target: GrpcTarget;
   /** Undefined: plain text. */
   readonly tls: TlsPair | undefined;
   /** Serve a client as a node only if its certificate names that node. */

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { hostPort } from '#lib/host-port.ts';
 import type { Server } from './topology.ts';
 
 /** What a server says about itself and its client: one line of JSON. */
@@ -14,9 +15,6 @@ export interface Answer {
   /** The line or datagram that this answers; absent for the greeting upon connect. */
   readonly echo?: string;
 }
-
-/** Text of an address and port, as in URLs. */
-export const hostPort = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
 
 /** Serves TCP on a bound socket: greets each client at once, then answers each line until the client closes. */
 export function serveTcp(fd: number, server: Server): void {

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
-import { type Answer, hostPort, readLines } from './echo.ts';
+import { hostPort } from '#lib/host-port.ts';
+import { type Answer, readLines } from './echo.ts';
 import type { Target } from './probe.ts';
 
 /** Listeners of a conversation; nothing is called after `close`. */

@@ -5,12 +5,6 @@ export type Family = 4 | 6;
 /** An IP address in its one canonical text: dotted decimal, or RFC 5952. Equal addresses are equal strings. */
 export type Address = string & { readonly __address: unique symbol };
 
-/** Where somebody listens. */
-export interface Endpoint {
-  readonly address: Address;
-  readonly port: number;
-}
-
 /** A network: `length` counts from the start of its own family's address, 0 to 32 or 0 to 128; host bits are zero. */
 export interface Prefix {
   readonly address: Address;

@@ -1,9 +1,6 @@
 import { type Address, familyOf, ZERO_ADDRESS } from './address.ts';
+import { hostPort } from './host-port.ts';
 import { protocolName } from './protocol.ts';
-
-/** `10.0.0.1:80`, `[fd00::1]:80`. */
-export const hostPort = (address: Address, port: number): string =>
-  familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 
 /**
  * A frontend as logs, Events and commands print it: `10.0.0.1:80/TCP`, `[fd00::1]:53/UDP`. `NodePort4:30080/TCP` and `NodePort6:...` stand for

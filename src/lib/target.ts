@@ -1,13 +1,14 @@
 import { parseAddress } from './address.ts';
+import { hostPort } from './host-port.ts';
 
 /** Where a server listens: a Unix socket, or a port of a host. */
-export type Target =
+export type GrpcTarget =
   | { readonly type: 'unix'; readonly path: string }
   /** `host` is empty for all addresses of this machine. */
   | { readonly type: 'tcp'; readonly host: string; readonly port: number };
 
 /** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///kpng.example:12090`; undefined for anything else. */
-export function parseTarget(text: string): Target | undefined {
+export function parseTarget(text: string): GrpcTarget | undefined {
   const [, path] = /^unix:(?:\/\/)?(\/(?!\/).+)$/.exec(text) ?? [];
   if (path !== undefined) return { type: 'unix', path };
   const [, bracketed, plain = '', digits] = /^(?:tcp:\/\/|dns:(?:\/\/\/)?)?(?:\[([^\]]+)\]|([^:/[\]]*)):(\d{1,5})$/.exec(text) ?? [];
@@ -18,11 +19,11 @@ export function parseTarget(text: string): Target | undefined {
 }
 
 /** As it is written; it can be parsed again. */
-export const formatTarget = (target: Target): string =>
-  target.type === 'unix' ? `unix://${target.path}` : `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
+export const formatTarget = (target: GrpcTarget): string =>
+  target.type === 'unix' ? `unix://${target.path}` : hostPort(target.host, target.port);
 
 /** Whether nobody outside this machine hears what is said there. */
-export const isPrivate = (target: Target): boolean =>
+export const isPrivate = (target: GrpcTarget): boolean =>
   target.type === 'unix' ||
   target.host === 'localhost' ||
   target.host === '::1' ||

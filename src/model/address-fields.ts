@@ -1,11 +1,11 @@
 import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
-import { type Place, wrong } from './fields.ts';
+import { type LocatedFields, wrong } from './fields.ts';
 
 /** What an address is good for, by its range alone (RFC 6890, RFC 4291). */
-export type AddressScope = 'unspecified' | 'loopback' | 'link-local' | 'multicast' | 'global';
+export type AddressUse = 'unspecified' | 'loopback' | 'link-local' | 'multicast' | 'global';
 
 /** The scope that the range of an address gives it. */
-export function scopeOf(address: Address): AddressScope {
+export function scopeOf(address: Address): AddressUse {
   if (address === '0.0.0.0' || address === '::') return 'unspecified';
   if (address === '::1' || address.startsWith('127.')) return 'loopback';
   if (address.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(address)) return 'link-local';
@@ -25,7 +25,7 @@ const withoutLeadingZeros = (text: string): string =>
  * The address in `value`, or undefined and an error: no address at all, one that nobody can be reached at, or one of the
  * other family where a family is given.
  */
-export function reachableAddress(place: Place, key: string, value: string, family?: Family): Address | undefined {
+export function reachableAddress(place: LocatedFields, key: string, value: string, family?: Family): Address | undefined {
   const address = parseApiAddress(value);
   if (address === undefined || (family !== undefined && familyOf(address) !== family)) {
     wrong(place, key, value, family === undefined ? 'an IP address' : `an IPv${family} address`);
@@ -38,7 +38,7 @@ export function reachableAddress(place: Place, key: string, value: string, famil
 }
 
 /** The same for addresses that other machines must reach, too: no link-local one (validation.go, ValidateEndpointIP). */
-export function routableAddress(place: Place, key: string, value: string, family?: Family): Address | undefined {
+export function routableAddress(place: LocatedFields, key: string, value: string, family?: Family): Address | undefined {
   const address = reachableAddress(place, key, value, family);
   if (address === undefined || scopeOf(address) === 'global') return address;
   wrong(place, key, value, 'an address that other nodes can reach, not a link-local one');

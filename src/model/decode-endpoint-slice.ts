@@ -2,14 +2,14 @@ import type { Address, Family } from '#lib/address.ts';
 import { routableAddress } from './address-fields.ts';
 import { decodePortName, PROTOCOLS, refuseTwins } from './decode-service-ports.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from './endpoint-slice.ts';
-import { child, children, choice, flag, integer, isAbsent, type Place, text, texts, warn, wrong } from './fields.ts';
+import { child, children, choice, flag, integer, isAbsent, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
 import { hasLabel, isSubdomain, readMetadata } from './metadata.ts';
 import { MAX_PORT } from './service-type.ts';
 
 const NO_HINTS: readonly string[] = Object.freeze([]);
 
 /** discovery.k8s.io/v1 EndpointSlice of IP addresses. What is wrong goes into the report of `object`, see decodeService. */
-export function decodeEndpointSlice(object: Place): EndpointSlice {
+export function decodeEndpointSlice(object: LocatedFields): EndpointSlice {
   const metadata = readMetadata(object, 'EndpointSlice');
   const family: Family = choice(object, 'addressType', ['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6;
   return {
@@ -25,14 +25,14 @@ export function decodeEndpointSlice(object: Place): EndpointSlice {
 }
 
 /** Only a measurement depends on it: what cannot be read is not said (kube-proxy: getLastChangeTriggerTime). */
-function triggeredAt(object: Place): number {
+function triggeredAt(object: LocatedFields): number {
   const annotations = child(child(object, 'metadata'), 'annotations');
   const time = annotations.fields['endpoints.kubernetes.io/last-change-trigger-time'];
   return typeof time === 'string' ? Date.parse(time) || 0 : 0;
 }
 
 /** An endpoint without an address is left out with a warning, as kube-proxy does (endpointslicecache.go, addEndpoints). */
-function decodeEndpoint(place: Place, family: Family, namespace: string): Endpoint | undefined {
+function decodeEndpoint(place: LocatedFields, family: Family, namespace: string): Endpoint | undefined {
   const listed = place.fields.addresses;
   if (isAbsent(listed) || (Array.isArray(listed) && listed.length === 0)) {
     warn(place, 'addresses', 'is empty, so the endpoint is left out');
@@ -55,19 +55,19 @@ function decodeEndpoint(place: Place, family: Family, namespace: string): Endpoi
 }
 
 /** The first address; the others count for nothing but must be right. */
-function decodeAddresses(place: Place, family: Family): Address | undefined {
+function decodeAddresses(place: LocatedFields, family: Family): Address | undefined {
   const addresses = texts(place, 'addresses').map((value, i) => routableAddress(place, `addresses[${i}]`, value, family));
   return addresses[0];
 }
 
 /** Empty where nothing stands. */
-function decodeNodeName(place: Place, key: string): string {
+function decodeNodeName(place: LocatedFields, key: string): string {
   const name = text(place, key);
   if (name !== '' && !isSubdomain(name)) wrong(place, key, name, 'the name of a Node');
   return name;
 }
 
-function decodeHints(hints: Place, key: string): readonly string[] {
+function decodeHints(hints: LocatedFields, key: string): readonly string[] {
   if (isAbsent(hints.fields[key])) return NO_HINTS;
   return children(hints, key).map((hint) => {
     const name = text(hint, 'name');
@@ -76,13 +76,13 @@ function decodeHints(hints: Place, key: string): readonly string[] {
   });
 }
 
-function decodePod(targetRef: Place, namespace: string): string {
+function decodePod(targetRef: LocatedFields, namespace: string): string {
   if (targetRef.fields.kind !== 'Pod') return '';
   return `${text(targetRef, 'namespace') || namespace}/${text(targetRef, 'name')}`;
 }
 
 /** Ports without a number are left out with a warning, as kube-proxy does (endpointslicecache.go, endpointInfoByServicePort). */
-function decodePorts(object: Place): readonly EndpointPort[] {
+function decodePorts(object: LocatedFields): readonly EndpointPort[] {
   const places = children(object, 'ports');
   refuseTwins(
     places,

@@ -1,11 +1,11 @@
 import type { Address, Prefix } from '#lib/address.ts';
-import { type AddressScope, parseApiAddress, parseApiPrefix, scopeOf } from './address-fields.ts';
-import { child, children, type Place, show, text, texts, warn, wrong } from './fields.ts';
+import { type AddressUse, parseApiAddress, parseApiPrefix, scopeOf } from './address-fields.ts';
+import { child, children, type LocatedFields, show, text, texts, warn, wrong } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
 
 /** v1 Node. What is wrong goes into the report of `object`, see decodeService. */
-export function decodeNode(object: Place): Node {
+export function decodeNode(object: LocatedFields): Node {
   const { name, labels } = readMetadata(object, 'Node');
   const addresses = children(child(object, 'status'), 'addresses');
   return {
@@ -18,14 +18,14 @@ export function decodeNode(object: Place): Node {
 }
 
 /** As kube-proxy's node manager sees it (pkg/proxy/node.go, NodeEligibleHandler); the taint is cluster-autoscaler's. */
-const isLeaving = (object: Place): boolean =>
+const isLeaving = (object: LocatedFields): boolean =>
   text(child(object, 'metadata'), 'deletionTimestamp') !== '' ||
   children(child(object, 'spec'), 'taints').some((taint) => taint.fields.key === 'ToBeDeletedByClusterAutoscaler');
 
-const NOBODYS: readonly AddressScope[] = ['unspecified', 'multicast'];
+const NOBODYS: readonly AddressUse[] = ['unspecified', 'multicast'];
 
 /** Addresses that do not parse are left out, as upstream does (pkg/util/node, GetNodeHostIPs), and those that no node can have. */
-function addressesOf(places: readonly Place[], type: string): readonly Address[] {
+function addressesOf(places: readonly LocatedFields[], type: string): readonly Address[] {
   return places.flatMap((place) => {
     if (place.fields.type !== type) return [];
     const value = text(place, 'address');
@@ -36,7 +36,7 @@ function addressesOf(places: readonly Place[], type: string): readonly Address[]
   });
 }
 
-function decodePodCIDRs(spec: Place): readonly Prefix[] {
+function decodePodCIDRs(spec: LocatedFields): readonly Prefix[] {
   const listed = texts(spec, 'podCIDRs');
   const single = text(spec, 'podCIDR');
   const all = listed.length > 0 || single === '' ? listed : [single];

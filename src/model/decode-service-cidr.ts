@@ -1,10 +1,10 @@
 import { parseApiPrefix } from './address-fields.ts';
-import { child, type Place, texts, wrong } from './fields.ts';
+import { child, type LocatedFields, texts, wrong } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { ServiceCIDR } from './service-cidr.ts';
 
 /** networking.k8s.io ServiceCIDR. What is wrong goes into the report of `object`, see decodeService. */
-export function decodeServiceCIDR(object: Place): ServiceCIDR {
+export function decodeServiceCIDR(object: LocatedFields): ServiceCIDR {
   const { name } = readMetadata(object, 'ServiceCIDR');
   const spec = child(object, 'spec');
   const cidrs = texts(spec, 'cidrs').flatMap((value, i) => {

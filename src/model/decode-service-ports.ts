@@ -1,4 +1,4 @@
-import { children, choice, integer, type Place, text, wrong } from './fields.ts';
+import { children, choice, integer, type LocatedFields, text, wrong } from './fields.ts';
 import { DNS_LABEL } from './metadata.ts';
 import type { ServicePort } from './service.ts';
 import { MAX_PORT, nodePortAt, type ServiceType, warnUseless } from './service-type.ts';
@@ -7,7 +7,7 @@ import { MAX_PORT, nodePortAt, type ServiceType, warnUseless } from './service-t
 export const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 
 /** spec.ports of a Service: every port has its own name, and its own number and NodePort among those of its protocol. */
-export function decodeServicePorts(spec: Place, type: ServiceType): readonly ServicePort[] {
+export function decodeServicePorts(spec: LocatedFields, type: ServiceType): readonly ServicePort[] {
   const places = children(spec, 'ports');
   const ports = places.map((place) => decodePort(place, type, places.length > 1));
   refuseTwins(
@@ -28,7 +28,7 @@ export function decodeServicePorts(spec: Place, type: ServiceType): readonly Ser
   return ports;
 }
 
-function decodePort(place: Place, type: ServiceType, needsName: boolean): ServicePort {
+function decodePort(place: LocatedFields, type: ServiceType, needsName: boolean): ServicePort {
   const name = decodePortName(place);
   if (name === '' && needsName) wrong(place, 'name', undefined, 'set, because the Service has several ports');
   return {
@@ -40,13 +40,13 @@ function decodePort(place: Place, type: ServiceType, needsName: boolean): Servic
 }
 
 /** Name of a port of a Service or a slice; empty where nothing stands. */
-export function decodePortName(place: Place): string {
+export function decodePortName(place: LocatedFields): string {
   const name = text(place, 'name');
   if (name !== '' && !DNS_LABEL.test(name)) wrong(place, 'name', name, 'a DNS label of at most 63 characters');
   return name;
 }
 
-function decodeNodePort(place: Place, type: ServiceType): number {
+function decodeNodePort(place: LocatedFields, type: ServiceType): number {
   const port = nodePortAt(place, 'nodePort');
   if (port === 0 || type === 'NodePort' || type === 'LoadBalancer') return port;
   warnUseless(place, 'nodePort', type);
@@ -54,7 +54,7 @@ function decodeNodePort(place: Place, type: ServiceType): number {
 }
 
 /** An error for each value that an earlier place has too. */
-export function refuseTwins(places: readonly Place[], key: string, values: readonly (string | undefined)[]): void {
+export function refuseTwins(places: readonly LocatedFields[], key: string, values: readonly (string | undefined)[]): void {
   places.forEach((place, i) => {
     const value = values[i];
     const first = values.indexOf(value);

@@ -1,5 +1,5 @@
 import { decodeServicePorts } from './decode-service-ports.ts';
-import { child, choice, integer, type Place } from './fields.ts';
+import { child, choice, integer, type LocatedFields } from './fields.ts';
 import { hasLabel, readMetadata } from './metadata.ts';
 import type { Service } from './service.ts';
 import { decodeClusterIPs, decodeExternalIPs, decodeIngress, decodeSourceRanges } from './service-addresses.ts';
@@ -11,7 +11,7 @@ const LEFT_TO_OTHERS = ['service.kubernetes.io/headless', 'service.kubernetes.io
  * v1 Service, by the rules of the API server (pkg/apis/core/validation, validateService) for what a proxy reads. What is wrong
  * goes into the report of `object`; the result counts only while that has no errors.
  */
-export function decodeService(object: Place): Service {
+export function decodeService(object: LocatedFields): Service {
   const metadata = readMetadata(object, 'Service');
   const spec = child(object, 'spec');
   const type = decodeType(spec);
@@ -36,7 +36,7 @@ export function decodeService(object: Place): Service {
   };
 }
 
-function decodeAffinity(spec: Place): number {
+function decodeAffinity(spec: LocatedFields): number {
   if (choice(spec, 'sessionAffinity', ['None', 'ClientIP'], 'None') === 'None') return 0;
   return integer(child(child(spec, 'sessionAffinityConfig'), 'clientIP'), 'timeoutSeconds', 1, 86400, 10800);
 }

@@ -2,7 +2,7 @@ import { decodeEndpointSlice } from './decode-endpoint-slice.ts';
 import { decodeNode } from './decode-node.ts';
 import { decodeService } from './decode-service.ts';
 import { decodeServiceCIDR } from './decode-service-cidr.ts';
-import { clip, type Fields, isAbsent, isFields, type Place, type Report, show } from './fields.ts';
+import { clip, type Fields, isAbsent, isFields, type LocatedFields, type ObjectReport, show } from './fields.ts';
 import { keyOf } from './metadata.ts';
 import type { ModelKind, ModelObject } from './objects.ts';
 
@@ -36,7 +36,7 @@ export function decodeObject(value: unknown): Decoded {
   const subject = clip(key === '' ? kind : `${kind} ${key}`, MAX_SUBJECT);
   const reason = reasonToIgnore(kind, apiVersion, value);
   if (reason !== undefined) return { type: 'ignored', kind, reason: `${subject} is ignored: ${reason}` };
-  const report: Report = { subject, errors: [], warnings: [] };
+  const report: ObjectReport = { subject, errors: [], warnings: [] };
   const object = decodeKind(kind as ModelKind, key, { report, path: '', fields: value });
   if (report.errors.length > 0) return invalid(kind, key, report.errors);
   return { type: 'object', object, warnings: first(report.warnings, 'warnings') };
@@ -83,7 +83,7 @@ function reasonToIgnore(kind: string, apiVersion: unknown, object: Fields): stri
   return undefined;
 }
 
-function decodeKind(kind: ModelKind, key: string, place: Place): ModelObject {
+function decodeKind(kind: ModelKind, key: string, place: LocatedFields): ModelObject {
   if (kind === 'Service') return { kind, key, value: decodeService(place) };
   if (kind === 'EndpointSlice') return { kind, key, value: decodeEndpointSlice(place) };
   if (kind === 'Node') return { kind, key, value: decodeNode(place) };

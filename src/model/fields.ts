@@ -2,7 +2,7 @@
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** What is wrong with one object so far. */
-export interface Report {
+export interface ObjectReport {
   /** How messages call it, for example `Service shop/cart`. */
   readonly subject: string;
   readonly errors: string[];
@@ -11,8 +11,8 @@ export interface Report {
 }
 
 /** One JSON object inside another, and where it was found: `spec.ports[1]`, empty for the outermost. */
-export interface Place {
-  readonly report: Report;
+export interface LocatedFields {
+  readonly report: ObjectReport;
   readonly path: string;
   readonly fields: Fields;
 }
@@ -21,22 +21,22 @@ const NO_FIELDS: Fields = Object.freeze({});
 const NO_ITEMS: readonly never[] = Object.freeze([]);
 
 /** Adds an error: what stands at `key`, and what should. */
-export function wrong(place: Place, key: string, value: unknown, shouldBe: string): void {
+export function wrong(place: LocatedFields, key: string, value: unknown, shouldBe: string): void {
   place.report.errors.push(`${place.report.subject}: ${pathOf(place, key)} is ${show(value)}, must be ${shouldBe}`);
 }
 
 /** Adds a warning about `key`; `remark` follows the path, for example `has no address and is left out`. */
-export function warn(place: Place, key: string, remark: string): void {
+export function warn(place: LocatedFields, key: string, remark: string): void {
   place.report.warnings.push(`${place.report.subject}: ${pathOf(place, key)} ${remark}`);
 }
 
 /** The object at `key`; empty where nothing stands. */
-export function child(place: Place, key: string): Place {
+export function child(place: LocatedFields, key: string): LocatedFields {
   return { report: place.report, path: pathOf(place, key), fields: fieldsAt(place, key, place.fields[key]) };
 }
 
 /** The objects of the list at `key`. */
-export function children(place: Place, key: string): readonly Place[] {
+export function children(place: LocatedFields, key: string): readonly LocatedFields[] {
   return items(place, key).map((item, i) => {
     const at = `${key}[${i}]`;
     return { report: place.report, path: pathOf(place, at), fields: fieldsAt(place, at, item) };
@@ -44,15 +44,15 @@ export function children(place: Place, key: string): readonly Place[] {
 }
 
 /** The strings of the list at `key`, in its order; what is no string becomes an error and the empty string. */
-export function texts(place: Place, key: string): readonly string[] {
+export function texts(place: LocatedFields, key: string): readonly string[] {
   return items(place, key).map((item, i) => textOf(place, `${key}[${i}]`, item));
 }
 
 /** The string at `key`; empty where nothing stands. */
-export const text = (place: Place, key: string): string => textOf(place, key, place.fields[key]);
+export const text = (place: LocatedFields, key: string): string => textOf(place, key, place.fields[key]);
 
 /** One of `choices`. Nothing and the empty string are the fallback; without a fallback they are an error and the first choice. */
-export function choice<T extends string>(place: Place, key: string, choices: readonly [T, ...T[]], fallback?: T): T {
+export function choice<T extends string>(place: LocatedFields, key: string, choices: readonly [T, ...T[]], fallback?: T): T {
   const value = place.fields[key];
   if ((isAbsent(value) || value === '') && fallback !== undefined) return fallback;
   const found = choices.find((one) => one === value);
@@ -61,7 +61,7 @@ export function choice<T extends string>(place: Place, key: string, choices: rea
 }
 
 /** A whole number from `min` to `max`; where nothing stands the fallback, or an error if there is none. */
-export function integer(place: Place, key: string, min: number, max: number, fallback?: number): number {
+export function integer(place: LocatedFields, key: string, min: number, max: number, fallback?: number): number {
   const value = place.fields[key];
   if (isAbsent(value) && fallback !== undefined) return fallback;
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
@@ -70,7 +70,7 @@ export function integer(place: Place, key: string, min: number, max: number, fal
 }
 
 /** True or false; the fallback where nothing stands. */
-export function flag(place: Place, key: string, fallback: boolean): boolean {
+export function flag(place: LocatedFields, key: string, fallback: boolean): boolean {
   const value = place.fields[key];
   if (isAbsent(value)) return fallback;
   if (typeof value === 'boolean') return value;
@@ -95,22 +95,22 @@ export const isAbsent = (value: unknown): value is null | undefined => value ===
 /** A JSON object, neither null nor a list. */
 export const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const pathOf = (place: Place, key: string): string => (place.path === '' ? key : `${place.path}.${key}`);
+const pathOf = (place: LocatedFields, key: string): string => (place.path === '' ? key : `${place.path}.${key}`);
 
-function items(place: Place, key: string): readonly unknown[] {
+function items(place: LocatedFields, key: string): readonly unknown[] {
   const value = place.fields[key];
   if (Array.isArray(value)) return value;
   if (!isAbsent(value)) wrong(place, key, value, 'a list');
   return NO_ITEMS;
 }
 
-function fieldsAt(place: Place, key: string, value: unknown): Fields {
+function fieldsAt(place: LocatedFields, key: string, value: unknown): Fields {
   if (isFields(value)) return value;
   if (!isAbsent(value)) wrong(place, key, value, 'an object');
   return NO_FIELDS;
 }
 
-function textOf(place: Place, key: string, value: unknown): string {
+function textOf(place: LocatedFields, key: string, value: unknown): string {
   if (typeof value === 'string') return value;
   if (!isAbsent(value)) wrong(place, key, value, 'a string');
   return '';

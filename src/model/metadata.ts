@@ -1,4 +1,4 @@
-import { child, type Fields, isFields, type Place, text, wrong } from './fields.ts';
+import { child, type Fields, isFields, type LocatedFields, text, wrong } from './fields.ts';
 import type { ModelKind } from './objects.ts';
 
 export interface Metadata {
@@ -7,7 +7,7 @@ export interface Metadata {
   readonly name: string;
   /** creationTimestamp, RFC 3339; empty where there is none. */
   readonly createdAt: string;
-  readonly labels: Place;
+  readonly labels: LocatedFields;
 }
 
 /** A label counts by being there, whatever its value: kube-proxy selects with DoesNotExist. */
@@ -40,7 +40,7 @@ export function keyOf(kind: string, object: Fields): string {
 }
 
 /** Names are checked as the API does; what is wrong goes into the report of `object`. */
-export function readMetadata(object: Place, kind: ModelKind): Metadata {
+export function readMetadata(object: LocatedFields, kind: ModelKind): Metadata {
   const place = child(object, 'metadata');
   const name = text(place, 'name');
   const isLabel = kind === 'Service';
@@ -52,7 +52,7 @@ export function readMetadata(object: Place, kind: ModelKind): Metadata {
   return { namespace, name, createdAt: readTime(place, 'creationTimestamp'), labels: child(place, 'labels') };
 }
 
-function readTime(place: Place, key: string): string {
+function readTime(place: LocatedFields, key: string): string {
   const value = text(place, key);
   if (value === '' || (RFC3339.test(value) && !Number.isNaN(Date.parse(value)))) return value;
   wrong(place, key, value, 'a time such as 2026-01-31T12:00:00Z');

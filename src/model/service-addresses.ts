@@ -1,10 +1,10 @@
 import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
 import { parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
-import { child, children, choice, clip, type Place, text, texts, warn, wrong } from './fields.ts';
+import { child, children, choice, clip, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
 import { type ServiceType, warnUseless } from './service-type.ts';
 
 /** None for a headless Service. The rules of upstream's ValidateServiceClusterIPsRelatedFields, and that of a port. */
-export function decodeClusterIPs(spec: Place, type: ServiceType, hasPorts: boolean): readonly Address[] {
+export function decodeClusterIPs(spec: LocatedFields, type: ServiceType, hasPorts: boolean): readonly Address[] {
   const single = text(spec, 'clusterIP');
   const listed = texts(spec, 'clusterIPs');
   if (type === 'ExternalName') {
@@ -27,7 +27,7 @@ export function decodeClusterIPs(spec: Place, type: ServiceType, hasPorts: boole
 }
 
 /** One address a family, in the order of ipFamilies where that is given. */
-function addressesByFamily(spec: Place, values: readonly string[], keyOf: (i: number) => string): readonly Address[] {
+function addressesByFamily(spec: LocatedFields, values: readonly string[], keyOf: (i: number) => string): readonly Address[] {
   const families = decodeFamilies(spec);
   const found = new Map<Family, Address>();
   values.forEach((value, i) => {
@@ -39,7 +39,7 @@ function addressesByFamily(spec: Place, values: readonly string[], keyOf: (i: nu
   return [...found.values()];
 }
 
-function decodeFamilies(spec: Place): readonly (Family | undefined)[] {
+function decodeFamilies(spec: LocatedFields): readonly (Family | undefined)[] {
   const names = texts(spec, 'ipFamilies');
   return names.map((name, i) => {
     if (names.indexOf(name) < i) wrong(spec, `ipFamilies[${i}]`, name, `another than ipFamilies[${names.indexOf(name)}]`);
@@ -51,7 +51,7 @@ function decodeFamilies(spec: Place): readonly (Family | undefined)[] {
 }
 
 /** Blank entries are tolerated as kube-proxy does (MapIPsByIPFamily): older API servers let them in. */
-export function decodeExternalIPs(spec: Place): readonly Address[] {
+export function decodeExternalIPs(spec: LocatedFields): readonly Address[] {
   return texts(spec, 'externalIPs').flatMap((value, i) => {
     if (value.trim() === '') return [];
     return routableAddress(spec, `externalIPs[${i}]`, value) ?? [];
@@ -62,7 +62,7 @@ export function decodeExternalIPs(spec: Place): readonly Address[] {
  * Addresses of status.loadBalancer. Some load balancers report one that only means something on the machine they run on: not an
  * error of the Service.
  */
-export function decodeIngress(object: Place, type: ServiceType): readonly Address[] {
+export function decodeIngress(object: LocatedFields, type: ServiceType): readonly Address[] {
   const loadBalancer = child(child(object, 'status'), 'loadBalancer');
   const ingresses = children(loadBalancer, 'ingress');
   if (type !== 'LoadBalancer') {
@@ -81,7 +81,7 @@ export function decodeIngress(object: Place, type: ServiceType): readonly Addres
 }
 
 /** Blanks around and between ranges are tolerated, as the API does. */
-export function decodeSourceRanges(spec: Place, type: ServiceType): readonly Prefix[] {
+export function decodeSourceRanges(spec: LocatedFields, type: ServiceType): readonly Prefix[] {
   const values = texts(spec, 'loadBalancerSourceRanges');
   if (type !== 'LoadBalancer' && values.length > 0) {
     wrong(spec, 'loadBalancerSourceRanges', spec.fields.loadBalancerSourceRanges, `missing where spec.type is ${type}`);

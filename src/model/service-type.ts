@@ -1,4 +1,4 @@
-import { choice, integer, type Place, warn, wrong } from './fields.ts';
+import { choice, integer, type LocatedFields, warn, wrong } from './fields.ts';
 import type { ServicePort, TrafficPolicy } from './service.ts';
 
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
@@ -10,20 +10,21 @@ export const POLICIES = ['Cluster', 'Local'] as const;
 export const MAX_PORT = 65535;
 
 /** spec.type of a Service. */
-export const decodeType = (spec: Place): ServiceType => choice(spec, 'type', TYPES, 'ClusterIP');
+export const decodeType = (spec: LocatedFields): ServiceType => choice(spec, 'type', TYPES, 'ClusterIP');
 
 /** A port of the node; nothing and 0 are none. */
-export const nodePortAt = (place: Place, key: string): number => (place.fields[key] === 0 ? 0 : integer(place, key, 1, MAX_PORT, 0));
+export const nodePortAt = (place: LocatedFields, key: string): number =>
+  place.fields[key] === 0 ? 0 : integer(place, key, 1, MAX_PORT, 0);
 
 /**
  * Warns of a field that the Service's type has no use for. For fields that the API server itself empties when the type of a
  * Service changes (registry/core/service/strategy.go, dropTypeDependentFields): what is left of them is no mistake worth a refusal.
  */
-export const warnUseless = (place: Place, key: string, type: ServiceType): void =>
+export const warnUseless = (place: LocatedFields, key: string, type: ServiceType): void =>
   warn(place, key, `is set although spec.type is ${type}, and counts for nothing`);
 
 /** spec.externalTrafficPolicy; Cluster for a Service that nobody reaches from outside. */
-export function decodeExternalPolicy(spec: Place, type: ServiceType, hasExternalIPs: boolean): TrafficPolicy {
+export function decodeExternalPolicy(spec: LocatedFields, type: ServiceType, hasExternalIPs: boolean): TrafficPolicy {
   const policy = choice(spec, 'externalTrafficPolicy', POLICIES, 'Cluster');
   if (type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && hasExternalIPs)) return policy;
   if (policy === 'Local') warnUseless(spec, 'externalTrafficPolicy', type);
@@ -32,7 +33,7 @@ export function decodeExternalPolicy(spec: Place, type: ServiceType, hasExternal
 
 /** spec.healthCheckNodePort, for those that need one (validation.go, validateServiceExternalTrafficPolicy); 0 for all others. */
 export function decodeHealthCheckNodePort(
-  spec: Place,
+  spec: LocatedFields,
   { type, ports, policy }: { readonly type: ServiceType; readonly ports: readonly ServicePort[]; readonly policy: TrafficPolicy },
 ): number {
   const key = 'healthCheckNodePort';

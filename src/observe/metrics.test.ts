@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCounters } from './counters.ts';
 import { createMetrics } from './metrics.ts';
-import type { ServiceCount } from './own-metrics.ts';
+import type { PortSeries } from './own-metrics.ts';
 
 function started(maxServices = 10) {
   const counters = createCounters();
   const outcomes: Record<string, number> = { packet_translated: 3 };
-  const services: ServiceCount[] = [];
+  const services: PortSeries[] = [];
   const sources = {
     counters,
     outcomes: () => outcomes,
@@ -93,7 +93,7 @@ test('policies that find no endpoint here are counted by policy and family, and 
   assert.deepEqual(await valuesOf('weir_table_max_entries'), { '{table="frontends"}': 100 });
 });
 
-const count = (service: string, connections: number): ServiceCount => ({
+const count = (service: string, connections: number): PortSeries => ({
   ...{ namespace: 'shop', port: 'http', protocol: 'TCP', family: 4 as const },
   ...{ service, connections, refusals: 1 },
 });

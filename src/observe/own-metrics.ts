@@ -9,11 +9,11 @@ export interface Readings {
   outcomes(): Readonly<Record<string, number>>;
   /** By the name of the table, as --map-size takes it. */
   tables(): Readonly<Record<string, { readonly entries: number; readonly limit: number }>>;
-  services(): readonly ServiceCount[];
+  services(): readonly PortSeries[];
 }
 
 /** What became of those who dialled a Service port in one family. */
-export interface ServiceCount {
+export interface PortSeries {
   readonly namespace: string;
   readonly service: string;
   /** Its name; empty where it has none. */
@@ -117,7 +117,7 @@ function showServices(registry: Registry, { services }: Readings, max: number): 
     connections.reset();
     refusals.reset();
     for (const key of shown) {
-      const count = counts.get(key) as ServiceCount;
+      const count = counts.get(key) as PortSeries;
       connections.inc(labelsOf(count), count.connections);
       refusals.inc(labelsOf(count), count.refusals);
     }
@@ -125,7 +125,7 @@ function showServices(registry: Registry, { services }: Readings, max: number): 
   };
 }
 
-const labelsOf = ({ namespace, service, port, protocol, family }: ServiceCount) => ({
+const labelsOf = ({ namespace, service, port, protocol, family }: PortSeries) => ({
   ...{ namespace, service, port, protocol },
   ip_family: `IPv${family}`,
 });

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
 import type { Seen, Target } from '#lab/probe.ts';
+import { hostPort } from '#lib/host-port.ts';
 import { inside, raise, scaled } from './ground.ts';
 import { clusterIP, FAMILIES, node, nodePort, numbered, type PodSpec, parked, podAddress, slice, slices } from './objects.ts';
 import { answeredBy, udp, until } from './paths.ts';
@@ -41,7 +42,7 @@ after(() => lab?.down());
 const patient = (target: Target): Target => ({ ...target, timeoutMs: scaled(5000) });
 const ask = (targets: readonly Target[], from = 't/p9'): Promise<readonly Seen[]> => lab.exchange(from, targets.map(patient));
 const peers = (seen: readonly Seen[]): string[] => seen.map((one) => (one.outcome === 'answered' ? one.peer : JSON.stringify(one)));
-const written = ({ address, port }: Target): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
+const written = ({ address, port }: Target): string => hostPort(address, port);
 
 test('an unconnected socket keeps its backend, and other sockets find others', async () => {
   for (const family of FAMILIES) {

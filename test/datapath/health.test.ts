@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { Lab } from '#lab/lab.ts';
+import { hostPort } from '#lib/host-port.ts';
 import { inside, raise, restartAgent } from './ground.ts';
 import { balanced, clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, slices } from './objects.ts';
-import { answer, assertPaths, hostPort, tcp, until } from './paths.ts';
+import { answer, assertPaths, tcp, until } from './paths.ts';
 
 const [P1, P2, AWAY]: readonly [PodSpec, PodSpec, PodSpec] = [
   { name: 'p1', node: 'n1' },
@@ -57,7 +58,7 @@ const ask = (address: string, port = PORT, path = 'healthz'): Promise<Said | str
         }),
         (error): string => error.cause?.code ?? error.name,
       ),
-    `http://${hostPort({ address, port })}/${path}`,
+    `http://${hostPort(address, port)}/${path}`,
   );
 
 const statusOf = (said: Said | string): number | string => (typeof said === 'string' ? said : said.status);

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, manifestsDir, WEIR } from '#lab/paths.ts';
 import type { Target } from '#lab/probe.ts';
+import { hostPort } from '#lib/host-port.ts';
 import { conntrackEntries, raise, restartAgent, scaled, stateDir, weir } from './ground.ts';
 import { clusterIP, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
-import { answer, assertPaths, hostPort, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
+import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
 const HERE: PodSpec = { name: 'p1', node: 'n1' };
 const AWAY: PodSpec = { name: 'p2', node: 'n2' };
@@ -57,7 +58,7 @@ function holdFlows(flows: readonly (readonly [string, Target])[]): { end(): Prom
       const reports = await Promise.all(held.map((hold) => hold.stop()));
       for (const [i, { sent, answered, answeredBy, brokenBy }] of reports.entries()) {
         const [from, target] = flows[i] ?? assert.fail();
-        const line = `${from} to ${hostPort(target)}/${target.protocol}: ${JSON.stringify(reports[i])}`;
+        const line = `${from} to ${hostPort(target.address, target.port)}/${target.protocol}: ${JSON.stringify(reports[i])}`;
         assert.ok(sent > 10 && answered === sent && brokenBy === undefined, line);
         assert.equal(Object.keys(answeredBy).length, 1, line);
       }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
 import type { Seen, Target } from '#lab/probe.ts';
+import { hostPort } from '#lib/host-port.ts';
 import { scaled } from './ground.ts';
 
 /** Who may answer, and which client address the server sees. */
@@ -44,7 +45,7 @@ export async function assertPaths(dials: Dials, paths: readonly Path[]): Promise
 async function tryPath(dials: Dials, [from, target, expected]: Path): Promise<string> {
   const seen = await dials.dial(from, { ...target, timeoutMs: scaled(expected === 'dropped' ? DROP_MS : ANSWER_MS) });
   if (isRight(seen, target, expected)) return '';
-  return `${from} to ${hostPort(target)}/${target.protocol}: ${JSON.stringify(seen)}, should be ${JSON.stringify(expected)}`;
+  return `${from} to ${hostPort(target.address, target.port)}/${target.protocol}: ${JSON.stringify(seen)}, should be ${JSON.stringify(expected)}`;
 }
 
 function isRight(seen: Seen, target: Target, expected: Expected): boolean {
@@ -53,15 +54,13 @@ function isRight(seen: Seen, target: Target, expected: Expected): boolean {
   if (expected === 'refused') return seen.outcome === 'refused';
   if (seen.outcome !== 'answered') return false;
   return (
-    expected.by.includes(seen.answeredBy) && hostOf(seen.client) === expected.client && seen.peer === (expected.peer ?? hostPort(target))
+    expected.by.includes(seen.answeredBy) &&
+    hostOf(seen.client) === expected.client &&
+    seen.peer === (expected.peer ?? hostPort(target.address, target.port))
   );
 }
 
-/** Address and port as in URLs. */
-export const hostPort = ({ address, port }: Pick<Target, 'address' | 'port'>): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-
-/** Address of such a text. */
+/** Address of a text such as `10.0.0.1:80` or `[fd00::1]:80`. */
 export const hostOf = (text: string): string => text.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 
 /** Pods that answered; fails if one of the questions was not answered. */
@@ -71,7 +70,7 @@ export function answeredBy(seen: readonly Seen[]): string[] {
 
 /** Dials until the pod answers; changes of objects take a moment to reach the kernel. */
 export async function untilAnsweredBy(dials: Dials, from: string, target: Target, pod: string): Promise<void> {
-  await until(`${pod} answers ${from} at ${hostPort(target)}`, async () => {
+  await until(`${pod} answers ${from} at ${hostPort(target.address, target.port)}`, async () => {
     const seen = await dials.dial(from, { ...target, timeoutMs: scaled(ANSWER_MS) });
     return seen.outcome === 'answered' && seen.answeredBy === `t/${pod}`;
   });

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { Lab } from '#lab/lab.ts';
 import { CHECKOUT } from '#lab/paths.ts';
 import type { Seen } from '#lab/probe.ts';
-import { type Dials, hostPort } from './paths.ts';
+import { hostPort } from '#lib/host-port.ts';
+import type { Dials } from './paths.ts';
 
 const PROGRAMS = ['speaker', 'stray'] as const;
 
@@ -46,7 +47,7 @@ export function sctpDials(lab: Lab): Dials {
         ...(localAddress === undefined ? [] : [localAddress]),
       ]);
       if (code !== 0) throw new Error(`The speaker failed at ${from}: ${stderr}`);
-      return seenOf(stdout, hostPort({ address, port }), performance.now() - start);
+      return seenOf(stdout, hostPort(address, port), performance.now() - start);
     },
   };
 }
@@ -54,6 +55,6 @@ export function sctpDials(lab: Lab): Dials {
 function seenOf(said: string, peer: string, ms: number): Seen {
   const [, answeredBy, address, port] = /answered (\S+) (\S+) (\d+)/.exec(said) ?? [];
   if (answeredBy !== undefined && address !== undefined)
-    return { outcome: 'answered', ms, answeredBy, node: '', client: hostPort({ address, port: Number(port) }), peer, server: '' };
+    return { outcome: 'answered', ms, answeredBy, node: '', client: hostPort(address, Number(port)), peer, server: '' };
   return said.includes('refused') ? { outcome: 'refused', ms } : { outcome: 'timeout', ms };
 }

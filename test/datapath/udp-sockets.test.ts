@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { canEndSockets } from '#kernel/bpf/stale-sockets.ts';
 import type { Lab } from '#lab/lab.ts';
 import type { HoldReport, Target } from '#lab/probe.ts';
+import { hostPort } from '#lib/host-port.ts';
 import { inside, raise, scaled } from './ground.ts';
 import { clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
-import { hostPort, udp, until, untilAnsweredBy } from './paths.ts';
+import { udp, until, untilAnsweredBy } from './paths.ts';
 
 const PODS: readonly PodSpec[] = [1, 2].map((n) => ({ name: `p${n}`, node: `n${n}` }));
 const [P1, P2] = PODS as [PodSpec, PodSpec];
@@ -37,7 +38,7 @@ const become = (name: string, n: number, pods?: Parameters<typeof slices>[0]['po
   lab.writeManifest(`${name}.json`, pods === undefined ? [] : [numbered(name, n), ...slices({ of: name, pods })]);
 
 const hold = (target: Target) =>
-  CLIENTS.map((from) => ({ name: `${from} to ${hostPort(target)}`, held: lab.hold(from, { target, everyMs: 10 }) }));
+  CLIENTS.map((from) => ({ name: `${from} to ${hostPort(target.address, target.port)}`, held: lab.hold(from, { target, everyMs: 10 }) }));
 const toService = (n: number) => FAMILIES.flatMap((family) => hold(udp(clusterIP(n, family), 80)));
 
 type Held = ReturnType<typeof hold>;

@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Target } from '#lib/target.ts';
+import type { GrpcTarget } from '#lib/target.ts';
 import { probePeer } from '../../src/cli/doctor-kpng.ts';
 import { onTestEnd, startServer, temporarySocket } from './running-server.ts';
 import { endpoint, RESET, ScriptedServer, SYNC, service } from './scripted-server.ts';
 
-const look = async (target: Target): Promise<readonly string[]> =>
+const look = async (target: GrpcTarget): Promise<readonly string[]> =>
   (await probePeer({ type: 'kpng', target, tls: undefined }, 'n1')).map(({ name, status, detail }) => `${status} ${name}: ${detail}`);
 
-const at = (target: Target): string => (target.type === 'unix' ? `unix://${target.path}` : '');
+const at = (target: GrpcTarget): string => (target.type === 'unix' ? `unix://${target.path}` : '');
 
 test('a server of weir loses no rule, and is degraded while it cannot read all objects', async () => {
   const running = await startServer();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import { type ChannelCredentials, Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import { type KpngServer, type KpngServerOptions, startKpngServer } from '#kpng-server/server.ts';
-import { formatTarget, type Target } from '#lib/target.ts';
+import { formatTarget, type GrpcTarget } from '#lib/target.ts';
 import type { Sink, Source } from '#sources/source.ts';
 import { until } from '#support/manifest-folder.ts';
 import { decode, encode } from './scripted-server.ts';
@@ -21,11 +21,11 @@ export const onTestEnd = (cleanup: () => unknown): void => void cleanups.push(cl
 export interface RunningServer {
   readonly server: KpngServer;
   readonly sink: Sink;
-  readonly target: Target;
+  readonly target: GrpcTarget;
   readonly refused: string[];
 }
 
-export function temporarySocket(): Target {
+export function temporarySocket(): GrpcTarget {
   const dir = mkdtempSync(join(tmpdir(), 'weir-kpng-'));
   onTestEnd(() => rmSync(dir, { recursive: true }));
   return { type: 'unix', path: join(dir, 'kpng.sock') };
@@ -66,7 +66,7 @@ export class GrpcJsClient {
     target,
     method = '/localv1.Sets/Watch',
     tls = credentials.createInsecure(),
-  }: { readonly target: Target; readonly method?: string; readonly tls?: ChannelCredentials }) {
+  }: { readonly target: GrpcTarget; readonly method?: string; readonly tls?: ChannelCredentials }) {
     const address = target.type === 'unix' ? `unix:${target.path}` : formatTarget(target);
     // Without these, grpc-js sends an IP address as server name, which Node rejects
     const client = new Client(address, tls, { 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { credentials } from '@grpc/grpc-js';
 import { readTlsFiles } from '#grpc/tls-files.ts';
-import type { Target } from '#lib/target.ts';
+import type { GrpcTarget } from '#lib/target.ts';
 import { createKpngSource } from '#sources/kpng/kpng-source.ts';
 import { createAuthority, type Pair, workFolder } from '#support/certificates.ts';
 import { until } from '#support/manifest-folder.ts';
@@ -20,7 +20,7 @@ const server = ours.issue('/CN=kpng', 'IP:127.0.0.1,DNS:localhost');
 
 const N1 = { NodeName: 'n1', Extended: true };
 
-async function freePort(): Promise<Target> {
+async function freePort(): Promise<GrpcTarget> {
   const probe = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => probe.once('listening', resolve));
   const address = probe.address();
@@ -96,7 +96,7 @@ test('a port probe is not reported as refused', async () => {
 });
 
 /** The source of an agent with these TLS files. */
-function follow(target: Target, pair: Pair, ca: string) {
+function follow(target: GrpcTarget, pair: Pair, ca: string) {
   const dir = workFolder();
   const files = { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key'), ca: join(dir, 'ca.crt') };
   const write = (next: Pair): void => {

@@ -105,18 +105,15 @@ function outcomeOf(seen: Seen): Outcome {
   if (seen.outcome === 'failed') return seen.code === 'EPERM' ? 'dropped' : seen.code;
   if (seen.outcome !== 'answered') return seen.outcome === 'timeout' ? 'dropped' : seen.outcome;
   // Servers of SCTP say `a1:2906` of themselves.
-  const [client, server] = [seen.client, seen.server || seen.answeredBy].map(splitPort) as [HostPort, HostPort];
+  const client = splitPort(seen.client);
+  const server = splitPort(seen.server || seen.answeredBy);
   const name = placeAt(server.address)?.name ?? server.address;
   return { name, client: client.address, port: server.port } as Answerer;
 }
 
-interface HostPort {
-  readonly address: string;
-  readonly port: number;
-}
-
-function splitPort(hostPort: string): HostPort {
-  const [, address = '', port] = /^\[?(.*?)\]?:(\d+)$/.exec(hostPort) ?? [];
+/** Reverse of hostPort. */
+function splitPort(text: string): { readonly address: string; readonly port: number } {
+  const [, address = '', port] = /^\[?(.*?)\]?:(\d+)$/.exec(text) ?? [];
   return { address, port: Number(port) };
 }
 

@@ -1,5 +1,6 @@
 /** Scenarios: small clusters, and for every way through them who answers. Files in scenarios/ say it in YAML, see read-scenario.ts. */
 import type { Address, Family } from '#lib/address.ts';
+import { hostPort } from '#lib/host-port.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { Protocol } from '#model/service.ts';
 
@@ -60,9 +61,8 @@ export interface Answerer {
 }
 
 /** A question as a line for people: `a1 -> [fd00::ac1e:29]:80/udp via packets by n1`. */
-export function questionText({ from, address, port, protocol, via, by, family }: Question): string {
-  const host = family === 6 ? `[${address}]` : address;
-  return `${from} -> ${host}:${port}/${protocol.toLowerCase()} via ${via} by ${by}`;
+export function questionText({ from, address, port, protocol, via, by }: Question): string {
+  return `${from} -> ${hostPort(address, port)}/${protocol.toLowerCase()} via ${via} by ${by}`;
 }
 
 /** An answer as a line for people, equal for equal answers: `a1 as 10.180.0.1, b1:8080 as 192.168.0.2`. */

@@ -1,3 +1,4 @@
+import { hostPort } from '#lib/host-port.ts';
 import type { Lab } from '../lab.ts';
 import type { Seen, Target } from '../probe.ts';
 import { OUTSIDE } from '../topology.ts';
@@ -59,7 +60,7 @@ function isRight(seen: Seen, { expected, target }: Path): boolean {
     seen.outcome === 'answered' &&
     expected.answeredBy.includes(seen.answeredBy) &&
     hostOf(seen.client) === expected.client &&
-    seen.peer === dialled(target)
+    seen.peer === hostPort(target.address, target.port)
   );
 }
 
@@ -73,13 +74,11 @@ function seenText(lab: DemoLab, seen: Seen, target: Target): string {
   if (seen.outcome === 'timeout') return 'dropped';
   if (seen.outcome === 'failed') return seen.code;
   if (seen.outcome !== 'answered') return seen.outcome;
-  const peer = seen.peer === dialled(target) ? '' : `, peer is ${seen.peer}`;
+  const peer = seen.peer === hostPort(target.address, target.port) ? '' : `, peer is ${seen.peer}`;
   return `${shortName(lab, seen.answeredBy)} sees ${hostOf(seen.client)}${peer}`;
 }
 
-const dialled = ({ address, port }: Target): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
-
-const hostOf = (hostPort: string): string => hostPort.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+const hostOf = (text: string): string => text.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 
 /** `cart/n1` for `shop/cart-775d56f696-kmclr` on n1; other names are short already. */
 export function shortName(lab: DemoLab, name: string): string {

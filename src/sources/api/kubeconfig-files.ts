@@ -1,16 +1,16 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Place, text, wrong } from '#model/fields.ts';
+import { type LocatedFields, text, wrong } from '#model/fields.ts';
 import { describe } from '../manifests/folder.ts';
 
 /** Adds an error that does not show the value: it may be a secret. */
-export function refuse(place: Place, key: string, remark: string): void {
+export function refuse(place: LocatedFields, key: string, remark: string): void {
   place.report.errors.push(`${place.report.subject}: ${place.path}.${key} ${remark}`);
 }
 
 /** The file that `key` names, relative to `folder`; undefined where it names none, or with an error where it cannot be read. */
-export function readNamedFile(place: Place, key: string, folder: string): string | undefined {
+export function readNamedFile(place: LocatedFields, key: string, folder: string): string | undefined {
   const name = text(place, key);
   if (name === '') return undefined;
   try {
@@ -22,14 +22,14 @@ export function readNamedFile(place: Place, key: string, folder: string): string
 }
 
 /** PEM of the certificates at `key` (a file) or `key`-data (base64), which wins. */
-export const readCertificate = (place: Place, key: string, folder: string): string | undefined =>
+export const readCertificate = (place: LocatedFields, key: string, folder: string): string | undefined =>
   readPem(place, key, folder, 'a certificate in PEM', (pem) => new X509Certificate(pem));
 
 /** PEM of the private key at `key` or `key`-data. */
-export const readKey = (place: Place, key: string, folder: string): string | undefined =>
+export const readKey = (place: LocatedFields, key: string, folder: string): string | undefined =>
   readPem(place, key, folder, 'a private key in PEM without a passphrase', createPrivateKey);
 
-function readPem(place: Place, key: string, folder: string, what: string, parse: (pem: string) => unknown): string | undefined {
+function readPem(place: LocatedFields, key: string, folder: string, what: string, parse: (pem: string) => unknown): string | undefined {
   const inline = text(place, `${key}-data`);
   const pem = inline === '' ? readNamedFile(place, key, folder) : Buffer.from(inline, 'base64').toString();
   if (pem === undefined) return undefined;

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { child, children, choice, flag, type Place, text, texts, wrong } from '#model/fields.ts';
+import { child, children, choice, flag, type LocatedFields, text, texts, wrong } from '#model/fields.ts';
 import { describeCertificate, whyUnusable } from './client-pair.ts';
 import { EXEC_API_VERSIONS, type ExecPlugin, type Identity } from './credentials.ts';
 import { readCertificate, readKey, readNamedFile, refuse } from './kubeconfig-files.ts';
 
 /** Who a user of a kubeconfig is; nobody in particular without one. `cluster`: what exec plugins may be told of the cluster. */
-export function readIdentity(user: Place | undefined, folder: string, cluster: Readonly<Record<string, unknown>>): Identity {
+export function readIdentity(user: LocatedFields | undefined, folder: string, cluster: Readonly<Record<string, unknown>>): Identity {
   if (user === undefined) return { described: 'no credentials, because the context names no user' };
   refuseUnsupported(user);
   const certificate = readPair(user, folder);
@@ -15,7 +15,7 @@ export function readIdentity(user: Place | undefined, folder: string, cluster: R
   return { ...certificate, ...authorization, described: described || 'no credentials, because its user has none' };
 }
 
-function refuseUnsupported(user: Place): void {
+function refuseUnsupported(user: LocatedFields): void {
   if (user.fields['auth-provider'] !== undefined) {
     refuse(user, 'auth-provider', 'is set, which Kubernetes 1.26 has removed: use an exec plugin');
   }
@@ -24,7 +24,7 @@ function refuseUnsupported(user: Place): void {
   }
 }
 
-function readPair(user: Place, folder: string): Partial<Identity> {
+function readPair(user: LocatedFields, folder: string): Partial<Identity> {
   const cert = readCertificate(user, 'client-certificate', folder);
   const key = readKey(user, 'client-key', folder);
   if (user.report.errors.length > 0 || (cert === undefined && key === undefined)) return {};
@@ -39,7 +39,7 @@ function readPair(user: Place, folder: string): Partial<Identity> {
 }
 
 /** A file wins over a token that is written out. */
-function readAuthorization(user: Place, folder: string): Partial<Identity> {
+function readAuthorization(user: LocatedFields, folder: string): Partial<Identity> {
   const read = readNamedFile(user, 'tokenFile', folder)?.trim();
   if (read === '') wrong(user, 'tokenFile', text(user, 'tokenFile'), 'a file with a token; it is empty');
   const token = read ?? text(user, 'token');
@@ -51,7 +51,7 @@ function readAuthorization(user: Place, folder: string): Partial<Identity> {
   return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`, described: `the password of ${name}` };
 }
 
-function readPlugin(user: Place, folder: string, cluster: Readonly<Record<string, unknown>>): Identity {
+function readPlugin(user: LocatedFields, folder: string, cluster: Readonly<Record<string, unknown>>): Identity {
   const exec = child(user, 'exec');
   const command = text(exec, 'command');
   if (command === '') wrong(exec, 'command', undefined, 'a program');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { failure, type Result, success } from '#lib/result.ts';
 import { parseYaml } from '#lib/yaml.ts';
-import { child, children, type Fields, flag, isFields, type Place, type Report, text, wrong } from '#model/fields.ts';
+import { child, children, type Fields, flag, isFields, type LocatedFields, type ObjectReport, text, wrong } from '#model/fields.ts';
 import { describe } from '../manifests/folder.ts';
 import type { Access, TlsSettings } from './credentials.ts';
 import { readCertificate, refuse } from './kubeconfig-files.ts';
@@ -16,8 +16,8 @@ import { parseServer, SERVER } from './server-address.ts';
 export function readKubeconfig(path: string, master?: string): Result<Access> {
   const content = contentOf(path);
   if (!content.ok) return content;
-  const report: Report = { subject: `Kubeconfig ${path}`, errors: [], warnings: [] };
-  const root: Place = { report, path: '', fields: content.value };
+  const report: ObjectReport = { subject: `Kubeconfig ${path}`, errors: [], warnings: [] };
+  const root: LocatedFields = { report, path: '', fields: content.value };
   const context = named(root, 'current-context', 'contexts', 'context', text(root, 'current-context'));
   if (context === undefined) return failure(...report.errors);
   const cluster = named(context, 'cluster', 'clusters', 'cluster', text(context, 'cluster'), root);
@@ -44,7 +44,7 @@ function contentOf(path: string): Result<Fields> {
 }
 
 /** What the list at `listKey` of `root` holds under a name that `key` of `place` gives. */
-function named(place: Place, key: string, listKey: string, itemKey: string, name: string, root = place): Place | undefined {
+function named(place: LocatedFields, key: string, listKey: string, itemKey: string, name: string, root = place): LocatedFields | undefined {
   const items = children(root, listKey);
   const found = items.find((item) => text(item, 'name') === name);
   if (found !== undefined && name !== '') return child(found, itemKey);
@@ -63,7 +63,7 @@ const clusterFacts = (server: URL, { ca, insecure, serverName }: TlsSettings): R
 
 const NOWHERE = new URL('https://invalid.');
 
-function readServer(cluster: Place, master: string | undefined): URL {
+function readServer(cluster: LocatedFields, master: string | undefined): URL {
   if (text(cluster, 'proxy-url') !== '') refuse(cluster, 'proxy-url', 'is set, but weir talks to API servers directly: take it out');
   const server = parseServer(master ?? text(cluster, 'server'));
   if (server !== undefined) return server;
@@ -72,7 +72,7 @@ function readServer(cluster: Place, master: string | undefined): URL {
   return NOWHERE;
 }
 
-function readTls(cluster: Place, folder: string): TlsSettings {
+function readTls(cluster: LocatedFields, folder: string): TlsSettings {
   const insecure = flag(cluster, 'insecure-skip-tls-verify', false);
   const ca = readCertificate(cluster, 'certificate-authority', folder);
   if (insecure && ca !== undefined) {

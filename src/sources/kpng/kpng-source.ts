@@ -4,7 +4,7 @@ import { CallFailure } from '#grpc/failure.ts';
 import { globalWatchReqCodec, watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
 import type { Result } from '#lib/result.ts';
-import { formatTarget, type Target } from '#lib/target.ts';
+import { formatTarget, type GrpcTarget } from '#lib/target.ts';
 import { createBackOff } from '#timing/back-off.ts';
 import { doubtFinding, isDoubtful, type Missing } from '../doubt.ts';
 import type { Sink, Source } from '../source.ts';
@@ -15,7 +15,7 @@ import { PeerState } from './peer-state.ts';
 import { KPNG_TIMES, type KpngTimes } from './times.ts';
 
 export interface KpngSourceOptions {
-  readonly target: Target;
+  readonly target: GrpcTarget;
   /** Called before each connection, so that rotated files take effect; undefined = plain text. */
   readonly readTls: () => Result<TlsPair | undefined>;
   /** The node whose local stream is followed; undefined = the global stream. */

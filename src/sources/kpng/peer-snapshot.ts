@@ -3,7 +3,7 @@ import { openCall, type TlsPair } from '#grpc/call.ts';
 import { watchReqCodec } from '#kpng/messages.ts';
 import { METHODS } from '#kpng/sets.ts';
 import { failure, type Result, success } from '#lib/result.ts';
-import type { Target } from '#lib/target.ts';
+import type { GrpcTarget } from '#lib/target.ts';
 import type { Service } from '#model/service.ts';
 import { ChangeSetReader, readOperation } from './change-set.ts';
 
@@ -21,7 +21,7 @@ export interface PeerSnapshot {
 
 /** Follows the local stream of a node until the first Sync; fails if that takes longer than `waitMs`. */
 export function fetchPeerSnapshot(
-  peer: { readonly target: Target; readonly tls: TlsPair | undefined; readonly nodeName: string },
+  peer: { readonly target: GrpcTarget; readonly tls: TlsPair | undefined; readonly nodeName: string },
   waitMs: number,
 ): Promise<Result<PeerSnapshot>> {
   const { promise, resolve } = Promise.withResolvers<Result<PeerSnapshot>>();
