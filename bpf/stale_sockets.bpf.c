@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * stale_sockets.bpf.c: connected UDP sockets of one network namespace whose backend is not what it was when they connected. Their
- * packets go there without a Service and without conntrack, so nothing else can turn them away. A run shows each of them, as an
- * entry of `socket_flows`; those that the control plane has condemned after a run are ended by the next one, and their owner
+ * stale_sockets.bpf.c: connected UDP sockets of one network namespace whose backend has changed since they connected. Their
+ * packets go there without a Service and without conntrack, so nothing else can redirect them. A run shows each of them, as an
+ * entry of `socket_flows`. The control plane condemns some of them after a run; the next run ends these, and their owner
  * sees ECONNABORTED (udp_abort in net/ipv4/udp.c).
  */
 #include "lib/choose.h"

@@ -1,7 +1,7 @@
 /** Kubernetes objects of clusters as large as wished: Services `t/sNUMBER` with a ClusterIP on port 80 and a slice each. */
 import type { ApiObject } from '../../test/cluster/api-client.ts';
 import { service } from '../../test/datapath/objects.ts';
-import { nobody } from '../../test/scale/objects.ts';
+import { unusedAddress } from '../../test/scale/objects.ts';
 
 export const NODE_NAME = 'n1';
 export const SERVICE_PORT = 80;
@@ -24,7 +24,7 @@ export interface Size {
 export const clusterIP = (n: number): string => `10.96.${1 + (n >> 8)}.${n & 255}`;
 
 /** Address of endpoint `e` of Service `n`. */
-export const endpoint = nobody;
+export const endpoint = unusedAddress;
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * layout.bpf.c: holds no program. scripts/abi/generate.ts compiles it and reads every struct, enum and map from its BTF.
- * Clang describes only what is used: structs are used by the maps, the others by the variables below.
+ * Clang emits BTF only for used types: the maps use structs, the variables below use the rest.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -53,7 +53,7 @@ struct frontend_key {
 struct extent {
 	/** First slot. */
 	__u32 first;
-	/** Number of slots; 0 = nobody may answer. */
+	/** Number of slots; 0 = no backend may answer. */
 	__u32 count;
 };
 
@@ -81,7 +81,7 @@ enum frontend_flags {
 struct frontend {
 	/** Who answers pods and this node's own processes. */
 	struct extent local_source;
-	/** Who answers everybody else. */
+	/** Backends for all other sources. */
 	struct extent outside_source;
 	/** Key of `services`. */
 	__u32 service;

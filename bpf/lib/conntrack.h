@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * conntrack.h: flows in the kernel's own connection tracking, through its kfuncs (net/netfilter/nf_conntrack_bpf.c and
- * nf_nat_bpf.c). What is inserted (insert.h) is translated, routed and undone for replies by the kernel's hooks.
+ * nf_nat_bpf.c). The kernel's hooks translate and route the packets of inserted flows (insert.h) and restore replies.
  */
 #ifndef WEIR_LIB_CONNTRACK_H
 #define WEIR_LIB_CONNTRACK_H
@@ -9,7 +9,7 @@
 #include "packet.h"
 #include "verdict.h"
 
-/** What a flow's packets of one direction have in common, as the kfuncs take it. */
+/** The tuple of a flow's packets in one direction, as the kfuncs take it. */
 static always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct packet *packet)
 {
 	__builtin_memset(tuple, 0, sizeof(*tuple));
@@ -26,7 +26,7 @@ static always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct 
 	tuple->ipv6.dport = packet->destination_port;
 }
 
-/** The size tells the kfuncs the family. Worked out anew for each call: the verifier loses bounds of what was stored. */
+/** The size tells the kfuncs the family. Computed for each call: the verifier loses bounds of stored values. */
 static always_inline __u32 tuple_size(const struct packet *packet)
 {
 	struct bpf_sock_tuple *tuple;
@@ -34,7 +34,7 @@ static always_inline __u32 tuple_size(const struct packet *packet)
 	return address_is_v4(&packet->destination) ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
 }
 
-/** `direction`: IP_CT_DIR_REPLY where the packet answers somebody who dialled its source. */
+/** `direction`: IP_CT_DIR_REPLY if the packet answers a client that dialled its source. */
 static always_inline struct nf_conn *lookup_here(struct __sk_buff *skb, const struct packet *packet, __u8 *direction)
 {
 	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
@@ -68,9 +68,9 @@ static always_inline bool connection_is_over(const struct nf_conn *entry)
 }
 
 /*
- * The client was there before the Service, or before these programs: nobody translated its first packet, and what it dialled
- * then does not answer for the Service. While it goes on sending, such an entry would live for ever. Our own are also known by
- * their mark, because a backend may have the very address that was dialled.
+ * The client existed before the Service, or before these programs: no program translated its first packet, and its destination
+ * does not answer for the Service. While the client sends, such an entry would live for ever. Our own entries are also known by
+ * their mark, because a backend may have the destination's own address.
  */
 static always_inline bool is_untranslated(const struct nf_conn *entry, __u8 direction)
 {
@@ -92,8 +92,8 @@ static always_inline bool must_give_way(const struct nf_conn *entry, const struc
 }
 
 /*
- * Programs cannot delete an entry: an expired one is collected by the next lookup (____nf_conntrack_find), which gives what has
- * its place if another CPU was there first.
+ * Programs cannot delete an entry: the next lookup collects an expired one (____nf_conntrack_find), and returns its successor
+ * if another CPU was faster.
  */
 static always_inline void expire(struct nf_conn *entry)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * dial.h: what becomes of a socket that dials an address: it is left alone, refused, or sent to a backend; and which address
- * it is shown afterwards.
+ * dial.h: the fate of a socket that dials an address: it is left alone, refused, or sent to a backend; and the peer address
+ * that it sees afterwards.
  */
 #ifndef WEIR_LIB_DIAL_H
 #define WEIR_LIB_DIAL_H
@@ -32,10 +32,10 @@ struct caller {
 };
 
 /*
- * What policy drops, tc drops where packets of pods enter. Those of the node's own processes would leave untranslated by the
- * default route instead, so their sockets fail here, with EPERM as when netfilter drops what they send.
+ * If a policy drops a flow, tc drops the packets of pods where they enter. Packets of the node's own processes would leave
+ * untranslated by the default route instead, so their sockets fail here, with EPERM as when netfilter drops their packets.
  *
- * A socket that dials has no source address yet, so source ranges are left to packets; but for the node's own processes the
+ * A socket that dials has no source address yet, so source ranges are left to packets; for the node's own processes the
  * answer is known beforehand.
  */
 static always_inline bool ranges_admit(const struct frontend *frontend, bool host)

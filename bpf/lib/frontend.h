@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * frontend.h: what a dialled address and port mean, and what the policy of a frontend says to one class of sources.
+ * frontend.h: the meaning of a destination, and the policy of a frontend for one class of sources.
  */
 #ifndef WEIR_LIB_FRONTEND_H
 #define WEIR_LIB_FRONTEND_H
@@ -57,7 +57,7 @@ static always_inline enum dialled find_frontend(const struct address *address, _
 	return meaning->flags & ADDRESS_CLUSTER_IP ? DIALLED_UNKNOWN_PORT : DIALLED_OTHER;
 }
 
-/** What a frontend says to one class of sources. */
+/** The policy of a frontend for one class of sources. */
 struct policy {
 	struct extent extent;
 	/** The BACKEND_* bit of every backend in the extent. */

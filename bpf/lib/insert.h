@@ -10,7 +10,7 @@
 /** As the tracker starts them: tcp_timeouts[SYN_SENT] and udp_timeouts[UNREPLIED] in nf_conntrack_proto_{tcp,udp}.c. */
 #define TCP_FIRST_TIMEOUT_MS 120000
 #define UDP_FIRST_TIMEOUT_MS 30000
-/** Half of the finished connections cannot be told from a new one: 1 in 65,536 times none of 16 can. */
+/** Half of the finished connections cannot be distinguished from a new one: once in 65,536 times none of 16 can. */
 #define PORTS_TRIED 16
 
 static always_inline int set_nat(struct nf_conn___init *entry, const struct address *address, int port,
@@ -82,8 +82,8 @@ static always_inline struct packet answer_to(const struct packet *packet, const 
 }
 
 /**
- * Whether nobody has these answers now; a finished connection that has them may be ended for that. Up to 6.1 a callback of
- * bpf_loop() must look up by itself what it lets go (kernel/bpf/verifier.c, callback_ref).
+ * Whether no flow has these answers now; a finished connection that has them may be ended for that. Up to 6.1 a callback of
+ * bpf_loop() must itself look up what it releases (kernel/bpf/verifier.c, callback_ref).
  */
 static always_inline bool take_answers(struct __sk_buff *skb, const struct packet *answer)
 {
@@ -162,7 +162,7 @@ static always_inline enum outcome insert_entry(struct __sk_buff *skb, const stru
 	inserted->mark |= to->mark;
 	inserted = bpf_ct_insert_entry(entry);
 	if (inserted) {
-		/* An entry without translation cannot be freed before it is inserted; expired, nobody finds it. */
+		/* An entry without translation cannot be freed before it is inserted; no lookup finds it once it has expired. */
 		if (error)
 			bpf_ct_change_timeout(inserted, 0);
 		bpf_ct_release(inserted);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * kernel.h: what the programs use of the kernel. The few types that are no UAPI are declared with only the fields that
- * we read; preserve_access_index lets libbpf look up their real offsets when it loads a program (CO-RE).
+ * kernel.h: kernel types and functions that the programs use. The few types outside the UAPI are declared with only the
+ * fields that we read; preserve_access_index lets libbpf look up their real offsets when it loads a program (CO-RE).
  */
 #ifndef WEIR_LIB_KERNEL_H
 #define WEIR_LIB_KERNEL_H
@@ -27,7 +27,7 @@
 enum family { FAMILY_V4 = 2, FAMILY_V6 = 10 };
 
 struct ip_ct_tcp_state {
-	/** End of what was sent in one direction: a sequence number. */
+	/** End of the data sent in one direction: a sequence number. */
 	__u32 td_end;
 } __attribute__((preserve_access_index));
 

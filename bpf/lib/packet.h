@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * packet.h: does this packet start a flow, and which? Reads copies (bpf_skb_load_bytes), so headers outside the linear
- * part of an skb are no case of their own. tc ingress runs before defragmentation: only a first fragment has ports.
+ * part of an skb need no case of their own. tc ingress runs before defragmentation: only a first fragment has ports.
  */
 #ifndef WEIR_LIB_PACKET_H
 #define WEIR_LIB_PACKET_H

@@ -28,7 +28,7 @@ static always_inline void fill_route(struct bpf_fib_lookup *route, const struct 
  * Whether the packet, once sent to `destination`, leaves this node, and on which device (0 = unknown). A destination
  * that is delivered here (a pod in the host's network) never sees postrouting, so kube-proxy's masquerade would not
  * touch it, and a node's own address as the source of a packet from outside would be a martian. The helper says
- * NOT_FWDED for what is not a unicast route, and FWD_DISABLED before it looks where nothing can leave
+ * NOT_FWDED for routes other than unicast, and FWD_DISABLED without a lookup where nothing can leave
  * (net/core/filter.c, bpf_ipv4_fib_lookup). After every other result the device is set where a route was found, with or
  * without a neighbour.
  */

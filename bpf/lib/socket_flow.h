@@ -101,7 +101,7 @@ static always_inline void remember_flow(struct bpf_sock_addr *ctx, const struct 
 	state->flows[0] = *flow;
 }
 
-/** A socket that connects anew has no older flows; what is in the table is not asked until the places are full again. */
+/** A socket that connects again has no older flows; the table is not read until the places are full again. */
 static always_inline void forget_flows(struct bpf_sock_addr *ctx)
 {
 	struct socket_state *state = bpf_sk_storage_get(&socket_state, ctx->sk, NULL, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * source.h: who sent a packet: a pod, by the local detector, or somebody else; and may it dial a frontend with
+ * source.h: the source of a packet: a pod, by the local detector, or another host; and whether it may dial a frontend with
  * loadBalancerSourceRanges?
  */
 #ifndef WEIR_LIB_SOURCE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * verdict.h: every way out of a program that took a decision says here how it ended; one counter each, and what the
- * kernel is told follows from the outcome alone.
+ * verdict.h: every way out of a program that took a decision ends here with its outcome: one counter each. The return
+ * code for the kernel follows from the outcome alone.
  */
 #ifndef WEIR_LIB_VERDICT_H
 #define WEIR_LIB_VERDICT_H
@@ -51,7 +51,7 @@ static always_inline bool drops_packet(enum outcome outcome)
 	}
 }
 
-/** Whoever dialled gets no answer from it. A pod's socket that is left to packets is counted by these. */
+/** The client gets no answer. The packets of a pod's socket that is left to packets are counted instead. */
 static always_inline bool is_refusal(enum outcome outcome)
 {
 	switch (outcome) {
@@ -66,7 +66,7 @@ static always_inline bool is_refusal(enum outcome outcome)
 	}
 }
 
-/** Counts what became of somebody who dialled this Service. */
+/** Counts the outcome of a client that dialled this Service. */
 static always_inline void count_for(__u32 service, enum outcome outcome)
 {
 	struct service_count *counts;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* packet_cases.h: the table of packets, and what must become of each. The Services are those of tables.c. */
+/* packet_cases.h: the table of packets and their expected fates. tables.c has the Services. */
 #ifndef WEIR_PACKET_CASES_H
 #define WEIR_PACKET_CASES_H
 
@@ -22,7 +22,7 @@ struct packet_case {
 	struct frame frame;
 	enum verdict verdict;
 	enum outcome outcome, also;
-	/** The translated flow: who answers, and whom it sees. NULL = there must be no entry. */
+	/** The translated flow: backend, and the source that it sees. NULL = there must be no entry. */
 	const char *backend;
 	int backend_port;
 	const char *seen;
@@ -45,7 +45,7 @@ struct packet_case {
 /* clang-format off */
 static const struct packet_case cases[] = {
 	/* What does not start a flow of a Service */
-	{ "a SYN to an address of nobody's Service passes", { FROM(CLIENT, 1000), TO("198.51.100.1", 80), TCP }, LEFT_ALONE },
+	{ "a SYN to an address without a Service passes", { FROM(CLIENT, 1000), TO("198.51.100.1", 80), TCP }, LEFT_ALONE },
 	{ "a SYN and ACK to a Service passes", { FROM(CLIENT, 1000), WEB, WITH_ACK }, LEFT_ALONE },
 	{ "a TCP segment without SYN passes", { FROM(CLIENT, 1000), WEB, NO_SYN }, LEFT_ALONE },
 	{ "a later fragment passes", { FROM(CLIENT, 1000), WEB, LATER_FRAGMENT }, LEFT_ALONE },
@@ -55,10 +55,10 @@ static const struct packet_case cases[] = {
 	{ "a frame of another EtherType passes", { FROM(CLIENT, 1000), WEB, ARP }, LEFT_ALONE },
 	{ "ICMP to a ClusterIP passes", { FROM(CLIENT, 1000), TO("172.30.0.1", 80), IPPROTO_ICMP }, LEFT_ALONE },
 	{ "SCTP to a ClusterIP passes", { FROM(CLIENT, 1000), TO("172.30.0.1", 80), IPPROTO_SCTP }, LEFT_ALONE },
-	{ "a node address with a port that is no NodePort passes", { FROM(CLIENT, 1000), TO(NODE, 22), TCP }, LEFT_ALONE },
+	{ "a node address with a port other than a NodePort passes", { FROM(CLIENT, 1000), TO(NODE, 22), TCP }, LEFT_ALONE },
 	{ "a NodePort on another address passes", { FROM(CLIENT, 1000), TO("192.168.0.3", 30080), TCP }, LEFT_ALONE },
 	{ "a NodePort on loopback is not for packets", { FROM(CLIENT, 1000), TO("127.0.0.1", 30080), TCP }, LEFT_ALONE },
-	{ "the zero address is no Service address", { FROM(CLIENT, 1000), TO("0.0.0.0", 30080), TCP }, LEFT_ALONE },
+	{ "the zero address is not a Service address", { FROM(CLIENT, 1000), TO("0.0.0.0", 30080), TCP }, LEFT_ALONE },
 
 	/* Translation, with and without a new source */
 	{ "an outside client's SYN to a ClusterIP gets the device's address", { FROM(CLIENT, 1000), WEB }, SNAT, FLOW("10.0.1.10", 8080, PODS_ADDRESS) },

@@ -152,7 +152,7 @@ static void setting_cases(void)
 	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
 	end_case();
 
-	begin_case("pods whose sockets are left to packets are no surprise");
+	begin_case("pods whose sockets are left to packets are not counted as unseen");
 	flush_conntrack();
 	set_settings(&tables, SETTINGS_SOCKETS_HOST_ONLY, OTHER_COOKIE);
 	mark_counters(&tables);
@@ -222,7 +222,7 @@ static void extension_case(void)
 	end_case();
 }
 
-/** On a wire nobody has such addresses; they must not reach the flows of IPv4. */
+/** No host on a wire has such addresses; they must not reach the flows of IPv4. */
 static void mapped_header_case(void)
 {
 	struct frame frame = {FROM(CLIENT, 1000), WEB, MAPPED_HEADER};

@@ -26,7 +26,7 @@ static struct frame client(int number, int protocol, unsigned int shape)
 	return frame;
 }
 
-/** Clients come until every port is taken. Gives the number of those that came. */
+/** Clients come until every port is taken. Returns their number. */
 static int take_all_ports(const struct tables *tables, int protocol)
 {
 	int clients = 0;
@@ -76,8 +76,9 @@ static void no_port_case(const struct tables *tables, int protocol)
 	struct frame frame;
 	int clients;
 
-	begin_case(protocol == TCP ? "TCP: a client for whom there is no source port is dropped, and it is said why"
-				   : "UDP: a client for whom there is no source port is dropped, and it is said why");
+	begin_case(protocol == TCP
+			   ? "TCP: a client without a free source port is dropped, and the shortage is recorded"
+			   : "UDP: a client without a free source port is dropped, and the shortage is recorded");
 	clients = take_all_ports(tables, protocol);
 	frame = client(clients, protocol, PLAIN);
 	expect_dropped(tables, &frame);

@@ -30,7 +30,7 @@ struct dial_case {
 	int port;
 	/** NOTHING: left alone, uncounted. */
 	enum outcome outcome;
-	/** Who answers; NULL = nobody. */
+	/** The backend that answers; NULL = none. */
 	const char *backend;
 	int backend_port;
 	/** What connect() fails with, where it matters. */
@@ -62,15 +62,15 @@ static const struct dial_case dial_cases[] = {
 	{ "a protocol that the ClusterIP lacks", NODE, 0, UDP, "172.30.0.1", 80, REFUSED(UNKNOWN_PORT) },
 	{ "a slot with another Service's backend", NODE, 0, TCP, "172.30.0.6", 80, REFUSED(BROKEN_TABLE) },
 	{ "a slot beyond the table", NODE, 0, TCP, "172.30.0.7", 80, REFUSED(BROKEN_TABLE) },
-	{ "policy that admits nobody here is left to packets, from a pod", POD, 0, TCP, "172.30.0.4", 80, LEFT, NULL, 0, 0 },
+	{ "policy without an endpoint here is left to packets, from a pod", POD, 0, TCP, "172.30.0.4", 80, LEFT, NULL, 0, 0 },
 	{ "the same, connected UDP", POD, 0, UDP, "172.30.0.20", 53, LEFT, NULL, 0, 0 },
-	{ "policy that admits nobody here fails the node's own", NODE, 0, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "policy without an endpoint here fails the node's own", NODE, 0, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, connected UDP of the node", NODE, 0, UDP, "172.30.0.20", 53, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, at a NodePort", NODE, 0, TCP, "192.168.0.2", 30082, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, at a NodePort on loopback", NODE, LOOPBACK_PORTS, TCP, "127.0.0.1", 30082, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, pods' sockets left to packets", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, without a local detector", NODE, NO_DETECTOR, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
-	{ "the node is no outside source: its short circuit is open", NODE, NO_DETECTOR, UDP, "203.0.113.200", 53, ANSWERS, "10.0.1.10", 5353, 0 },
+	{ "the node is not an outside source: its short circuit is open", NODE, NO_DETECTOR, UDP, "203.0.113.200", 53, ANSWERS, "10.0.1.10", 5353, 0 },
 	{ "and so is that of pods", POD, 0, UDP, "203.0.113.200", 53, ANSWERS, "10.0.1.10", 5353, 0 },
 	{ "without a local detector theirs is not", POD, NO_DETECTOR, UDP, "203.0.113.200", 53, LEFT, NULL, 0, 0 },
 	{ "source ranges that admit the node", NODE, 0, TCP, "203.0.113.201", 80, ANSWERS, "10.0.1.10", 8085, 0 },
@@ -82,7 +82,7 @@ static const struct dial_case dial_cases[] = {
 	{ "pods' sockets left to packets", POD, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.1", 80, NOTHING, NULL, 0, 0 },
 	{ "the node's own are not", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.1", 80, ANSWERS, "10.0.1.10", 8080, 0 },
 	{ "a pod is a local source", POD, 0, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },
-	{ "a pod is no outside source", POD, 0, TCP, "203.0.113.200", 82, REFUSED(NO_ENDPOINT) },
+	{ "a pod is not an outside source", POD, 0, TCP, "203.0.113.200", 82, REFUSED(NO_ENDPOINT) },
 	{ "without a local detector a pod is one", POD, NO_DETECTOR, TCP, "203.0.113.200", 82, ANSWERS, "10.0.1.10", 8080, 0 },
 	{ "without one for the other family it is none", POD, NO_OTHER_DETECTOR, TCP, "203.0.113.200", 82, REFUSED(NO_ENDPOINT) },
 	{ "without a local detector the node still is local", NODE, NO_DETECTOR, TCP, "203.0.113.200", 83, ANSWERS, "10.0.1.10", 8080, 0 },

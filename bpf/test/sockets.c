@@ -150,7 +150,7 @@ static const char *own_address(int socket)
 const char *accepted_at(int port)
 {
 	struct pollfd server = {.fd = tcp_servers[port == tcp_ports[0] ? 0 : 1], .events = POLLIN};
-	const char *backend = "nobody";
+	const char *backend = "none";
 	int accepted;
 
 	if (poll(&server, 1, PATIENCE_MS) != 1)
@@ -174,7 +174,7 @@ const char *answered_by(void)
 
 	/* Datagrams over lo have arrived when sendto() returns. */
 	if (poll(udp_servers, COUNT(udp_servers), 0) < 1)
-		return "nobody";
+		return "none";
 	for (size_t i = 0; i < COUNT(udp_servers); i++) {
 		if (recvfrom(udp_servers[i].fd, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1)
 			continue;
@@ -182,7 +182,7 @@ const char *answered_by(void)
 			die("Cannot answer a datagram");
 		return own_address(udp_servers[i].fd);
 	}
-	return "nobody";
+	return "none";
 }
 
 const char *received_from(int client)
@@ -193,7 +193,7 @@ const char *received_from(int client)
 	char byte;
 
 	if (poll(&wait, 1, 0) != 1 || recvfrom(client, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1)
-		return "nobody";
+		return "none";
 	return socket_text(&from);
 }
 

@@ -28,15 +28,15 @@ int connect_to(int client, const char *address, int port);
 int send_to(int client, const char *address, int port);
 /** What getpeername() says, as text. */
 const char *peer_of(int socket);
-/** Backend at which the TCP connection arrived that was made last; "nobody". */
+/** Backend of the last TCP connection; "none". */
 const char *accepted_at(int port);
 /** Sends a datagram on a connected socket and says at which backend it arrives. */
 const char *datagram_arrives_at(int client);
-/** Backend that received the datagram that was sent last; it answers at once. "nobody" if there is none. */
+/** Backend that received the last datagram; it answers at once. "none" if there is none. */
 const char *answered_by(void);
-/** Sender of the next datagram in the socket, as recvfrom() says; "nobody". */
+/** Sender of the next datagram in the socket, as recvfrom() says; "none". */
 const char *received_from(int client);
-/** Sends a datagram to `client` from an address that is no backend of its Services; what recvfrom() should say. */
+/** Sends a datagram to `client` from an address outside its Services; returns what recvfrom() should say. */
 const char *stranger_writes_to(int client);
 
 /* datagram_cases.c */

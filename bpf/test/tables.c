@@ -74,7 +74,7 @@ static const struct service services[] = {
 };
 
 static const struct extra extras[] = {
-	/* NodePorts of 1, 3 and 9; externalTrafficPolicy Local with nobody here, and with somebody. */
+	/* NodePorts of 1, 3 and 9; externalTrafficPolicy Local without an endpoint here, and with one. */
 	{ .service = 1, .address = "0.0.0.0", .port = 30080, .flags = FRONTEND_SNAT_LOCAL | FRONTEND_SNAT_OUTSIDE, .local = 1, .outside = 1 },
 	{ .service = 2, .address = "0.0.0.0", .port = 30081, .flags = FRONTEND_SNAT_LOCAL | FRONTEND_SNAT_OUTSIDE, .local = 1, .outside = 1 },
 	{ .service = 9, .address = "0.0.0.0", .port = 30053, .flags = FRONTEND_SNAT_LOCAL | FRONTEND_SNAT_OUTSIDE, .local = 1, .outside = 1 },
@@ -83,14 +83,14 @@ static const struct extra extras[] = {
 	/* Source ranges: the node's own processes are admitted at the first address only. */
 	{ .service = 5, .address = "203.0.113.201", .port = 80, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_RANGES_ADMIT_NODE, .local = 1, .outside = 1 },
 	{ .service = 5, .address = "203.0.113.202", .port = 80, .flags = FRONTEND_SOURCE_RANGES, .local = 1, .outside = 1 },
-	/* The same addresses with nobody here. */
+	/* The same addresses without an endpoint here. */
 	{ .service = 5, .address = "203.0.113.201", .port = 81, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_RANGES_ADMIT_NODE | FRONTEND_DROP_LOCAL },
 	{ .service = 5, .address = "203.0.113.202", .port = 81, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_DROP_LOCAL },
 	{ .service = 9, .address = "203.0.113.202", .port = 53, .flags = FRONTEND_SOURCE_RANGES, .local = 1 },
-	/* A policy that admits nobody here, at a NodePort; one that admits local sources only. */
+	/* A policy without an endpoint here, at a NodePort; one that admits local sources only. */
 	{ .service = 4, .address = "0.0.0.0", .port = 30082, .flags = FRONTEND_DROP_LOCAL | FRONTEND_DROP_OUTSIDE },
 	{ .service = 9, .address = "203.0.113.200", .port = 53, .flags = FRONTEND_DROP_OUTSIDE, .local = 1 },
-	/* Who answers depends on the source: a local process finds nobody at port 82, an outside one nobody at port 83. */
+	/* The endpoints depend on the source: a local process finds none at port 82, an outsider none at port 83. */
 	{ .service = 1, .address = "203.0.113.200", .port = 82, .outside = 1 },
 	{ .service = 1, .address = "203.0.113.200", .port = 83, .local = 1 },
 };

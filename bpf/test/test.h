@@ -37,7 +37,7 @@ extern const char *const mode_names[];
 
 /** Starts a case; what follows belongs to it. */
 void begin_case(const char *name);
-/** Says what is wrong with the case; the first complaint is printed, the case has failed. */
+/** Reports a failure of the case; prints the first one, the case has failed. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool case_failed(void);
 void end_case(void);
@@ -89,7 +89,7 @@ struct tables open_tables(struct bpf_object *object);
 /** Writes the Services of tables.c for both families, node addresses, ranges, devices and settings. */
 void fill_tables(const struct tables *tables);
 void set_settings(const struct tables *tables, __u32 flags, __u64 cookie);
-/** Settings of a node whose addresses nobody knows. */
+/** Settings of a node without known addresses. */
 void forget_node_addresses(const struct tables *tables);
 /** Changes the flags of every backend of a Service in the current mode; 0 = gone. */
 void set_backend_flags(const struct tables *tables, __u32 service, __u32 flags);
@@ -156,7 +156,7 @@ void flush_conntrack(void);
 enum old_entry {
 	/** To another backend. */
 	TRANSLATED,
-	/** Nobody did anything with it. */
+	/** No program acted on it. */
 	UNTRANSLATED,
 	/** The same, with our mark: to a backend that has the very address dialled. */
 	MARKED,

@@ -71,7 +71,7 @@ static int open_wire(const char *device)
 	return wire;
 }
 
-/** A layer-3 device called `tunnel`: what is written arrives there. Negative: this kernel has none. */
+/** A layer-3 device called `tunnel` that receives the written packets. Negative: this kernel has none. */
 static int open_tunnel(void)
 {
 	struct ifreq request = {.ifr_name = "tunnel", .ifr_flags = IFF_TUN | IFF_NO_PI};

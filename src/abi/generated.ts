@@ -74,7 +74,7 @@ export const frontendKey: Codec<FrontendKey> = {
 export interface Extent {
   /** First slot. */
   readonly first: number;
-  /** Number of slots; 0 = nobody may answer. */
+  /** Number of slots; 0 = no backend may answer. */
   readonly count: number;
 }
 
@@ -97,7 +97,7 @@ export const extent: Codec<Extent> = {
 export interface Frontend {
   /** Who answers pods and this node's own processes. */
   readonly localSource: Extent;
-  /** Who answers everybody else. */
+  /** Backends for all other sources. */
   readonly outsideSource: Extent;
   /** Key of `services`. */
   readonly service: number;

@@ -38,7 +38,7 @@ for (const [table, size] of Object.entries(LIMITS)) {
       [8, 9, 10, 11].map((n) => [serviceName(n), table, `${size}`]),
     );
     lab.writeManifest('services.json', servicesFrom(4));
-    await until('what waited is in the tables', () => agent.log.includes('in the tables now'));
+    await until('what waited is in the tables', () => agent.log.includes('the kernel holds everything that is wanted'));
     assert.deepEqual(await answering(lab), [4, 5, 6, 7, 8, 9, 10, 11]);
     assert.equal(agent.log.split('ERROR').length - 1, errors.length, 'each error is reported once');
   });

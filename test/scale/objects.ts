@@ -11,7 +11,7 @@ export const clusterIP = (n: number): string => octets(192, n + 1);
 export const serviceName = (n: number): string => `s/${n}`;
 
 /** An address without a host: endpoint `e` of Service `n`, of which each may have 16. */
-export const nobody = (n: number, e: number): string => octets(16, n * 16 + e);
+export const unusedAddress = (n: number, e: number): string => octets(16, n * 16 + e);
 
 /** A real pod's name and address; it listens on port 8080. */
 export interface Pod {
@@ -55,7 +55,7 @@ const slice = (of: string, endpoints: readonly Pod[]): object => ({
 export function numbered(n: number, endpoints: number | readonly Pod[]): object[] {
   const listed =
     typeof endpoints === 'number'
-      ? Array.from({ length: endpoints }, (_, e) => ({ name: `${n}-7d9c6b5f4d-${e}`, address: nobody(n, e) }))
+      ? Array.from({ length: endpoints }, (_, e) => ({ name: `${n}-7d9c6b5f4d-${e}`, address: unusedAddress(n, e) }))
       : endpoints;
   return [service(`${n}`, clusterIP(n)), slice(`${n}`, listed)];
 }
