@@ -18,14 +18,14 @@ import {
   ZERO_ADDRESS,
 } from './address.ts';
 
-/* Runs of zeros are what makes IPv6 texts hard: half of the bytes are zero. */
+/* Half of the bytes are zero: runs of zeros are the difficult part of IPv6 texts. */
 const sixteenBytes = fc
   .array(fc.oneof(fc.constant(0), fc.nat(255)), { minLength: 16, maxLength: 16 })
   .map((bytes) => Uint8Array.from(bytes));
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-test('bytes of known addresses are as the RFCs have them', () => {
+test('known addresses have the bytes that the RFCs give', () => {
   const known: readonly (readonly [string, string])[] = [
     ['10.96.0.1', '00000000000000000000ffff0a600001'],
     ['255.255.255.255', '00000000000000000000ffffffffffff'],
@@ -43,7 +43,7 @@ test('bytes of known addresses are as the RFCs have them', () => {
   }
 });
 
-test('every 16 bytes are one address, whose text gives the same bytes', () => {
+test('any 16 bytes decode to one address, whose text encodes to the same bytes', () => {
   fc.assert(
     fc.property(sixteenBytes, (bytes) => {
       assert.equal(hex(addressBytes(addressFromBytes(bytes))), hex(bytes));
@@ -52,7 +52,7 @@ test('every 16 bytes are one address, whose text gives the same bytes', () => {
   );
 });
 
-test('texts agree with those of ipaddr.js, for both families', () => {
+test('texts equal the texts of ipaddr.js, for both families', () => {
   fc.assert(
     fc.property(sixteenBytes, fc.boolean(), (bytes, mapped) => {
       if (mapped) bytes.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
@@ -63,7 +63,7 @@ test('texts agree with those of ipaddr.js, for both families', () => {
   );
 });
 
-test('an address is written where it belongs and nowhere else', () => {
+test('encodeAddress writes its 16 bytes and no others', () => {
   for (const address of ['10.1.2.3', 'fd00::1', '::'] as Address[]) {
     const bytes = new Uint8Array(32).fill(0xaa);
     encodeAddress(address, bytes, 8);
@@ -72,7 +72,7 @@ test('an address is written where it belongs and nowhere else', () => {
   }
 });
 
-test('texts become canonical or nothing', () => {
+test('parseAddress returns the canonical text or undefined', () => {
   assert.equal(parseAddress('FD00:0:0::0001'), 'fd00::1');
   assert.equal(parseAddress('::ffff:10.0.0.1'), '10.0.0.1');
   for (const text of ['', '10.1', '10.0.0.256', '010.0.0.1', '1.2.3.4.5', 'fe80::1%eth0', 'fd00::1::2', 'localhost', ' 10.0.0.1']) {
@@ -80,7 +80,7 @@ test('texts become canonical or nothing', () => {
   }
 });
 
-test('prefixes lose their host bits and count from their own family', () => {
+test('a prefix has its host bits cleared and the length of its own family', () => {
   const prefix = parsePrefix(' 10.1.2.3/20 ');
   assert.ok(prefix);
   assert.equal(formatPrefix(prefix), '10.1.0.0/20');
@@ -104,7 +104,7 @@ test('a prefix contains the addresses of its own family that share its bits', ()
   assert.ok(!prefixContains(all, ZERO_ADDRESS[4]));
 });
 
-test('an IPv6 network holds no IPv4 address in the tables, and all of its own', () => {
+test('an IPv6 network in the tables contains all of its IPv6 addresses and no IPv4 address', () => {
   const isIn = (text: string, prefixes: readonly Prefix[]): boolean =>
     prefixes.some(({ address, length }) => {
       const [own, other] = [address, text as Address].map((one) =>

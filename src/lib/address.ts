@@ -11,10 +11,10 @@ export interface Prefix {
   readonly length: number;
 }
 
-/** The address that stands for all NodePort addresses of a family, see `struct frontend_key`. */
+/** Stands for all NodePort addresses of a family, see `struct frontend_key`. */
 export const ZERO_ADDRESS: Readonly<Record<Family, Address>> = { 4: '0.0.0.0' as Address, 6: '::' as Address };
 
-/** Bytes of an address in the tables: an IPv4 address takes its IPv4-mapped form. */
+/** Bytes of an address in the tables; IPv4 addresses are in IPv4-mapped form. */
 export const ADDRESS_BYTES = 16;
 
 /** Family of a canonical address. */
@@ -22,18 +22,18 @@ export const familyOf = (address: Address): Family => (address.includes(':') ? 6
 
 const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?=.)|$)){4}$/;
 
-/** Canonical address of a text; undefined for anything else, zones and shortened IPv4 forms such as `10.1` included. */
+/** Canonical address of a text; undefined for any other text, including zones and short IPv4 forms such as `10.1`. */
 export function parseAddress(text: string): Address | undefined {
-  // Nearly all there are; ipaddr.js takes ten times as long
+  // Nearly all addresses; ipaddr.js takes ten times as long
   if (CANONICAL_IPV4.test(text)) return text as Address;
-  // What is no IPv4 address costs ipaddr.js an exception, so it is not asked about IPv6.
+  // ipaddr.js throws and catches an exception for each text that is not an IPv4 address, so IPv6 texts skip this check
   if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? (ipaddr.IPv4.parse(text).toString() as Address) : undefined;
   if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   const parsed = ipaddr.IPv6.parse(text);
   return (parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()) as Address;
 }
 
-/** Network of a text such as `10.0.0.0/8`, blanks around it tolerated, host bits cleared; undefined for anything else. */
+/** Network of a text such as `10.0.0.0/8`, host bits cleared, surrounding blanks allowed; undefined for any other text. */
 export function parsePrefix(text: string): Prefix | undefined {
   const [base, bits, rest] = text.trim().split('/');
   const address = base === undefined ? undefined : parseAddress(base);
@@ -44,16 +44,16 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { address: addressFromBytes(maskedBytes(address, length)), length };
 }
 
-/** The usual text, such as `10.0.0.0/8`. */
+/** CIDR notation, such as `10.0.0.0/8`. */
 export const formatPrefix = (prefix: Prefix): string => `${prefix.address}/${prefix.length}`;
 
-/** Whether an address lies in a network; one of another family never does. */
+/** Whether a network contains an address; always false for an address of the other family. */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
   if (familyOf(prefix.address) !== familyOf(address)) return false;
   return addressFromBytes(maskedBytes(address, prefix.length)) === prefix.address;
 }
 
-/** Writes the 16 bytes that the tables hold. */
+/** Writes the 16 bytes of an address in the tables. */
 export function encodeAddress(address: Address, into: Uint8Array, at: number): void {
   if (familyOf(address) === 6) encodeGroups(address, into, at);
   else encodeQuad(address, into, at);
@@ -63,7 +63,7 @@ export function encodeAddress(address: Address, into: Uint8Array, at: number): v
 export const decodeAddress = (from: Uint8Array, at: number): Address =>
   (isMapped(from, at) ? `${from[at + 12]}.${from[at + 13]}.${from[at + 14]}.${from[at + 15]}` : formatGroups(from, at)) as Address;
 
-/** The 16 bytes that the tables hold. */
+/** The 16 bytes of an address in the tables. */
 export function addressBytes(address: Address): Uint8Array {
   const bytes = new Uint8Array(ADDRESS_BYTES);
   encodeAddress(address, bytes, 0);
@@ -73,10 +73,10 @@ export function addressBytes(address: Address): Uint8Array {
 /** Reverse of addressBytes. */
 export const addressFromBytes = (bytes: Uint8Array): Address => decodeAddress(bytes, 0);
 
-/** Bits of the address in the tables that a prefix fixes, 0 to 128. */
+/** Length of a prefix in the tables, where IPv4 is IPv4-mapped: 0 to 128 bits. */
 export const tablePrefixBits = (prefix: Prefix): number => prefix.length + (familyOf(prefix.address) === 4 ? 96 : 0);
 
-/** A network as the tables hold it: one of IPv6 in parts where IPv4 addresses, in their mapped form, would lie in it too. */
+/** A network as the tables hold it: an IPv6 network that contains the IPv4-mapped range is split into parts without that range. */
 export function withoutMapped(prefix: Prefix): readonly Prefix[] {
   const mapped = addressBytes(ZERO_ADDRESS[4]);
   if (addressFromBytes(masked(mapped, prefix.length)) !== prefix.address) return [prefix];
@@ -90,7 +90,7 @@ export function withoutMapped(prefix: Prefix): readonly Prefix[] {
 const DOT = 46;
 const COLON = 58;
 
-/* What follows runs once for every entry of a full resync, hence by hand. It relies on addresses being canonical. */
+/* Hand-written because a full resync runs these functions for every entry. They rely on canonical addresses. */
 
 function encodeQuad(address: Address, into: Uint8Array, at: number): void {
   into.fill(0, at, at + 10);
@@ -128,7 +128,7 @@ function encodeGroups(address: Address, into: Uint8Array, at: number): void {
 
 const hexDigit = (code: number): number => (code <= 57 ? code - 48 : code - 87);
 
-/* RFC 5952, 4: lower case, no leading zeros, the first longest run of at least two zero groups is shortened. */
+/* RFC 5952, 4: lower case, no leading zeros, `::` replaces the first longest run of at least two zero groups. */
 function formatGroups(from: Uint8Array, at: number): string {
   const { start, length } = longestZeroRun(from, at);
   let text = '';

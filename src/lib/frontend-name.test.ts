@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Address } from './address.ts';
 import { frontendName } from './frontend-name.ts';
 
-test('a frontend has one name, with its family where the address does not show it', () => {
+test('a NodePort frontend shows its family, other frontends show their address', () => {
   const name = (address: string, port: number, protocol: number): string => frontendName({ address: address as Address, port, protocol });
   assert.equal(name('203.0.113.1', 80, 6), '203.0.113.1:80/TCP');
   assert.equal(name('fd00::1', 53, 17), '[fd00::1]:53/UDP');

@@ -4,7 +4,7 @@ import { protocolName } from './protocol.ts';
 
 /**
  * A frontend as logs, Events and commands print it: `10.0.0.1:80/TCP`, `[fd00::1]:53/UDP`. `NodePort4:30080/TCP` and `NodePort6:...` stand for
- * every NodePort address of a family. `protocol`: IPPROTO_*.
+ * all NodePort addresses of a family. `protocol`: IPPROTO_*.
  */
 export function frontendName({
   address,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatTarget, isPrivate, parseTarget } from './target.ts';
 
-test('targets are read as gRPC and KPNG write them, and printed so that they can be read again', () => {
+test('targets parse in the notation of gRPC and of KPNG, and their text parses to the same target', () => {
   const texts: Readonly<Record<string, string>> = {
     'unix:///run/kpng.sock': 'unix:///run/kpng.sock',
     'unix:/run/kpng.sock': 'unix:///run/kpng.sock',

@@ -7,7 +7,7 @@ export type GrpcTarget =
   /** `host` is empty for all addresses of this machine. */
   | { readonly type: 'tcp'; readonly host: string; readonly port: number };
 
-/** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///kpng.example:12090`; undefined for anything else. */
+/** `unix:///run/kpng.sock`, `127.0.0.1:12090`, `tcp://:12090`, `dns:///kpng.example:12090`; undefined for any other text. */
 export function parseTarget(text: string): GrpcTarget | undefined {
   const [, path] = /^unix:(?:\/\/)?(\/(?!\/).+)$/.exec(text) ?? [];
   if (path !== undefined) return { type: 'unix', path };
@@ -18,11 +18,11 @@ export function parseTarget(text: string): GrpcTarget | undefined {
   return { type: 'tcp', host: bracketed ?? plain, port };
 }
 
-/** As it is written; it can be parsed again. */
+/** Text of a target; reverse of parseTarget. */
 export const formatTarget = (target: GrpcTarget): string =>
   target.type === 'unix' ? `unix://${target.path}` : hostPort(target.host, target.port);
 
-/** Whether nobody outside this machine hears what is said there. */
+/** Whether the traffic of a target stays on this machine. */
 export const isPrivate = (target: GrpcTarget): boolean =>
   target.type === 'unix' ||
   target.host === 'localhost' ||

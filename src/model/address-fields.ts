@@ -1,10 +1,10 @@
 import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
 import { type LocatedFields, wrong } from './fields.ts';
 
-/** What an address is good for, by its range alone (RFC 6890, RFC 4291). */
+/** Scope of an address by its range alone (RFC 6890, RFC 4291). */
 export type AddressUse = 'unspecified' | 'loopback' | 'link-local' | 'multicast' | 'global';
 
-/** The scope that the range of an address gives it. */
+/** The scope of an address. */
 export function scopeOf(address: Address): AddressUse {
   if (address === '0.0.0.0' || address === '::') return 'unspecified';
   if (address === '::1' || address.startsWith('127.')) return 'loopback';
@@ -12,18 +12,17 @@ export function scopeOf(address: Address): AddressUse {
   return /^(2[23]\d\.|ff[0-9a-f]{2}:)/.test(address) ? 'multicast' : 'global';
 }
 
-/** An address as the API holds it: objects from old clusters may have zeros in front of a number, read as decimal (TestBadIPs). */
+/** An address as the API stores it: numbers may have leading zeros in objects of old clusters and are decimal (TestBadIPs). */
 export const parseApiAddress = (text: string): Address | undefined => parseAddress(withoutLeadingZeros(text));
 
-/** A network as the API holds it, blanks around it included. */
+/** A network as the API stores it; leading zeros and surrounding blanks are allowed. */
 export const parseApiPrefix = (text: string): Prefix | undefined => parsePrefix(withoutLeadingZeros(text));
 
 const withoutLeadingZeros = (text: string): string =>
   text.includes(':') || !/(^|\D)0\d/.test(text) ? text : text.replaceAll(/(^|\D)0+(?=\d)/g, '$1');
 
 /**
- * The address in `value`, or undefined and an error: no address at all, one that nobody can be reached at, or one of the
- * other family where a family is given.
+ * The address in `value`. Undefined, with an error, if `value` is not an address, not a reachable one, or not of `family`.
  */
 export function reachableAddress(place: LocatedFields, key: string, value: string, family?: Family): Address | undefined {
   const address = parseApiAddress(value);
@@ -33,11 +32,11 @@ export function reachableAddress(place: LocatedFields, key: string, value: strin
   }
   const scope = scopeOf(address);
   if (scope === 'global' || scope === 'link-local') return address;
-  wrong(place, key, value, `an address that can be reached, not ${scope === 'unspecified' ? 'the' : 'a'} ${scope} one`);
+  wrong(place, key, value, `a reachable address, not ${scope === 'unspecified' ? 'the' : 'a'} ${scope} one`);
   return undefined;
 }
 
-/** The same for addresses that other machines must reach, too: no link-local one (validation.go, ValidateEndpointIP). */
+/** A reachable address that other machines reach too, so not a link-local one (validation.go, ValidateEndpointIP). */
 export function routableAddress(place: LocatedFields, key: string, value: string, family?: Family): Address | undefined {
   const address = reachableAddress(place, key, value, family);
   if (address === undefined || scopeOf(address) === 'global') return address;

@@ -4,7 +4,7 @@ import { decodedAs, sliceDocument as slice } from '#support/documents.ts';
 import { decodeObject } from './decode.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
 
-test('what led to the last change is known by its time; a time that is none is not said', () => {
+test('the trigger time of the last change is read; an invalid time counts as unknown', () => {
   const triggeredAt = (time: unknown): number | undefined => {
     const annotations = { 'endpoints.kubernetes.io/last-change-trigger-time': time };
     const decoded = decodeObject({
@@ -74,7 +74,7 @@ test('endpoints without addresses and ports without numbers are left out with a 
   ]);
 });
 
-test('a slice with the headless label says so', () => {
+test('a slice with the headless label is headless', () => {
   const metadata = { name: 'cart-x7k2p', namespace: 'shop', labels: { 'service.kubernetes.io/headless': '' } };
   assert.equal(decodedAs<EndpointSlice>(slice({ metadata })).headless, true);
   assert.equal(decodedAs<EndpointSlice>(slice({})).headless, undefined);

@@ -1,6 +1,6 @@
 import type { Address, Family } from '#lib/address.ts';
 import { routableAddress } from './address-fields.ts';
-import { decodePortName, PROTOCOLS, refuseTwins } from './decode-service-ports.ts';
+import { decodePortName, PROTOCOLS, refuseDuplicates } from './decode-service-ports.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from './endpoint-slice.ts';
 import { child, children, choice, flag, integer, isAbsent, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
 import { hasLabel, isSubdomain, readMetadata } from './metadata.ts';
@@ -8,7 +8,7 @@ import { MAX_PORT } from './service-type.ts';
 
 const NO_HINTS: readonly string[] = Object.freeze([]);
 
-/** discovery.k8s.io/v1 EndpointSlice of IP addresses. What is wrong goes into the report of `object`, see decodeService. */
+/** discovery.k8s.io/v1 EndpointSlice of IP addresses. Errors go into the report of `object`, see decodeService. */
 export function decodeEndpointSlice(object: LocatedFields): EndpointSlice {
   const metadata = readMetadata(object, 'EndpointSlice');
   const family: Family = choice(object, 'addressType', ['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6;
@@ -24,7 +24,7 @@ export function decodeEndpointSlice(object: LocatedFields): EndpointSlice {
   };
 }
 
-/** Only a measurement depends on it: what cannot be read is not said (kube-proxy: getLastChangeTriggerTime). */
+/** 0 without an error for an unreadable time, because only a metric uses it (kube-proxy: getLastChangeTriggerTime). */
 function triggeredAt(object: LocatedFields): number {
   const annotations = child(child(object, 'metadata'), 'annotations');
   const time = annotations.fields['endpoints.kubernetes.io/last-change-trigger-time'];
@@ -54,13 +54,13 @@ function decodeEndpoint(place: LocatedFields, family: Family, namespace: string)
   };
 }
 
-/** The first address; the others count for nothing but must be right. */
+/** The first address. The others have no effect but must be valid. */
 function decodeAddresses(place: LocatedFields, family: Family): Address | undefined {
   const addresses = texts(place, 'addresses').map((value, i) => routableAddress(place, `addresses[${i}]`, value, family));
   return addresses[0];
 }
 
-/** Empty where nothing stands. */
+/** Empty if absent. */
 function decodeNodeName(place: LocatedFields, key: string): string {
   const name = text(place, key);
   if (name !== '' && !isSubdomain(name)) wrong(place, key, name, 'the name of a Node');
@@ -84,7 +84,7 @@ function decodePod(targetRef: LocatedFields, namespace: string): string {
 /** Ports without a number are left out with a warning, as kube-proxy does (endpointslicecache.go, endpointInfoByServicePort). */
 function decodePorts(object: LocatedFields): readonly EndpointPort[] {
   const places = children(object, 'ports');
-  refuseTwins(
+  refuseDuplicates(
     places,
     'name',
     places.map((place) => text(place, 'name')),

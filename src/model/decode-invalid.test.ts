@@ -43,11 +43,11 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   ],
   [
     ports({ name: 'a', port: 80 }, { name: 'a', port: 81 }),
-    'Service shop/cart: spec.ports[1].name is "a", must be another than that of spec.ports[0]',
+    'Service shop/cart: spec.ports[1].name is "a", must be different from that of spec.ports[0]',
   ],
   [
     ports({ name: 'a', port: 80 }, { name: 'b', port: 80, protocol: 'UDP' }, { name: 'c', port: 80, protocol: 'TCP' }),
-    'Service shop/cart: spec.ports[2].port is "80/TCP", must be another than that of spec.ports[0]',
+    'Service shop/cart: spec.ports[2].port is "80/TCP", must be different from that of spec.ports[0]',
   ],
   [
     service({
@@ -57,7 +57,7 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
         { name: 'b', port: 81, nodePort: 30001 },
       ],
     }),
-    'Service shop/cart: spec.ports[1].nodePort is "30001/TCP", must be another than that of spec.ports[0]',
+    'Service shop/cart: spec.ports[1].nodePort is "30001/TCP", must be different from that of spec.ports[0]',
   ],
   [service({ ports: [] }), 'Service shop/cart: spec.ports is missing, must be a list of at least one port'],
   [
@@ -69,7 +69,7 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   [service({ clusterIP: '172.30.0.300' }), 'Service shop/cart: spec.clusterIP is "172.30.0.300", must be an IP address'],
   [
     service({ clusterIP: '0.0.0.0' }),
-    'Service shop/cart: spec.clusterIP is "0.0.0.0", must be an address that can be reached, not the unspecified one',
+    'Service shop/cart: spec.clusterIP is "0.0.0.0", must be a reachable address, not the unspecified one',
   ],
   [service({ ipFamilies: ['IPv6'] }), 'Service shop/cart: spec.clusterIP is "172.30.0.41", must be an IPv6 address'],
   [service({ ipFamilies: ['v4'] }), 'Service shop/cart: spec.ipFamilies[0] is "v4", must be IPv4 or IPv6'],
@@ -88,7 +88,7 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   [service({ externalIPs: ['198.51.100.1', '300.1.1.1'] }), 'Service shop/cart: spec.externalIPs[1] is "300.1.1.1", must be an IP address'],
   [
     service({ externalIPs: ['127.0.0.1'] }),
-    'Service shop/cart: spec.externalIPs[0] is "127.0.0.1", must be an address that can be reached, not a loopback one',
+    'Service shop/cart: spec.externalIPs[0] is "127.0.0.1", must be a reachable address, not a loopback one',
   ],
   [service({ externalIPs: '198.51.100.1' }), 'Service shop/cart: spec.externalIPs is "198.51.100.1", must be a list'],
   [ingress({ ip: 'lb' }), 'Service shop/cart: status.loadBalancer.ingress[0].ip is "lb", must be an IP address'],
@@ -110,7 +110,7 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
     'Service shop/cart: spec.clusterIP is "None", must be an address where spec.type is NodePort',
   ],
   [service({ ipFamilies: ['IPv4', 'v6'] }), 'Service shop/cart: spec.ipFamilies[1] is "v6", must be IPv4 or IPv6'],
-  [service({ ipFamilies: ['IPv4', 'IPv4'] }), 'Service shop/cart: spec.ipFamilies[1] is "IPv4", must be another than ipFamilies[0]'],
+  [service({ ipFamilies: ['IPv4', 'IPv4'] }), 'Service shop/cart: spec.ipFamilies[1] is "IPv4", must be different from ipFamilies[0]'],
   [
     service({ externalIPs: ['169.254.7.7'] }),
     'Service shop/cart: spec.externalIPs[0] is "169.254.7.7", must be an address that other nodes can reach, not a link-local one',
@@ -120,7 +120,7 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   [healthChecked({ healthCheckNodePort: '31051' }), 'Service shop/cart: spec.healthCheckNodePort is "31051", must be 1 to 65535'],
   [
     healthChecked({ healthCheckNodePort: 31051, ports: [{ port: 80, nodePort: 31051 }] }),
-    'Service shop/cart: spec.healthCheckNodePort is 31051, must be another than that of spec.ports[0].nodePort',
+    'Service shop/cart: spec.healthCheckNodePort is 31051, must be different from that of spec.ports[0].nodePort',
   ],
   [
     { ...service({}), metadata: { name: 'cart', namespace: 'shop', creationTimestamp: 'yesterday' } },
@@ -157,7 +157,7 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
   [endpoints(['10.0.0.1', 'fd00::1']), 'EndpointSlice shop/cart-x: endpoints[0].addresses[1] is "fd00::1", must be an IPv4 address'],
   [
     endpoints(['127.0.0.1']),
-    'EndpointSlice shop/cart-x: endpoints[0].addresses[0] is "127.0.0.1", must be an address that can be reached, not a loopback one',
+    'EndpointSlice shop/cart-x: endpoints[0].addresses[0] is "127.0.0.1", must be a reachable address, not a loopback one',
   ],
   [
     endpoints(['169.254.1.1']),
@@ -179,9 +179,12 @@ const cases: readonly (readonly [object | string | null, ...string[]])[] = [
         { name: 'a', port: 81 },
       ],
     }),
-    'EndpointSlice shop/cart-x: ports[1].name is "a", must be another than that of ports[0]',
+    'EndpointSlice shop/cart-x: ports[1].name is "a", must be different from that of ports[0]',
   ],
-  [slice({ ports: [{ port: 80 }, { port: 81 }] }), 'EndpointSlice shop/cart-x: ports[1].name is "", must be another than that of ports[0]'],
+  [
+    slice({ ports: [{ port: 80 }, { port: 81 }] }),
+    'EndpointSlice shop/cart-x: ports[1].name is "", must be different from that of ports[0]',
+  ],
   [
     slice({ ports: [{ name: 'Web', port: 80 }] }),
     'EndpointSlice shop/cart-x: ports[0].name is "Web", must be a DNS label of at most 63 characters',
@@ -211,13 +214,13 @@ for (const [document, ...errors] of cases) {
   });
 }
 
-test('an object that is refused keeps its kind and key, so that its last good state can stay', () => {
+test('an invalid object keeps its kind and key, so that its last valid version can stay', () => {
   const decoded = decodeObject(endpoints(['nonsense']));
   assert.ok(decoded.type === 'invalid');
   assert.deepEqual([decoded.kind, decoded.key], ['EndpointSlice', 'shop/cart-x']);
 });
 
-test('a slice with hundreds of bad endpoints is told in a few lines', () => {
+test('a slice with hundreds of invalid endpoints is reported in a few lines', () => {
   const decoded = decodeObject(endpoints(...Array.from({ length: 500 }, () => ['nonsense'])));
   assert.ok(decoded.type === 'invalid');
   assert.equal(decoded.errors.length, 9);
@@ -230,7 +233,7 @@ test('a value of any length is shown in at most 80 characters', () => {
   assert.ok((decoded.errors[0] ?? '').length < 200);
 });
 
-/** Objects that look right at the outside and are anything inside. */
+/** Objects with a valid kind and version and arbitrary fields. */
 const distorted = fc
   .record({
     kind: fc.constantFrom('Service', 'EndpointSlice', 'Node', 'List'),

@@ -1,4 +1,4 @@
-/** Whatever becomes of a good object on its way through editors and templates: it decodes whole, or says what is wrong with it. */
+/** A valid object after mutations such as editors and templates make: it decodes completely, or an error names the wrong field. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -75,10 +75,10 @@ const NODE = {
 
 type Json = Record<string, unknown> | unknown[];
 
-/** One place of a tree, counted round and round, and what happens there. */
+/** A mutation: an index into the places of a tree, modulo their number, and the change there. */
 interface Mutation {
   readonly at: number;
-  /** Where a value for `swap` comes from. */
+  /** Index of the source of `swap`. */
   readonly from: number;
   readonly act: 'drop' | 'replace' | 'wrap' | 'twin' | 'swap';
   readonly value: unknown;
@@ -180,13 +180,13 @@ function assertSlice({ family, endpoints, ports }: EndpointSlice): void {
   assert.ok(ports.every(({ port }) => isPort(port)) && areUnique(ports.map(({ name }) => name)));
 }
 
-/** Entries of a list that are not blank; null is the empty string to the API, too. */
+/** Non-blank entries of a list; the API reads null as the empty string. */
 function lengthAt(document: object, ...path: string[]): number {
   const found = path.reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key], document);
   return Array.isArray(found) ? found.filter((one) => `${one ?? ''}`.trim() !== '').length : 0;
 }
 
-/** What the document lists and the object lacks was warned of. */
+/** A warning exists for each entry of the document that the object lacks. */
 function assertWhole(document: object, value: Service | EndpointSlice, warnings: readonly string[]): void {
   if (warnings.length > 0) return;
   const { metadata } = document as typeof SERVICE;
@@ -203,7 +203,7 @@ function assertWhole(document: object, value: Service | EndpointSlice, warnings:
 
 const MESSAGE = /^(Document|Object: kind|(Service|EndpointSlice|Node|ServiceCIDR).*: \S+) is .+, must be .+$|^\.\.\. and \d+ more errors$/s;
 
-test('a good object that anything happens to decodes whole or names the field that is wrong', () => {
+test('a mutated valid object decodes completely or an error names the wrong field', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(SERVICE, SLICE, NODE, SERVICE_CIDR),
@@ -231,7 +231,7 @@ test('a good object that anything happens to decodes whole or names the field th
   );
 });
 
-test('the good objects are good', () => {
+test('the unmutated objects are valid', () => {
   for (const good of [SERVICE, SLICE, NODE, SERVICE_CIDR]) {
     const decoded = decodeObject(good);
     assert.ok(decoded.type === 'object' && decoded.warnings.length === 0, JSON.stringify(decoded));

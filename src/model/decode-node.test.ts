@@ -4,7 +4,7 @@ import { decodeObject } from './decode.ts';
 
 const node = (fields: object): object => ({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, ...fields });
 
-test('a Node lists internal addresses before external ones and leaves names out', () => {
+test('a Node lists internal addresses before external ones, without host names', () => {
   const addresses = [
     { type: 'ExternalIP', address: '203.0.113.9' },
     { type: 'Hostname', address: 'n1' },
@@ -20,18 +20,18 @@ test('a Node lists internal addresses before external ones and leaves names out'
     zone: '',
     isLeaving: false,
   });
-  assert.deepEqual(decoded.warnings, ['Node n1: status.addresses[3].address is "n1.example", no IP address, and is left out']);
+  assert.deepEqual(decoded.warnings, ['Node n1: status.addresses[3].address is "n1.example", not an IP address, and is left out']);
 });
 
-test('an address that no machine can have is none of a Node', () => {
+test('an address that a machine cannot have is left out of a Node', () => {
   const addresses = ['0.0.0.0', '::', '224.0.0.1', '192.168.0.2'].map((address) => ({ type: 'InternalIP', address }));
   const decoded = decodeObject(node({ status: { addresses } }));
   assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
   assert.deepEqual(decoded.object.value.addresses, ['192.168.0.2']);
-  assert.equal(decoded.warnings[0], 'Node n1: status.addresses[0].address is "0.0.0.0", no address of a machine, and is left out');
+  assert.equal(decoded.warnings[0], 'Node n1: status.addresses[0].address is "0.0.0.0", not the address of a machine, and is left out');
 });
 
-test('a Node that is being deleted, or that its autoscaler takes away, is leaving [proxy-healthz]', () => {
+test('a Node that is being deleted, or that its autoscaler is about to delete, is leaving [proxy-healthz]', () => {
   const isLeaving = (more: object): unknown => {
     const decoded = decodeObject(node(more));
     assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');

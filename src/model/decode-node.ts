@@ -4,7 +4,7 @@ import { child, children, type LocatedFields, show, text, texts, warn, wrong } f
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
 
-/** v1 Node. What is wrong goes into the report of `object`, see decodeService. */
+/** v1 Node. Errors go into the report of `object`, see decodeService. */
 export function decodeNode(object: LocatedFields): Node {
   const { name, labels } = readMetadata(object, 'Node');
   const addresses = children(child(object, 'status'), 'addresses');
@@ -17,21 +17,25 @@ export function decodeNode(object: LocatedFields): Node {
   };
 }
 
-/** As kube-proxy's node manager sees it (pkg/proxy/node.go, NodeEligibleHandler); the taint is cluster-autoscaler's. */
+/** As in kube-proxy's node manager (pkg/proxy/node.go, NodeEligibleHandler); the taint is cluster-autoscaler's. */
 const isLeaving = (object: LocatedFields): boolean =>
   text(child(object, 'metadata'), 'deletionTimestamp') !== '' ||
   children(child(object, 'spec'), 'taints').some((taint) => taint.fields.key === 'ToBeDeletedByClusterAutoscaler');
 
-const NOBODYS: readonly AddressUse[] = ['unspecified', 'multicast'];
+const NEVER_ASSIGNED: readonly AddressUse[] = ['unspecified', 'multicast'];
 
-/** Addresses that do not parse are left out, as upstream does (pkg/util/node, GetNodeHostIPs), and those that no node can have. */
+/** Leaves out addresses that do not parse, as upstream does (pkg/util/node, GetNodeHostIPs), and addresses that a node cannot have. */
 function addressesOf(places: readonly LocatedFields[], type: string): readonly Address[] {
   return places.flatMap((place) => {
     if (place.fields.type !== type) return [];
     const value = text(place, 'address');
     const address = parseApiAddress(value);
-    if (address !== undefined && !NOBODYS.includes(scopeOf(address))) return address;
-    warn(place, 'address', `is ${show(value)}, no ${address === undefined ? 'IP address' : 'address of a machine'}, and is left out`);
+    if (address !== undefined && !NEVER_ASSIGNED.includes(scopeOf(address))) return address;
+    warn(
+      place,
+      'address',
+      `is ${show(value)}, not ${address === undefined ? 'an IP address' : 'the address of a machine'}, and is left out`,
+    );
     return [];
   });
 }

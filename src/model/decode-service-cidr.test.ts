@@ -19,7 +19,7 @@ test('a ServiceCIDR has the networks of both families', () => {
   ]);
 });
 
-test('a network that is none is named', () => {
+test('an invalid network is reported with its field', () => {
   const decoded = decodeObject(ranges('10.96.0.0/16', '10.96.0.0/33'));
   assert.ok(decoded.type === 'invalid');
   assert.deepEqual(decoded.errors, ['ServiceCIDR kubernetes: spec.cidrs[1] is "10.96.0.0/33", must be a network such as 10.96.0.0/16']);

@@ -3,7 +3,7 @@ import { child, type LocatedFields, texts, wrong } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { ServiceCIDR } from './service-cidr.ts';
 
-/** networking.k8s.io ServiceCIDR. What is wrong goes into the report of `object`, see decodeService. */
+/** networking.k8s.io ServiceCIDR. Errors go into the report of `object`, see decodeService. */
 export function decodeServiceCIDR(object: LocatedFields): ServiceCIDR {
   const { name } = readMetadata(object, 'ServiceCIDR');
   const spec = child(object, 'spec');

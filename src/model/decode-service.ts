@@ -8,8 +8,8 @@ import { decodeExternalPolicy, decodeHealthCheckNodePort, decodeType, POLICIES }
 const LEFT_TO_OTHERS = ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'];
 
 /**
- * v1 Service, by the rules of the API server (pkg/apis/core/validation, validateService) for what a proxy reads. What is wrong
- * goes into the report of `object`; the result counts only while that has no errors.
+ * v1 Service, validated by the API server's rules (pkg/apis/core/validation, validateService) for the fields that a proxy reads.
+ * Errors go into the report of `object`; the result is valid only if the report has none.
  */
 export function decodeService(object: LocatedFields): Service {
   const metadata = readMetadata(object, 'Service');

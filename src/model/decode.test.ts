@@ -19,7 +19,7 @@ function warningsOf(document: object): readonly string[] {
   return decoded.warnings;
 }
 
-test('a Service that says nothing gets the defaults of the API server', () => {
+test('a Service without optional fields gets the defaults of the API server', () => {
   assert.deepEqual(decodedAs(service({})), {
     namespace: 'shop',
     name: 'cart',
@@ -39,7 +39,7 @@ test('a Service that says nothing gets the defaults of the API server', () => {
   assert.equal(decodedAs<Service>(service({}, { metadata: { name: 'cart' } })).namespace, 'default');
 });
 
-test('what a Service sets to null or to nothing counts as not set', () => {
+test('null and empty fields of a Service count as absent', () => {
   const empty = {
     type: '',
     internalTrafficPolicy: null,
@@ -54,12 +54,12 @@ test('what a Service sets to null or to nothing counts as not set', () => {
   );
 });
 
-test('both families of a dual-stack Service are read, in the order given', () => {
+test('both families of a dual-stack Service are read, in their order', () => {
   const spec = { clusterIP: 'fd00:172:30::41', clusterIPs: ['fd00:172:30::41', '172.30.0.41'], ipFamilies: ['IPv6', 'IPv4'] };
   assert.deepEqual(decodedAs<Service>(service(spec)).clusterIPs, ['fd00:172:30::41', '172.30.0.41']);
 });
 
-test('a LoadBalancer gives its reachable ingress addresses, and none with ipMode Proxy', () => {
+test('a LoadBalancer has its reachable ingress addresses, without ipMode Proxy', () => {
   const ingress = [
     { ip: '5.6.7.8' },
     { ip: '5.6.7.9', ipMode: 'VIP' },
@@ -75,7 +75,7 @@ test('a LoadBalancer gives its reachable ingress addresses, and none with ipMode
   ]);
 });
 
-test('a LoadBalancer with policy Local has a health check node port, and says where none was assigned', () => {
+test('a LoadBalancer with policy Local has a health check node port; a warning reports a missing one', () => {
   const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' };
   assert.equal(decodedAs<Service>(service({ ...local, healthCheckNodePort: 31051 })).healthCheckNodePort, 31051);
   assert.deepEqual(warningsOf(service({ ...local, healthCheckNodePort: 0 })), [
@@ -91,20 +91,20 @@ const useless: readonly (readonly [string, object, Partial<Service>])[] = [
   ['clusterIP is set although spec.type is ExternalName', { type: 'ExternalName' }, { clusterIPs: [], proxied: false }],
 ];
 for (const [what, spec, left] of useless) {
-  test(`what a change of type left over counts for nothing and is said: ${what}`, () => {
-    assert.deepEqual(warningsOf(service(spec)), [`Service shop/cart: spec.${what}, and counts for nothing`]);
+  test(`a field left over from a change of type has no effect and adds a warning: ${what}`, () => {
+    assert.deepEqual(warningsOf(service(spec)), [`Service shop/cart: spec.${what}, and has no effect`]);
     assert.deepEqual(decodedAs<Service>(service(spec)), { ...decodedAs<Service>(service({})), ...left });
   });
 }
 
-test('ingress addresses that a LoadBalancer had before it became another type count for nothing', () => {
+test('left-over ingress addresses of a former LoadBalancer have no effect', () => {
   const status = { loadBalancer: { ingress: [{ ip: '5.6.7.8' }] } };
   const what = 'status.loadBalancer.ingress is set although spec.type is NodePort';
-  assert.deepEqual(warningsOf(service({ type: 'NodePort' }, { status })), [`Service shop/cart: ${what}, and counts for nothing`]);
+  assert.deepEqual(warningsOf(service({ type: 'NodePort' }, { status })), [`Service shop/cart: ${what}, and has no effect`]);
   assert.deepEqual(decodedAs<Service>(service({ type: 'NodePort' }, { status })).loadBalancerIPs, []);
 });
 
-test('source ranges tolerate blanks, host bits and the other family', () => {
+test('source ranges may have blanks, host bits and the other family', () => {
   const loadBalancerSourceRanges = [' 203.0.113.7/25', '', 'fd00::/8 '];
   assert.deepEqual(decodedAs<Service>(service({ type: 'LoadBalancer', loadBalancerSourceRanges })).sourceRanges, [
     { address: '203.0.113.0', length: 25 },
@@ -112,7 +112,7 @@ test('source ranges tolerate blanks, host bits and the other family', () => {
   ]);
 });
 
-test('addresses of old clusters with zeros in front are read as decimal, as kube-proxy does (TestBadIPs)', () => {
+test('addresses of old clusters with leading zeros are decimal, as in kube-proxy (TestBadIPs)', () => {
   const old = {
     type: 'LoadBalancer',
     clusterIP: '172.30.0.041',
@@ -126,7 +126,7 @@ test('addresses of old clusters with zeros in front are read as decimal, as kube
   assert.equal(decodedAs<EndpointSlice>(slice({ endpoints })).endpoints[0]?.address, '10.180.0.1');
 });
 
-test('blank external addresses are tolerated', () => {
+test('blank external addresses are ignored', () => {
   assert.deepEqual(decodedAs<Service>(service({ externalIPs: ['', '198.51.100.7'] })).externalIPs, ['198.51.100.7']);
 });
 
@@ -143,7 +143,7 @@ for (const [what, document] of unproxied) {
   test(`a Service ${what} decodes and is not proxied`, () => assert.equal(decodedAs<Service>(document).proxied, false));
 }
 
-test('a Service that never got a ClusterIP is not proxied and says so', () => {
+test('a Service without a ClusterIP is not proxied and adds a warning', () => {
   const decoded = decodeObject(service({ clusterIP: null }));
   assert.ok(decoded.type === 'object' && decoded.object.kind === 'Service');
   assert.equal(decoded.object.value.proxied, false);
@@ -177,7 +177,7 @@ for (const [document, reason] of ignored) {
   });
 }
 
-test('lists of every kind are flattened, and items without a kind get that of their list', () => {
+test('lists of all kinds are flattened; items without a kind get the kind of their list', () => {
   const document = {
     kind: 'List',
     items: [
@@ -189,7 +189,7 @@ test('lists of every kind are flattened, and items without a kind get that of th
   assert.deepEqual([...flattenLists(document)], [{ kind: 'Pod' }, { metadata: { name: 'a' }, kind: 'Service', apiVersion: 'v1' }]);
 });
 
-test('an empty document has no objects, and what is no list is left as it is', () => {
+test('an empty document has no objects; a document that is not a list is its own object', () => {
   assert.deepEqual([...flattenLists(null)], []);
   assert.deepEqual([...flattenLists(undefined)], []);
   assert.deepEqual([...flattenLists('text')], ['text']);

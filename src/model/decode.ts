@@ -6,12 +6,12 @@ import { clip, type Fields, isAbsent, isFields, type LocatedFields, type ObjectR
 import { keyOf } from './metadata.ts';
 import type { ModelKind, ModelObject } from './objects.ts';
 
-/** What became of one Kubernetes object. */
+/** Result of decoding one Kubernetes object. */
 export type Decoded =
   | { readonly type: 'object'; readonly object: ModelObject; readonly warnings: readonly string[] }
-  /** A kind or version that weir does not read; `reason` is a whole sentence. */
+  /** weir does not read the kind or version; `reason` is a whole sentence. */
   | { readonly type: 'ignored'; readonly kind: string; readonly reason: string }
-  /** Each of `errors` names the object, the field, what is and what should be. `kind` and `key` are empty where unknown. */
+  /** Each of `errors` names the object, the field, its value and the valid values. `kind` and `key` are empty if unknown. */
   | { readonly type: 'invalid'; readonly kind: string; readonly key: string; readonly errors: readonly string[] };
 
 const API_VERSIONS: Readonly<Record<ModelKind, string>> = {
@@ -21,13 +21,13 @@ const API_VERSIONS: Readonly<Record<ModelKind, string>> = {
   ServiceCIDR: 'networking.k8s.io/v1',
 };
 
-/** Errors, and warnings, of one object that are told apart; a slice has up to 1000 endpoints. */
-const MAX_TOLD = 8;
+/** Errors of one object that are reported in full, and warnings; a slice has up to 1000 endpoints. */
+const MAX_REPORTED = 8;
 
-/** Characters of the longest kind, namespace and name that an object can have. */
+/** Maximum characters of kind, namespace and name together. */
 const MAX_SUBJECT = 350;
 
-/** One object as the API prints it, as JSON or YAML gave it. Never throws. */
+/** Decodes one object of the API, parsed from JSON or YAML. Never throws. */
 export function decodeObject(value: unknown): Decoded {
   if (!isFields(value)) return invalid('', '', [`Document is ${show(value)}, must be a Kubernetes object`]);
   const { kind, apiVersion } = value;
@@ -43,8 +43,8 @@ export function decodeObject(value: unknown): Decoded {
 }
 
 /**
- * The objects of a document: the items of a List, of a ServiceList and the like (whose items carry no kind of their own when
- * they come from the API itself), else the document. An empty document has none.
+ * The objects of a document: the items of a List, ServiceList and so on, else the document itself. Items of a ServiceList from the
+ * API have no kind; they get the kind of the list. An empty document has no objects.
  */
 export function* flattenLists(value: unknown): Iterable<unknown> {
   if (isAbsent(value)) return;
@@ -73,7 +73,9 @@ const invalid = (kind: string, key: string, errors: readonly string[]): Decoded 
 });
 
 const first = (messages: readonly string[], what: string): readonly string[] =>
-  messages.length <= MAX_TOLD ? messages : [...messages.slice(0, MAX_TOLD), `... and ${messages.length - MAX_TOLD} more ${what}`];
+  messages.length <= MAX_REPORTED
+    ? messages
+    : [...messages.slice(0, MAX_REPORTED), `... and ${messages.length - MAX_REPORTED} more ${what}`];
 
 function reasonToIgnore(kind: string, apiVersion: unknown, object: Fields): string | undefined {
   if (!Object.hasOwn(API_VERSIONS, kind)) return 'weir reads Services, EndpointSlices, Nodes and ServiceCIDRs';

@@ -2,7 +2,7 @@ import type { Address, Family } from '#lib/address.ts';
 import type { Protocol } from './service.ts';
 
 export interface Endpoint {
-  /** The first of `addresses`; kube-proxy uses no other. */
+  /** The first of `addresses`; kube-proxy ignores the others. */
   readonly address: Address;
   /** conditions.ready, nil counts as true. */
   readonly ready: boolean;
@@ -10,7 +10,7 @@ export interface Endpoint {
   readonly serving: boolean;
   /** conditions.terminating, nil counts as false. */
   readonly terminating: boolean;
-  /** Empty for an endpoint that is placed on no node: treated as remote. */
+  /** Empty for an endpoint without a node, which counts as remote. */
   readonly nodeName: string;
   readonly hintZones: readonly string[];
   readonly hintNodes: readonly string[];
@@ -24,17 +24,17 @@ export interface EndpointPort {
   readonly port: number;
 }
 
-/** What a proxy needs of a discovery.k8s.io/v1 EndpointSlice, validated. Slices of type FQDN are never decoded to this. */
+/** The validated fields of a discovery.k8s.io/v1 EndpointSlice that a proxy needs. Slices of type FQDN are ignored. */
 export interface EndpointSlice {
   readonly namespace: string;
   readonly name: string;
-  /** Label kubernetes.io/service-name; empty when the slice belongs to no Service. */
+  /** Label kubernetes.io/service-name; empty if the slice belongs to no Service. */
   readonly serviceName: string;
   readonly family: Family;
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly EndpointPort[];
-  /** When what led to its last change happened, ms since 1970 (annotation of the controller, KEP-1685 SLO); 0 = not said. */
+  /** Time of the event that caused the last change, ms since 1970 (the controller's annotation, KEP-1685 SLO); 0 = unknown. */
   readonly triggeredAt: number;
-  /** True with label service.kubernetes.io/headless: such a slice answers for no Service (kube-proxy does not even watch it). */
+  /** True with label service.kubernetes.io/headless: the slice serves no Service (kube-proxy does not watch it). */
   readonly headless?: boolean;
 }

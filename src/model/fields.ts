@@ -1,16 +1,16 @@
 /** A JSON object as the API prints it. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** What is wrong with one object so far. */
+/** Errors and warnings of one object so far. */
 export interface ObjectReport {
-  /** How messages call it, for example `Service shop/cart`. */
+  /** Name of the object in messages, for example `Service shop/cart`. */
   readonly subject: string;
   readonly errors: string[];
-  /** Parts that were left out although the object as a whole is fine. */
+  /** Parts that are left out of a valid object. */
   readonly warnings: string[];
 }
 
-/** One JSON object inside another, and where it was found: `spec.ports[1]`, empty for the outermost. */
+/** A JSON object with its path inside the outermost object, such as `spec.ports[1]`; the outermost has an empty path. */
 export interface LocatedFields {
   readonly report: ObjectReport;
   readonly path: string;
@@ -20,7 +20,7 @@ export interface LocatedFields {
 const NO_FIELDS: Fields = Object.freeze({});
 const NO_ITEMS: readonly never[] = Object.freeze([]);
 
-/** Adds an error: what stands at `key`, and what should. */
+/** Adds an error: the value at `key`, and the valid values. */
 export function wrong(place: LocatedFields, key: string, value: unknown, shouldBe: string): void {
   place.report.errors.push(`${place.report.subject}: ${pathOf(place, key)} is ${show(value)}, must be ${shouldBe}`);
 }
@@ -30,7 +30,7 @@ export function warn(place: LocatedFields, key: string, remark: string): void {
   place.report.warnings.push(`${place.report.subject}: ${pathOf(place, key)} ${remark}`);
 }
 
-/** The object at `key`; empty where nothing stands. */
+/** The object at `key`; empty if absent. */
 export function child(place: LocatedFields, key: string): LocatedFields {
   return { report: place.report, path: pathOf(place, key), fields: fieldsAt(place, key, place.fields[key]) };
 }
@@ -43,15 +43,15 @@ export function children(place: LocatedFields, key: string): readonly LocatedFie
   });
 }
 
-/** The strings of the list at `key`, in its order; what is no string becomes an error and the empty string. */
+/** The strings of the list at `key`, in its order. Another value adds an error and becomes the empty string. */
 export function texts(place: LocatedFields, key: string): readonly string[] {
   return items(place, key).map((item, i) => textOf(place, `${key}[${i}]`, item));
 }
 
-/** The string at `key`; empty where nothing stands. */
+/** The string at `key`; empty if absent. */
 export const text = (place: LocatedFields, key: string): string => textOf(place, key, place.fields[key]);
 
-/** One of `choices`. Nothing and the empty string are the fallback; without a fallback they are an error and the first choice. */
+/** One of `choices`. An absent or empty value gives the fallback; without a fallback it adds an error and gives the first choice. */
 export function choice<T extends string>(place: LocatedFields, key: string, choices: readonly [T, ...T[]], fallback?: T): T {
   const value = place.fields[key];
   if ((isAbsent(value) || value === '') && fallback !== undefined) return fallback;
@@ -60,7 +60,7 @@ export function choice<T extends string>(place: LocatedFields, key: string, choi
   return found ?? choices[0];
 }
 
-/** A whole number from `min` to `max`; where nothing stands the fallback, or an error if there is none. */
+/** A whole number from `min` to `max`. An absent value gives the fallback; without a fallback it adds an error and gives `min`. */
 export function integer(place: LocatedFields, key: string, min: number, max: number, fallback?: number): number {
   const value = place.fields[key];
   if (isAbsent(value) && fallback !== undefined) return fallback;
@@ -69,7 +69,7 @@ export function integer(place: LocatedFields, key: string, min: number, max: num
   return min;
 }
 
-/** True or false; the fallback where nothing stands. */
+/** True or false; the fallback if absent. */
 export function flag(place: LocatedFields, key: string, fallback: boolean): boolean {
   const value = place.fields[key];
   if (isAbsent(value)) return fallback;
@@ -86,10 +86,10 @@ export function show(value: unknown): string {
   return clip(typeof value === 'string' ? JSON.stringify(value) : String(value));
 }
 
-/** The beginning of a text that is longer than `length` characters. */
+/** The text, cut to `length` characters. */
 export const clip = (text: string, length = 80): string => (text.length > length ? `${text.slice(0, length - 3)}...` : text);
 
-/** Kubernetes prints null, or nothing, for what is not set. */
+/** Kubernetes prints null for an unset field, or omits it. */
 export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
 
 /** A JSON object, neither null nor a list. */

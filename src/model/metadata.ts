@@ -5,29 +5,29 @@ export interface Metadata {
   /** Empty for a Node or ServiceCIDR. */
   readonly namespace: string;
   readonly name: string;
-  /** creationTimestamp, RFC 3339; empty where there is none. */
+  /** creationTimestamp, RFC 3339; empty if absent. */
   readonly createdAt: string;
   readonly labels: LocatedFields;
 }
 
-/** A label counts by being there, whatever its value: kube-proxy selects with DoesNotExist. */
+/** Whether a label exists, whatever its value: kube-proxy selects with DoesNotExist. */
 export const hasLabel = ({ labels }: Metadata, label: string): boolean => labels.fields[label] !== undefined;
 
 /** RFC 1123 label: names of namespaces, Services and their ports. */
 export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** RFC 1123 subdomain: names of everything else. */
+/** RFC 1123 subdomain: names of other objects. */
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
-/** Whether a Node, say, may have this name. */
+/** Whether a name is a valid RFC 1123 subdomain, as names of Nodes must be. */
 export const isSubdomain = (name: string): boolean => name.length <= 253 && DNS_SUBDOMAIN.test(name);
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
-/** Namespace of an object that names none, as kubectl would apply it. */
+/** Namespace of an object without one, as in kubectl apply. */
 const DEFAULT_NAMESPACE = 'default';
 
-/** Kinds of objects that are in no namespace. */
+/** Kinds without a namespace. */
 const isClusterWide = (kind: string): boolean => kind === 'Node' || kind === 'ServiceCIDR';
 
 /** `namespace/name`, for a Node or ServiceCIDR its name; empty for an object without a name. Never fails. */
@@ -39,7 +39,7 @@ export function keyOf(kind: string, object: Fields): string {
   return `${typeof namespace === 'string' && namespace !== '' ? namespace : DEFAULT_NAMESPACE}/${name}`;
 }
 
-/** Names are checked as the API does; what is wrong goes into the report of `object`. */
+/** Checks names as the API does; errors go into the report of `object`. */
 export function readMetadata(object: LocatedFields, kind: ModelKind): Metadata {
   const place = child(object, 'metadata');
   const name = text(place, 'name');

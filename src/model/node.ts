@@ -1,13 +1,13 @@
 import type { Address, Prefix } from '#lib/address.ts';
 
-/** What a proxy needs of a v1 Node, validated. */
+/** The validated fields of a v1 Node that a proxy needs. */
 export interface Node {
   readonly name: string;
-  /** status.addresses of type InternalIP, then ExternalIP, in the order given; the first of a family is its primary. */
+  /** status.addresses of type InternalIP, then ExternalIP, in their order; the first of a family is the primary one. */
   readonly addresses: readonly Address[];
   readonly podCIDRs: readonly Prefix[];
-  /** Label topology.kubernetes.io/zone, else empty. */
+  /** Label topology.kubernetes.io/zone; empty if absent. */
   readonly zone: string;
-  /** It is being deleted, or its autoscaler is about to: load balancers should send nothing new (KEP-3836). */
+  /** The Node is being deleted, or the autoscaler is about to delete it: load balancers should stop sending connections (KEP-3836). */
   readonly isLeaving: boolean;
 }

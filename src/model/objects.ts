@@ -3,7 +3,7 @@ import type { Node } from './node.ts';
 import type { Service } from './service.ts';
 import type { ServiceCIDR } from './service-cidr.ts';
 
-/** One decoded object of the kinds that weir reads. `key` is `namespace/name`, for a Node or ServiceCIDR its name. */
+/** A decoded object of a kind that weir reads. `key` is `namespace/name`; the name for a Node or ServiceCIDR. */
 export type ModelObject =
   | { readonly kind: 'Service'; readonly key: string; readonly value: Service }
   | { readonly kind: 'EndpointSlice'; readonly key: string; readonly value: EndpointSlice }

@@ -1,14 +1,14 @@
 import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
 import { parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
 import { child, children, choice, clip, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
-import { type ServiceType, warnUseless } from './service-type.ts';
+import { type ServiceType, warnUnused } from './service-type.ts';
 
-/** None for a headless Service. The rules of upstream's ValidateServiceClusterIPsRelatedFields, and that of a port. */
+/** Empty for a headless Service. Applies upstream's ValidateServiceClusterIPsRelatedFields, and requires a port. */
 export function decodeClusterIPs(spec: LocatedFields, type: ServiceType, hasPorts: boolean): readonly Address[] {
   const single = text(spec, 'clusterIP');
   const listed = texts(spec, 'clusterIPs');
   if (type === 'ExternalName') {
-    if (single !== '' || listed.length > 0) warnUseless(spec, 'clusterIP', type);
+    if (single !== '' || listed.length > 0) warnUnused(spec, 'clusterIP', type);
     return [];
   }
   const [first] = listed;
@@ -26,7 +26,7 @@ export function decodeClusterIPs(spec: LocatedFields, type: ServiceType, hasPort
   return [];
 }
 
-/** One address a family, in the order of ipFamilies where that is given. */
+/** One address per family, in the order of ipFamilies if set. */
 function addressesByFamily(spec: LocatedFields, values: readonly string[], keyOf: (i: number) => string): readonly Address[] {
   const families = decodeFamilies(spec);
   const found = new Map<Family, Address>();
@@ -42,7 +42,7 @@ function addressesByFamily(spec: LocatedFields, values: readonly string[], keyOf
 function decodeFamilies(spec: LocatedFields): readonly (Family | undefined)[] {
   const names = texts(spec, 'ipFamilies');
   return names.map((name, i) => {
-    if (names.indexOf(name) < i) wrong(spec, `ipFamilies[${i}]`, name, `another than ipFamilies[${names.indexOf(name)}]`);
+    if (names.indexOf(name) < i) wrong(spec, `ipFamilies[${i}]`, name, `different from ipFamilies[${names.indexOf(name)}]`);
     if (name === 'IPv4') return 4;
     if (name === 'IPv6') return 6;
     wrong(spec, `ipFamilies[${i}]`, name, 'IPv4 or IPv6');
@@ -50,7 +50,7 @@ function decodeFamilies(spec: LocatedFields): readonly (Family | undefined)[] {
   });
 }
 
-/** Blank entries are tolerated as kube-proxy does (MapIPsByIPFamily): older API servers let them in. */
+/** Ignores blank entries as kube-proxy does (MapIPsByIPFamily): older API servers accept them. */
 export function decodeExternalIPs(spec: LocatedFields): readonly Address[] {
   return texts(spec, 'externalIPs').flatMap((value, i) => {
     if (value.trim() === '') return [];
@@ -59,14 +59,14 @@ export function decodeExternalIPs(spec: LocatedFields): readonly Address[] {
 }
 
 /**
- * Addresses of status.loadBalancer. Some load balancers report one that only means something on the machine they run on: not an
- * error of the Service.
+ * Addresses of status.loadBalancer. Leaves out unreachable ones with a warning: some load balancers report an address that is valid
+ * only on their own machine, which is not an error of the Service.
  */
 export function decodeIngress(object: LocatedFields, type: ServiceType): readonly Address[] {
   const loadBalancer = child(child(object, 'status'), 'loadBalancer');
   const ingresses = children(loadBalancer, 'ingress');
   if (type !== 'LoadBalancer') {
-    if (ingresses.length > 0) warnUseless(loadBalancer, 'ingress', type);
+    if (ingresses.length > 0) warnUnused(loadBalancer, 'ingress', type);
     return [];
   }
   return ingresses.flatMap((ingress) => {
@@ -80,7 +80,7 @@ export function decodeIngress(object: LocatedFields, type: ServiceType): readonl
   });
 }
 
-/** Blanks around and between ranges are tolerated, as the API does. */
+/** Allows blanks around and between ranges, as the API does. */
 export function decodeSourceRanges(spec: LocatedFields, type: ServiceType): readonly Prefix[] {
   const values = texts(spec, 'loadBalancerSourceRanges');
   if (type !== 'LoadBalancer' && values.length > 0) {

@@ -1,8 +1,8 @@
 import type { Prefix } from '#lib/address.ts';
 
-/** What a proxy needs of a networking.k8s.io ServiceCIDR (KEP-1880), validated. */
+/** The validated fields of a networking.k8s.io ServiceCIDR (KEP-1880) that a proxy needs. */
 export interface ServiceCIDR {
   readonly name: string;
-  /** Networks that ClusterIPs are taken from, at most one for each family. */
+  /** Networks of ClusterIPs, at most one per family. */
   readonly cidrs: readonly Prefix[];
 }

@@ -13,25 +13,25 @@ export interface ServicePort {
   readonly nodePort: number;
 }
 
-/** What a proxy needs of a v1 Service, validated. */
+/** The validated fields of a v1 Service that a proxy needs. */
 export interface Service {
   readonly namespace: string;
   readonly name: string;
-  /** metadata.creationTimestamp, RFC 3339; empty when the object has none. The older of two claimants keeps an address. */
+  /** metadata.creationTimestamp, RFC 3339; empty if absent. Of two Services that claim an address, the older keeps it. */
   readonly createdAt: string;
-  /** False for ExternalName, headless and foreign Services (semantics: label service-proxy-name, label headless). */
+  /** False for ExternalName and headless Services and for Services of another proxy (labels service-proxy-name and headless). */
   readonly proxied: boolean;
   readonly clusterIPs: readonly Address[];
   readonly externalIPs: readonly Address[];
-  /** Ingress addresses of a LoadBalancer, those with `ipMode: Proxy` left out. */
+  /** Ingress addresses of a LoadBalancer, without addresses with `ipMode: Proxy`. */
   readonly loadBalancerIPs: readonly Address[];
-  /** Empty = everybody may come. */
+  /** Empty = all sources are admitted. */
   readonly sourceRanges: readonly Prefix[];
   readonly ports: readonly ServicePort[];
   readonly internalTrafficPolicy: TrafficPolicy;
   readonly externalTrafficPolicy: TrafficPolicy;
   /** ClientIP session affinity in seconds; 0 = none. */
   readonly affinitySeconds: number;
-  /** Only LoadBalancers with externalTrafficPolicy Local have one; 0 = none. */
+  /** Only for a LoadBalancer with externalTrafficPolicy Local; 0 = none. */
   readonly healthCheckNodePort: number;
 }

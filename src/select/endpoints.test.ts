@@ -20,7 +20,7 @@ test('an endpoint serves only the port names of its own slice', () => {
   assert.deepEqual(shown(select([http, admin], { name: 'admin', protocol: 'TCP' }).cluster), ['10.0.0.2:9090']);
 });
 
-test('a port of the same name and another protocol is another port', () => {
+test('ports of one name and different protocols are distinct', () => {
   const dns = slice([endpoint('10.0.0.1')], { ports: [{ name: 'p80', protocol: 'UDP', port: 53 }] });
   assert.deepEqual(shown(select([dns]).cluster), []);
   assert.deepEqual(shown(select([dns], { name: 'p80', protocol: 'UDP' }).cluster), ['10.0.0.1:53']);
@@ -32,7 +32,7 @@ test('a named targetPort may resolve to different numbers on different endpoints
   assert.deepEqual(shown(select([other, one]).cluster), ['10.0.0.1:8080', '10.0.0.2:8081']);
 });
 
-test('a slice with the headless label answers for nobody', () => {
+test('a slice with the headless label serves no Service', () => {
   assert.deepEqual(select([slice([endpoint('10.0.0.1')], { headless: true })]), {
     cluster: [],
     local: [],
@@ -42,17 +42,17 @@ test('a slice with the headless label answers for nobody', () => {
   });
 });
 
-test('slices made by hand, without nodeName, are remote and serve', () => {
+test('endpoints of manual slices, without nodeName, are remote and serve', () => {
   const { cluster, local } = selectEndpoints({ servicePort: TCP_80, slices: [slice([endpoint('10.0.0.1')])], nodeName: '', zone: '' });
   assert.deepEqual([shown(cluster), shown(local)], [['10.0.0.1:80'], []]);
 });
 
 const RUNNING_UNREADY = { ready: false, serving: true, terminating: false };
 const twins: readonly (readonly [string, Partial<Endpoint>, Partial<Endpoint>])[] = [
-  ['the running one before the leaving one', { ready: true }, LEAVING],
-  ['the running one before one that is published although it terminates', RUNNING_UNREADY, { ready: true, terminating: true }],
+  ['the running one before the terminating one', { ready: true }, LEAVING],
+  ['the running one before a ready terminating one', RUNNING_UNREADY, { ready: true, terminating: true }],
   ['the ready one of two running ones', { ready: true }, RUNNING_UNREADY],
-  ['the serving one of two leaving ones', LEAVING, GONE],
+  ['the serving one of two terminating ones', LEAVING, GONE],
 ];
 for (const [what, kept, other] of twins) {
   test(`one address in two slices counts once: ${what}`, () => {
@@ -69,7 +69,7 @@ for (const [what, kept, other] of twins) {
   });
 }
 
-test('equal twins are settled by the name of their slice, whatever the order', () => {
+test('of equal endpoints the name of the slice decides, whatever the order', () => {
   const mine = slice([endpoint('10.0.0.1', { nodeName: 'here' })], { name: 'a' });
   const theirs = slice([endpoint('10.0.0.1', { nodeName: 'there' })], { name: 'b' });
   assert.deepEqual(select([theirs, mine]), select([mine, theirs]));
@@ -82,20 +82,20 @@ test('one address with two ports is two endpoints', () => {
   assert.deepEqual(shown(select([one, other]).cluster), ['10.0.0.1:80', '10.0.0.1:81']);
 });
 
-test('each list falls back to leaving endpoints by itself', () => {
+test('each list falls back to terminating endpoints independently', () => {
   const remoteReady = endpoint('10.0.0.1', { nodeName: 'there' });
   const localLeaving = endpoint('10.0.0.2', { ...LEAVING, nodeName: 'here' });
   const { cluster, local } = select([slice([remoteReady, localLeaving, endpoint('10.0.0.3', { ...GONE, nodeName: 'here' })])]);
   assert.deepEqual([shown(cluster), shown(local)], [['10.0.0.1:80'], ['10.0.0.2:80']]);
 });
 
-test('hints are ignored among leaving endpoints', () => {
+test('hints are ignored among terminating endpoints', () => {
   const near = endpoint('10.0.0.1', { ...LEAVING, hintZones: ['zone-a'] });
   const far = endpoint('10.0.0.2', { ...LEAVING, hintZones: ['zone-b'] });
   assert.deepEqual(shown(select([slice([near, far])]).cluster), ['10.0.0.1:80', '10.0.0.2:80']);
 });
 
-test('hints for nodes come before hints for zones', () => {
+test('node hints take precedence over zone hints', () => {
   const here = endpoint('10.0.0.1', { hintNodes: ['here'], hintZones: ['zone-b'] });
   const there = endpoint('10.0.0.2', { hintNodes: ['there'], hintZones: ['zone-a'] });
   assert.deepEqual(shown(select([slice([here, there])]).cluster), ['10.0.0.1:80']);
@@ -116,7 +116,7 @@ const arbitrarySlices = fc
   .array(fc.array(arbitraryEndpoint, { maxLength: 6 }), { maxLength: 3 })
   .map((lists) => lists.map((list, i) => slice(list, { name: `s${i}` })));
 
-test('for any slices: local endpoints are of this node, lists name each endpoint once, and the order of slices says nothing', () => {
+test('for any slices: local endpoints are on this node, lists contain each endpoint once, and the order of slices has no effect', () => {
   fc.assert(
     fc.property(arbitrarySlices, (slices) => {
       const { cluster, local, localReady, serving, anyUsable } = select(slices);

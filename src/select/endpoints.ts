@@ -2,7 +2,7 @@ import type { Address } from '#lib/address.ts';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
 import type { ServicePort } from '#model/service.ts';
 
-/** One address and port that may answer, and the endpoint behind it. */
+/** A usable address and port, and its endpoint. */
 export interface Candidate {
   readonly address: Address;
   readonly port: number;
@@ -15,27 +15,27 @@ export interface SelectRequest {
   readonly slices: readonly EndpointSlice[];
   /** This node; empty = no endpoint is local. */
   readonly nodeName: string;
-  /** Label topology.kubernetes.io/zone of this node, else empty. */
+  /** Label topology.kubernetes.io/zone of this node; empty if absent. */
   readonly zone: string;
 }
 
 export interface Selection {
-  /** Who answers where the policy is Cluster. */
+  /** Endpoints for policy Cluster. */
   readonly cluster: readonly Candidate[];
-  /** Who answers where the policy is Local: endpoints of this node. May hold some that `cluster` does not. */
+  /** Endpoints of this node, for policy Local. May contain endpoints that `cluster` does not. */
   readonly local: readonly Candidate[];
-  /** Ready endpoints of this node, whatever the topology says: what health checks count. */
+  /** Ready endpoints of this node without topology; health checks count them. */
   readonly localReady: readonly Candidate[];
-  /** Everybody who serves, draining or out of reach of topology and policy: their flows go on. */
+  /** All serving endpoints, including draining ones and ones that topology and policy exclude: their flows go on. */
   readonly serving: readonly Candidate[];
-  /** Somebody could answer on some node: an empty list then means drop, not refuse. */
+  /** Some node has a usable endpoint: an empty list then drops instead of refusing. */
   readonly anyUsable: boolean;
 }
 
 /**
- * The endpoints that may answer for one Service port on this node: pkg/proxy/topology.go, CategorizeEndpoints. Ready ones; if
- * there are none, those that still serve while they terminate, decided for each list by itself. Topology hints narrow the
- * ready endpoints of the cluster list and nothing else.
+ * The usable endpoints of one Service port on this node: pkg/proxy/topology.go, CategorizeEndpoints. Each list has its ready
+ * endpoints; without a ready one, its endpoints that serve while terminating. Topology hints narrow only the ready endpoints of the
+ * cluster list.
  */
 export function selectEndpoints({ servicePort, slices, nodeName, zone }: SelectRequest): Selection {
   const candidates = candidatesOf(servicePort, slices);
@@ -52,7 +52,7 @@ export function selectEndpoints({ servicePort, slices, nodeName, zone }: SelectR
   };
 }
 
-/** Hints for nodes come before hints for zones; either kind counts only if all have it and one names this place. */
+/** Node hints take precedence over zone hints. Either kind applies only if all endpoints have it and one names this node or zone. */
 function narrowByHints(ready: readonly Candidate[], nodeName: string, zone: string): readonly Candidate[] {
   return hintedFor(ready, 'hintNodes', nodeName) ?? hintedFor(ready, 'hintZones', zone) ?? ready;
 }
@@ -64,8 +64,8 @@ function hintedFor(ready: readonly Candidate[], kind: 'hintNodes' | 'hintZones',
 }
 
 /**
- * Each address and port once. An endpoint serves only the port names of its own slice; a port of another protocol is another
- * port (pkg/proxy/endpointslicecache.go, endpointInfoByServicePort).
+ * Each address and port once. An endpoint serves only the port names of its own slice; protocols are distinct ports
+ * (pkg/proxy/endpointslicecache.go, endpointInfoByServicePort).
  */
 function candidatesOf(servicePort: SelectRequest['servicePort'], slices: readonly EndpointSlice[]): readonly Candidate[] {
   const found = new Map<string, Candidate>();
@@ -82,11 +82,11 @@ function candidatesOf(servicePort: SelectRequest['servicePort'], slices: readonl
 }
 
 /**
- * Of two endpoints with one address (a pod moves between slices, or its address was given away before it was gone) the running
- * one counts, as in addEndpoints of endpointslicecache.go; of two running ones, where upstream leaves it open, the ready one.
+ * Of two endpoints with one address (a pod moves between slices, or its address is reused before its endpoint is gone) the one that
+ * is not terminating wins, as in addEndpoints of endpointslicecache.go. Else the ready one wins, where upstream has no order.
  */
 const rank = ({ ready, serving, terminating }: Endpoint): number => (terminating ? 0 : 4) + (ready ? 2 : 0) + (serving ? 1 : 0);
 
-/** So that equal twins are settled the same way whatever the order of the slices. */
+/** Makes the choice between equal endpoints independent of the order of the slices. */
 const inNameOrder = (slices: readonly EndpointSlice[]): readonly EndpointSlice[] =>
   slices.length < 2 ? slices : slices.toSorted((a, b) => (a.name < b.name ? -1 : 1));
