@@ -5,6 +5,7 @@ import type { Address } from '#lib/address.ts';
 import { createCounters } from '#observe/counters.ts';
 import { createLog } from '#observe/log.ts';
 import type { FlowVerdict, UdpFlow } from '#reconcile/flows/flows.ts';
+import { createFakeFlows } from '#support/fake-flows.ts';
 import { createStaleFlows, type StaleFlowsParts } from './stale-flows.ts';
 
 /** A flow to a Service at `dialled`, which `answering` serves. */
@@ -21,8 +22,10 @@ function nodeWith({
   judged = {} as Record<string, FlowVerdict>,
   lateFlowsMs = 1_000_000,
 }) {
-  const seen = { removed: [] as string[], looks: { entries: 0, sockets: 0 }, asked: [] as UdpFlow[], lines: [] as string[] };
+  const seen = { asked: [] as UdpFlow[], lines: [] as string[] };
   const counters = createCounters();
+  const [packetFlows, socketFlows] = [createFakeFlows(entries), createFakeFlows(sockets)];
+  for (const each of entries) if (each.answering.address === GONE_MEANWHILE) packetFlows.vanishing.add(each);
   const parts: StaleFlowsParts = {
     reconciler: {
       judgeFlow(flow) {
@@ -30,34 +33,21 @@ function nodeWith({
         return judged[flow.answering.address] ?? 'live';
       },
     },
-    packetFlows: {
-      async endStaleUdp(isStale) {
-        seen.looks.entries++;
-        const ended = entries.filter((each) => isStale(each) && each.answering.address !== GONE_MEANWHILE);
-        seen.removed.push(...ended.map(({ answering }) => answering.address));
-        return { seen: entries.length, ended };
-      },
-      close() {},
-    },
-    socketFlows: {
-      async endStaleUdp(isStale) {
-        seen.looks.sockets++;
-        return { seen: sockets.length, ended: sockets.filter(isStale) };
-      },
-      close() {},
-    },
+    packetFlows,
+    socketFlows,
     looked: () => {},
     log: createLog(2, (line) => seen.lines.push(line)),
     counters,
   };
   const flows = createStaleFlows(parts, lateFlowsMs);
-  return { flows, seen, counters };
+  const looks = () => ({ entries: packetFlows.walks, sockets: socketFlows.walks });
+  return { flows, seen, counters, packetFlows, looks };
 }
 
 const GONE_MEANWHILE = '10.0.0.99';
 
 test('stale entries are removed and counted with reason and family; one that is gone meanwhile does not count [udp-nothing-else]', async () => {
-  const { flows, seen, counters } = nodeWith({
+  const { flows, seen, counters, packetFlows } = nodeWith({
     entries: [
       flowTo('172.30.0.1', '10.0.0.1'),
       flowTo('172.30.0.1', '10.0.0.2'),
@@ -68,7 +58,10 @@ test('stale entries are removed and counted with reason and family; one that is 
   });
   flows.follow({ backends: 0, frontends: 1 });
   await sleep(1);
-  assert.deepEqual(seen.removed, ['10.0.0.2', 'fd00::3']);
+  assert.deepEqual(
+    packetFlows.flows.map(({ answering }) => answering.address),
+    ['10.0.0.1'],
+  );
   assert.deepEqual(counters.totals(), {
     'deleted_conntrack_entries.endpoint_gone': 1,
     'deleted_conntrack_entries_of.IPv4': 1,
@@ -79,18 +72,19 @@ test('stale entries are removed and counted with reason and family; one that is 
 });
 
 test('flows of others are left alone', async () => {
-  const { flows, seen } = nodeWith({ entries: [flowTo('172.30.0.1', '10.0.0.1')], judged: { '10.0.0.1': 'foreign' } });
+  const { flows, packetFlows } = nodeWith({ entries: [flowTo('172.30.0.1', '10.0.0.1')], judged: { '10.0.0.1': 'foreign' } });
   flows.lookAtAll();
   await sleep(1);
-  assert.deepEqual(seen.removed, []);
+  assert.equal(packetFlows.walks, 1);
+  assert.equal(packetFlows.flows.length, 1);
 });
 
 test('nothing is looked at without a loss; sockets only where a backend went', async () => {
-  const { flows, seen } = nodeWith({});
+  const { flows, looks } = nodeWith({});
   const looksAfter = async (losses: { backends: number; frontends: number }) => {
     flows.follow(losses);
     await sleep(1);
-    return { ...seen.looks };
+    return looks();
   };
   assert.deepEqual(await looksAfter({ backends: 0, frontends: 0 }), { entries: 0, sockets: 0 });
   assert.deepEqual(await looksAfter({ backends: 0, frontends: 1 }), { entries: 1, sockets: 0 });
@@ -111,8 +105,24 @@ test('sockets that were ended are counted with their reason [udp-sockets-ended]'
 });
 
 test('after a loss there is another look, for what a program made that read the tables just before', async () => {
-  const { flows, seen } = nodeWith({ lateFlowsMs: 5 });
+  const { flows, looks } = nodeWith({ lateFlowsMs: 5 });
   flows.follow({ backends: 0, frontends: 1 });
-  while (seen.looks.entries < 2 || seen.looks.sockets < 1) await sleep(1);
+  while (looks().entries < 2 || looks().sockets < 1) await sleep(1);
   flows.stop();
+});
+
+test('a flow that ended before a walk failed counts, and a retry ends the rest', async () => {
+  const { flows, counters, packetFlows, seen } = nodeWith({
+    entries: ['10.0.0.1', '10.0.0.2'].map((answering) => flowTo('172.30.0.1', answering)),
+    judged: { '10.0.0.1': 'endpoint_gone', '10.0.0.2': 'endpoint_gone' },
+  });
+  packetFlows.failsAfter = 1;
+  flows.lookAtAll();
+  await sleep(1);
+  assert.equal(counters.totals()['deleted_conntrack_entries.endpoint_gone'], 1);
+  assert.match(seen.lines.join(''), /Cannot end stale UDP flows, trying again error=/);
+  flows.lookAtAll();
+  await sleep(1);
+  assert.equal(counters.totals()['deleted_conntrack_entries.endpoint_gone'], 2);
+  assert.deepEqual(packetFlows.flows, []);
 });

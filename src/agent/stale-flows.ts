@@ -36,39 +36,40 @@ const LATE_FLOWS_MS = 500;
 export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = LATE_FLOWS_MS): StaleFlows {
   const { packetFlows, socketFlows, looked, log, counters } = parts;
 
-  /** The flows that were ended, each with its reason, and the number of flows that the path showed. */
-  const endStale = async (
-    flows: Flows,
-    signal: AbortSignal,
-  ): Promise<{ seen: number; ended: readonly (readonly [UdpFlow, StaleReason])[] }> => {
-    const reasons = new Map<UdpFlow, StaleReason>();
+  /** Ends stale flows and counts each as it ends; returns their reasons and the number of flows that the path showed. */
+  const endStale = async (flows: Flows, count: (reason: StaleReason, flow: UdpFlow) => void, signal: AbortSignal) => {
+    const reasons: StaleReason[] = [];
+    const judged = new Map<UdpFlow, StaleReason>();
     const isStale = (flow: UdpFlow): boolean => {
       const verdict = parts.reconciler.judgeFlow(flow);
       if (verdict === 'live' || verdict === 'foreign') return false;
-      reasons.set(flow, verdict);
+      judged.set(flow, verdict);
       return true;
     };
-    const { seen, ended } = await flows.endStaleUdp(isStale, signal);
-    return { seen, ended: ended.map((flow) => [flow, reasons.get(flow) ?? 'endpoint_gone'] as const) };
+    const ended = (flow: UdpFlow): void => {
+      const reason = judged.get(flow) ?? 'endpoint_gone';
+      reasons.push(reason);
+      count(reason, flow);
+    };
+    return { seen: await flows.endStaleUdp(isStale, ended, signal), reasons };
   };
 
   const lookAtPacketFlows = async (signal: AbortSignal): Promise<void> => {
     const start = performance.now();
-    const { seen, ended } = await endStale(packetFlows, signal);
-    for (const [flow, reason] of ended) {
+    const count = (reason: StaleReason, { dialled }: UdpFlow): void => {
       counters.increment('deleted_conntrack_entries', reason);
-      counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(flow.dialled.address)}`);
-    }
+      counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(dialled.address)}`);
+    };
+    const { seen, reasons } = await endStale(packetFlows, count, signal);
     const ms = performance.now() - start;
     looked(ms);
-    log.debug(2, 'Looked for stale conntrack entries', { entries: seen, deleted: tally(ended), ms: Math.round(ms) });
+    log.debug(2, 'Looked for stale conntrack entries', { entries: seen, deleted: tally(reasons), ms: Math.round(ms) });
   };
 
   const lookAtSocketFlows = async (signal: AbortSignal): Promise<void> => {
     if (socketFlows === undefined) return;
-    const { ended } = await endStale(socketFlows, signal);
-    for (const [, reason] of ended) counters.increment('ended_udp_sockets', reason);
-    log.debug(2, 'Looked for stale UDP sockets', { ended: tally(ended) });
+    const { reasons } = await endStale(socketFlows, (reason) => counters.increment('ended_udp_sockets', reason), signal);
+    log.debug(2, 'Looked for stale UDP sockets', { ended: tally(reasons) });
   };
 
   const failed = (error: unknown): void => log.error('Cannot end stale UDP flows, trying again', { error });
@@ -101,8 +102,8 @@ export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = L
 }
 
 /** Reasons with their counts, as `endpoint_gone:2,no_endpoint:1`. */
-function tally(ended: readonly (readonly [UdpFlow, StaleReason])[]): string {
+function tally(reasons: readonly StaleReason[]): string {
   const counts = new Map<StaleReason, number>();
-  for (const [, reason] of ended) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   return [...counts].map(([reason, count]) => `${reason}:${count}`).join(',') || 'none';
 }

@@ -25,7 +25,7 @@ export function describeLink(fd: number): LinkDescription {
   return { type, programId: bytes.readUInt32LE(8), target };
 }
 
-/** Description of the link that is pinned at a path; undefined where there is none. */
+/** Description of the link pinned at a path; undefined if there is none. */
 export function pinnedLink(path: string): LinkDescription | undefined {
   const fd = libbpf.bpf_obj_get(path);
   if (fd === -ENOENT) return undefined;
@@ -38,15 +38,15 @@ export interface Attachment {
   readonly program: number;
   readonly target: number;
   readonly attachType: number;
-  /** BPF_F_* with which a link is made. */
+  /** BPF_F_* of a new link. */
   readonly flags: number;
-  /** Whether a pinned link is already there. */
+  /** Whether a link is pinned already. */
   readonly isSame: (link: LinkDescription) => boolean;
 }
 
 /**
- * Makes `program` run at its target and pins the link. A pinned link to the same target only gets the new program, which is
- * atomic; one to another target gives way after the new one is in place.
+ * Runs `program` at its target and pins the link. A pinned link to the same target gets the new program, which is atomic; a link to another
+ * target is replaced after the new one is in place.
  */
 export function attachLink(attachment: Attachment): void {
   const old = libbpf.bpf_obj_get(attachment.path);
@@ -67,14 +67,14 @@ function createLink({ program, target, attachType, flags, path }: Attachment): n
   return checked(libbpf.bpf_link_create(program, target, attachType, options), `attach a program for ${path}`);
 }
 
-/** Detaches the link that is pinned at a path and removes the pin. Removing it alone would detach a moment later. */
+/** Detaches the link pinned at a path and removes the pin. Removal of the pin alone would detach a moment later. */
 export function detachLink(path: string): void {
   const fd = libbpf.bpf_obj_get(path);
   if (fd >= 0) closing(fd, () => libbpf.bpf_link_detach(fd));
   rmSync(path, { force: true });
 }
 
-/** Pins a map or link; it stays until the pin is removed. */
+/** Pins a map or link; it lives until the pin is removed. */
 export function pin(fd: number, path: string): void {
   const result = libbpf.bpf_obj_pin(fd, path);
   if (result < 0) throw new KernelError(`pin at ${path}`, -result);

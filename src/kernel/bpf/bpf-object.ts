@@ -14,13 +14,13 @@ import { explainLoadFailure } from './verifier-log.ts';
 export interface LoadedProgram {
   readonly name: string;
   readonly fd: number;
-  /** BPF_* attach type that its section stands for. */
+  /** BPF_* attach type of its section. */
   readonly attachType: number;
 }
 
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
-  /** Descriptor of a map that the object has for itself. */
+  /** Descriptor of a map that only this object uses. */
   ownMap(name: string): number;
   close(): void;
 }
@@ -31,7 +31,7 @@ export interface Placement {
   readonly sizes: TableSizes;
 }
 
-/** Opens and loads an object file; throws with the verifier's words where the kernel refuses it. */
+/** Opens and loads an object file; throws the verifier's message if the kernel refuses it. */
 export function loadObject(path: string, { folder, sizes }: Placement): LoadedObject {
   const object = openObject(path);
   try {

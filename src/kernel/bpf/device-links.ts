@@ -7,7 +7,7 @@ import { attachFilter, detachFilter, hasFilter } from './tc-filter.ts';
 
 /** `enum bpf_attach_type`, since Linux 6.6. */
 export const BPF_TCX_INGRESS = 46;
-/** Before the programs that are there: one that answers TCX_PASS ends the row, and ours, which sends on to the next, would miss the packet. */
+/** Ahead of present programs: a program that returns TCX_PASS ends the chain, and weir's, which passes packets on, would miss them. */
 const BPF_F_BEFORE = 8;
 
 const PREFIX = 'tc-';
@@ -15,8 +15,8 @@ const PREFIX = 'tc-';
 const pathOf = (stateDir: string, ifindex: number): string => `${linksFolder(stateDir)}/${PREFIX}${ifindex}`;
 
 /**
- * Runs a program on what enters a device of this network namespace: by a pinned tcx link where the kernel has them, else by a
- * clsact filter. Doing it again replaces the program.
+ * Runs a program on packets that enter a device of this network namespace: by a pinned tcx link if the kernel has them, else by a
+ * clsact filter. A second call replaces the program.
  */
 export function attachDevice(stateDir: string, ifindex: number, program: number): void {
   mkdirSync(linksFolder(stateDir), { recursive: true });
@@ -36,7 +36,7 @@ function attachTcx(stateDir: string, ifindex: number, program: number): boolean 
   }
 }
 
-/** Takes the program off a device, also one that is gone. Says whether it was there. */
+/** Detaches the program from a device, also from a removed one. Returns whether it was attached. */
 export function detachDevice(stateDir: string, ifindex: number): boolean {
   const path = pathOf(stateDir, ifindex);
   if (pinnedLink(path) === undefined) return detachFilter(ifindex);
@@ -44,7 +44,7 @@ export function detachDevice(stateDir: string, ifindex: number): boolean {
   return true;
 }
 
-/** Devices of this network namespace that run a program of ours. Links of devices that are gone are removed on the way. */
+/** Devices of this network namespace with a program of weir. Also removes links of removed devices. */
 export function attachedDevices(stateDir: string): number[] {
   const linked = pinnedDevices(stateDir).filter((ifindex) => isAlive(stateDir, ifindex));
   const filtered = listLinks()

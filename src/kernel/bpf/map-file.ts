@@ -11,7 +11,7 @@ const BPF_MAP_TYPE_PERCPU_ARRAY = 6;
 /** An array whose memory user space can map. */
 export const BPF_F_MMAPABLE = 0x400;
 
-/** Memory that the values of one call may take. */
+/** Memory for the values of one call, bytes. */
 const CHUNK_BYTES = 256 << 10;
 
 /** The kernel's description of a map (`struct bpf_map_info`). Sizes are bytes. */
@@ -24,13 +24,13 @@ export interface MapShape {
   readonly flags: number;
 }
 
-/** How far a call came: `done` leading elements; `errno` is 0 when that is all of them. */
+/** Progress of a call: `done` leading elements; `errno` is 0 if all are done. */
 export interface Progress {
   readonly done: number;
   readonly errno: number;
 }
 
-/** Elements of a map as bytes. The buffers are used again for the next chunk. */
+/** Elements of a map as bytes. The next chunk reuses the buffers. */
 export interface Chunk {
   readonly count: number;
   readonly keys: Buffer;
@@ -46,12 +46,12 @@ export function readMapShape(fd: number, name: string): MapShape {
   return { type: at(0), id: at(4), keySize: at(8), valueSize: at(12), maxEntries: at(16), flags: at(20) };
 }
 
-/** A map behind a descriptor, in bytes: batches where the kernel has them for this kind of map, else one element at a time. */
+/** A map behind a descriptor, in bytes: in batches if the kernel supports them for this kind of map, else one element at a time. */
 export class MapFile {
   readonly name: string;
   readonly fd: number;
   readonly shape: MapShape;
-  /** Bytes of one value as the kernel hands it over: per-CPU maps give one for each possible CPU, rounded up to 8. */
+  /** Bytes of one value as the kernel returns it: per-CPU maps return one for each possible CPU, rounded up to 8. */
   readonly valueBytes: number;
   /** Elements in one call. */
   readonly chunk: number;
@@ -111,12 +111,12 @@ export class MapFile {
     return { done: count, errno: 0 };
   }
 
-  /** Every element, a chunk at a time; of arrays that can be mapped, chunks of zeros are left out. */
+  /** Every element, a chunk at a time; skips chunks of zeros in arrays that can be mapped. */
   scan(): Generator<Chunk> {
     return (this.shape.flags & BPF_F_MMAPABLE) !== 0 ? this.#scanMapped() : this.#scanInBatches();
   }
 
-  /** Reads the kernel's own memory: a hundred times faster than asking for a million elements. */
+  /** Reads the kernel's own memory: a hundred times faster than a million look-ups. */
   *#scanMapped(): Generator<Chunk> {
     const stride = roundUp8(this.shape.valueSize);
     const { keys, values } = this.#buffers(this.chunk, stride);
@@ -181,7 +181,7 @@ function counterOf(count: number): Buffer {
   return counter;
 }
 
-/** A failed call that did not come to write its counter has done nothing. */
+/** A call that failed before it wrote its counter has done nothing. */
 function doneOf(counter: Buffer, count: number): number {
   const done = counter.readUInt32LE();
   return done < count ? done : 0;
@@ -197,6 +197,6 @@ export function possibleCpus(): number {
   return cpus;
 }
 
-/** Why the kernel refused, for people: `map is full, limit is 65536 entries`. */
+/** The kernel's error in words: `map is full, limit is 65536 entries`. */
 export const mapErrorText = (map: MapFile, errno: number, isFull: boolean): string =>
   isFull ? `map is full, limit is ${map.shape.maxEntries} entries` : errnoText(errno);

@@ -17,12 +17,12 @@ const CODES: Readonly<Record<string, TableErrorCode>> = {
 
 export const tableNames = Object.keys(TABLES) as TableName[];
 
-/** Tables behind maps that are pinned in one folder. Descriptors of its own: it outlives the objects that made the maps. */
+/** Tables behind maps pinned in one folder. It has its own descriptors and outlives the objects that made the maps. */
 export interface PinnedTables extends Tables {
   close(): void;
 }
 
-/** Opens every table of `folder`; throws where one is missing or of another layout. */
+/** Opens every table of `folder`; throws if one is missing or has another layout. */
 export function openPinnedTables(folder: string): PinnedTables {
   const files = new Map<TableName, MapFile>();
   try {
@@ -47,7 +47,7 @@ function openPinnedMap(folder: string, name: TableName): MapFile {
   }
 }
 
-/** Throws unless the map behind `fd` has the kind and the element sizes that the codecs were made for. */
+/** Throws unless the map behind `fd` has the kind and the element sizes of the codecs. */
 export function assertLayout(fd: number, name: TableName): void {
   const table = TABLES[name];
   const shape = readMapShape(fd, name);
@@ -56,7 +56,7 @@ export function assertLayout(fd: number, name: TableName): void {
   if (is !== should) throw new Error(`Cannot use map "${name}": it is of ${is}; should be of ${should}`);
 }
 
-/** Id of the map that is pinned at a path; undefined where there is none. */
+/** Id of the map pinned at a path; undefined if there is none. */
 export function pinnedMapId(path: string): number | undefined {
   const fd = libbpf.bpf_obj_get(path);
   return fd < 0 ? undefined : closing(fd, () => readMapShape(fd, path).id);
@@ -150,7 +150,7 @@ function decodeEntry<T extends TableName>(table: T, file: MapFile, chunk: Chunk,
   return { key: key.decode(chunk.keys, i * key.size), value: decoded } as TableEntry<T>;
 }
 
-/** A per-CPU value is a struct of counts: each field is added up over the CPUs. */
+/** A per-CPU value is a struct of counts: sums each field over the CPUs. */
 function sumOverCpus(table: TableName, file: MapFile, values: Buffer, at: number): object {
   const stride = (file.shape.valueSize + 7) & ~7;
   const sum: Record<string, bigint> = {};

@@ -12,7 +12,7 @@ import { isOfOurLayout } from './table-sizes.ts';
 const MOST_MAPS = 64;
 
 /**
- * Tables that the attached programs use, without loading a program; undefined where there are none. Throws where they are of
+ * Tables that the attached programs use, without loading a program; undefined if there are none. Throws if they have
  * another layout than this program's.
  */
 export function readTables(stateDir: string): PinnedTables | undefined {
@@ -23,7 +23,7 @@ export function readTables(stateDir: string): PinnedTables | undefined {
   return openPinnedTables(`${stateDir}/${folder}`);
 }
 
-/** Of several folders the one whose maps the attached programs use; where nothing is attached, the newest. */
+/** The folder whose maps the attached programs use; if none is attached, the newest. */
 export function folderInUse(stateDir: string): string | undefined {
   const folders = mapFolders(stateDir);
   if (folders.length < 2) return folders[0];
@@ -31,7 +31,7 @@ export function folderInUse(stateDir: string): string | undefined {
   return folders.find((name) => isUsed(`${stateDir}/${name}`, used)) ?? newest(stateDir, folders);
 }
 
-/** Asked of a table that no two folders share, see flow-state.ts. */
+/** A table that no two folders share, see flow-state.ts. */
 const isUsed = (folder: string, used: ReadonlySet<number>): boolean => used.has(pinnedMapId(`${folder}/frontends`) ?? 0);
 
 const newest = (stateDir: string, names: readonly string[]): string | undefined => {

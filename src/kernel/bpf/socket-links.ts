@@ -21,7 +21,7 @@ export function attachSockets(stateDir: string, cgroupDir: string, programs: rea
   }
 }
 
-/** A socket must not be translated before its answers are: until then they would show the backend. */
+/** Programs for answers come first: otherwise the answers of a translated socket would show the backend. */
 const answersFirst = (programs: readonly LoadedProgram[]): LoadedProgram[] =>
   programs.toSorted((a, b) => Number(translates(a.name)) - Number(translates(b.name)));
 

@@ -98,7 +98,11 @@ function ground(t: TestContext) {
   const opened = datapath.openSocketFlows(cgroup);
   assert.ok(opened.ok);
   t.after(() => opened.value.close());
-  const end = async (isStale: (flow: UdpFlow) => boolean = () => true) => (await opened.value.endStaleUdp(isStale, never)).ended;
+  const end = async (isStale: (flow: UdpFlow) => boolean = () => true): Promise<UdpFlow[]> => {
+    const ended: UdpFlow[] = [];
+    await opened.value.endStaleUdp(isStale, (flow) => ended.push(flow), never);
+    return ended;
+  };
   return { place: { netns, cgroup }, datapath, end };
 }
 

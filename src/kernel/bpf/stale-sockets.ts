@@ -54,8 +54,7 @@ interface Iterator {
 function socketFlows(object: LoadedObject, link: number, cgroupDir: string): Flows {
   const iterator = { link, condemned: object.ownMap('condemned') };
   return {
-    async endStaleUdp(isStale, signal) {
-      const ended: UdpFlow[] = [];
+    async endStaleUdp(isStale, ended, signal) {
       let seen = 0;
       const isSeenStale = (flow: UdpFlow): boolean => {
         seen++;
@@ -64,9 +63,9 @@ function socketFlows(object: LoadedObject, link: number, cgroupDir: string): Flo
       const pace = createPace({ sliceMs: 3, signal });
       for (const netns of (await namespacesBelow(cgroupDir, signal)).files) {
         await pace.step();
-        ended.push(...endIn(netns, iterator, isSeenStale));
+        for (const flow of endIn(netns, iterator, isSeenStale)) ended(flow);
       }
-      return { seen, ended };
+      return seen;
     },
     close() {
       libc.close(link);

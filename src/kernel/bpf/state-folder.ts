@@ -14,10 +14,10 @@ const LINKS = 'links';
 /** Folder of a state folder's pinned links. */
 export const linksFolder = (stateDir: string): string => `${stateDir}/${LINKS}`;
 
-/** Names of the folders with maps, sorted; none where the state folder is missing. */
+/** Names of the folders with maps, sorted; none if the state folder is missing. */
 export const mapFolders = (stateDir: string): string[] => namesIn(stateDir).filter((name) => /^[0-9a-f]+-[0-9a-f]{8}$/.test(name));
 
-/** Names of a folder's entries, sorted; none where it is missing. */
+/** Names of a folder's entries, sorted; none if it is missing. */
 export function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir).sort();
@@ -28,8 +28,8 @@ export function namesIn(dir: string): string[] {
 }
 
 /**
- * Makes this the one process that works on a state folder, mounted if need be; two would undo each other's work, also from two network
- * namespaces. The lock goes with the process, however that ends (flock(2)). Undefined where another has it.
+ * Locks a state folder for this process and mounts it if needed: two agents would undo each other's work, even from two network namespaces. The
+ * lock ends with the process (flock(2)). Returns undefined if another process holds it.
  */
 export function lockStateFolder(stateDir: string): { close(): void } | undefined {
   mountBpffs(stateDir);

@@ -8,7 +8,7 @@ const EEXIST = 17;
 const EINVAL = 22;
 const ENODEV = 19;
 
-/** Our filter on a clsact queue, found again by these two after a restart. The handle is "weir" in ASCII. */
+/** Handle and priority identify weir's filter on a clsact queue after a restart. The handle is "weir" in ASCII. */
 const HANDLE = 0x77656972;
 const PRIORITY = 1;
 
@@ -18,7 +18,7 @@ const hookOf = (ifindex: number): CStruct => CStruct.sized(24).u32(8, ifindex).u
 /** struct bpf_tc_opts of libbpf. */
 const filter = (): CStruct => CStruct.sized(32).u32(20, HANDLE).u32(24, PRIORITY);
 
-/** Puts a program on the ingress of a device of this network namespace, or replaces ours there, without a gap. */
+/** Attaches a program to the ingress of a device of this network namespace, or replaces weir's program without a gap. */
 export function attachFilter(ifindex: number, program: number): void {
   const hook = hookOf(ifindex).bytes;
   const options = filter().u32(8, program).u32(12, BPF_TC_F_REPLACE).bytes;
@@ -29,11 +29,11 @@ export function attachFilter(ifindex: number, program: number): void {
   if (result < 0) throw new KernelError(`attach a clsact filter to device ${ifindex}`, -result);
 }
 
-/** Whether our filter is on a device of this network namespace. */
+/** Whether weir's filter is on a device of this network namespace. */
 export const hasFilter = (ifindex: number): boolean =>
   collectingWarnings(() => libbpf.bpf_tc_query(hookOf(ifindex).bytes, filter().bytes)).result === 0;
 
-/** Takes our filter off; the clsact queue stays, others may use it. Says whether there was one. */
+/** Removes weir's filter; the clsact queue stays, because other programs may use it. Returns whether there was a filter. */
 export function detachFilter(ifindex: number): boolean {
   const { result } = collectingWarnings(() => libbpf.bpf_tc_detach(hookOf(ifindex).bytes, filter().bytes));
   if (result < 0 && ![ENOENT, EINVAL, ENODEV].includes(-result))

@@ -10,12 +10,11 @@ const ENOENT = 2;
 
 /** The flows of this network namespace in the kernel's connection tracking. `mark`: bit of ct->mark on flows that weir translated. */
 export const conntrackFlows = (mark: number): Flows => ({
-  async endStaleUdp(isStale, signal) {
-    const ended: UdpFlow[] = [];
+  endStaleUdp(isStale, ended, signal) {
     const look = (flow: UdpFlow, remove: Remove): void => {
-      if (isStale(flow) && remove()) ended.push(flow);
+      if (isStale(flow) && remove()) ended(flow);
     };
-    return { seen: await walkUdpEntries(mark, look, signal), ended };
+    return walkUdpEntries(mark, look, signal);
   },
   close() {},
 });

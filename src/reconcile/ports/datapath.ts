@@ -8,20 +8,14 @@ import type { Tables } from './tables.ts';
  */
 export type Layer = 'l2' | 'l3' | 'port';
 
-/** What one look at UDP flows did. */
-export interface EndedFlows {
-  /** Number of flows that the path may have translated. */
-  readonly seen: number;
-  readonly ended: readonly UdpFlow[];
-}
-
 /** The flows that one path translates: conntrack entries, sockets, or records of a table of its own. */
 export interface Flows {
   /**
-   * Asks `isStale` about each UDP flow and ends the stale ones, each by its exact tuple and never a flow that has taken its place. Yields to the
-   * event loop every few ms. Throws when `signal` is aborted.
+   * Asks `isStale` about each UDP flow and ends the stale ones, each by its exact tuple and never a flow that has taken its place. Calls `ended`
+   * for each flow as it ends, so that none is lost if the walk fails. Yields to the event loop every few ms. Resolves with the number of
+   * flows that the path showed. Throws when `signal` is aborted.
    */
-  endStaleUdp(isStale: (flow: UdpFlow) => boolean, signal: AbortSignal): Promise<EndedFlows>;
+  endStaleUdp(isStale: (flow: UdpFlow) => boolean, ended: (flow: UdpFlow) => void, signal: AbortSignal): Promise<number>;
   close(): void;
 }
 
@@ -34,6 +28,13 @@ export interface PacketPath {
   /** Interface indexes, ascending. */
   attachedDevices(): number[];
   readonly packetFlows: Flows;
+}
+
+/** What a packet path leaves on a node for its living flows, for `weir cleanup`. */
+export interface PathLeftOvers {
+  countFlows(): number;
+  /** Removes what the path left, except what `flows` living flows need; returns a line for each step. */
+  remove(flows: number): string[];
 }
 
 /** The programs that translate in system calls of processes. They serve beside every packet path. */
