@@ -20,7 +20,7 @@ const errorsOf = (values: Record<string, string>): readonly string[] => {
   return result.ok ? [] : result.errors;
 };
 
-test('defaults are those of kube-proxy and of the README', () => {
+test('defaults equal the defaults of kube-proxy and of the README', () => {
   const config = configOf({});
   assert.equal(config.nodeName, 'host');
   assert.deepEqual(config.localDetector, { mode: 'None' });
@@ -31,12 +31,12 @@ test('defaults are those of kube-proxy and of the README', () => {
   assert.equal(config.packetMark, 0x2000);
 });
 
-test('what the API server says is written down where it is told to, or nowhere', () => {
+test('the journal has its default folder, another one, or none', () => {
   assert.equal(configOf({ 'journal-dir': '/var/lib/weir' }).journalDir, '/var/lib/weir');
   assert.equal(configOf({ 'journal-dir': '' }).journalDir, undefined);
 });
 
-test('/healthz is served where kube-proxy serves it, where it is told to, or nowhere', () => {
+test("/healthz has kube-proxy's default address, another one, or none", () => {
   const at = (text: string): unknown => configOf({ 'healthz-bind-address': text }).healthzBindAddress;
   assert.deepEqual(configOf({}).healthzBindAddress, { address: '0.0.0.0', port: 10_256 });
   assert.deepEqual(at('127.0.0.1:8080'), { address: '127.0.0.1', port: 8080 });
@@ -49,7 +49,7 @@ test('/healthz is served where kube-proxy serves it, where it is told to, or now
     ]);
 });
 
-test('a missing cluster range is said, because Services behave differently without one', () => {
+test('a missing cluster range adds a warning, because Services behave differently', () => {
   const result = parseConfig(flags({}), 'host');
   assert.ok(result.ok && result.value.warnings[0]?.startsWith('No --cluster-cidr'));
 });
@@ -65,7 +65,7 @@ test('ranges of both families are taken', () => {
   });
 });
 
-test('each wrong flag is named with what it is and what it must be', () => {
+test('an error names the flag, its value and the valid values', () => {
   const cases: [Record<string, string>, string][] = [
     [{ 'cluster-cidr': '10.0.0.0' }, '--cluster-cidr is "10.0.0.0", must be networks such as 10.244.0.0/16, comma separated'],
     [{ 'socket-scope': 'pods' }, '--socket-scope is "pods", must be all or host'],
@@ -76,7 +76,7 @@ test('each wrong flag is named with what it is and what it must be', () => {
     [{ 'packet-mark': '0x3' }, '--packet-mark is "0x3", must be one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)'],
     [
       { 'node-name': 'a', 'hostname-override': 'b' },
-      '--node-name is "a", must be the same as --hostname-override (b), or one of the two left out',
+      '--node-name is "a", must be the same as --hostname-override (b), or only one of them set',
     ],
     [
       { 'detect-local-mode': 'BridgeInterface' },
@@ -84,10 +84,7 @@ test('each wrong flag is named with what it is and what it must be', () => {
     ],
     [{ source: 'kpng' }, '--source is "kpng", must be api, manifests or kpng=ADDRESS'],
     [{ source: 'manifests', dir: '' }, '--dir is "", must be a folder, because --source is manifests'],
-    [
-      { kubeconfig: '/k' },
-      '--dir and --kubeconfig or --master are given: say with --source manifests or --source api which of both counts',
-    ],
+    [{ kubeconfig: '/k' }, '--dir and --kubeconfig or --master are given: choose with --source manifests or --source api'],
     [
       { 'nodeport-addresses': 'primary,192.0.2.300/24' },
       '--nodeport-addresses is "primary,192.0.2.300/24", must be networks such as 192.0.2.0/24, "primary", "all" or "localhost"',
@@ -100,7 +97,7 @@ test('each wrong flag is named with what it is and what it must be', () => {
   for (const [values, message] of cases) assert.deepEqual(errorsOf(values), [message]);
 });
 
-test('the API is the source unless there is a folder, and what does not belong to the source is said', () => {
+test('the API is the source unless --dir is set; flags of another source add a warning', () => {
   const sourceOf = (values: Record<string, string>) => {
     const result = parseConfig(flags({ 'cluster-cidr': '10.0.0.0/8', ...values }), 'host');
     return result.ok ? [result.value.config.source, ...result.value.warnings] : result.errors;
@@ -122,7 +119,7 @@ test('every wrong flag is reported, not only the first', () => {
   assert.equal(errorsOf({ v: 'x', 'socket-scope': 'y', 'map-size': 'nosuch=1' }).length, 3);
 });
 
-test('sizes of several tables are taken, those of unknown tables are refused', () => {
+test('sizes of several tables are accepted, sizes of unknown tables are rejected', () => {
   assert.deepEqual(configOf({ 'map-size': 'backends=10,slots=20' }).mapSizes, { backends: 10, slots: 20 });
   assert.match(
     errorsOf({ 'map-size': 'backend=10' })[0] ?? '',
@@ -140,7 +137,7 @@ nftables: { masqueradeAll: true, syncPeriod: 30s }
 mode: nftables
 `;
 
-test("kube-proxy's file is read, and what has no effect is said with the reason", () => {
+test("kube-proxy's file is read; a field without effect adds a warning with the reason", () => {
   const file = readConfigFile('kp.yaml', FILE);
   assert.ok(file.ok);
   const config = parseConfig(new Map([...flags({}), ...file.value.settings]), 'host');
@@ -148,7 +145,7 @@ test("kube-proxy's file is read, and what has no effect is said with the reason"
   assert.equal(config.value.config.masqueradeAll, true);
   assert.deepEqual(config.value.config.nodePortAddresses, { mode: 'networks', prefixes: [{ address: '192.0.2.0', length: 24 }] });
   assert.deepEqual(file.value.warnings, [
-    'nftables.syncPeriod in kp.yaml has no effect: changes are written at once, there is no periodic sync',
+    'nftables.syncPeriod in kp.yaml has no effect: weir writes changes at once and has no periodic sync',
     'mode in kp.yaml has no effect: weir has its own datapath',
   ]);
 });
@@ -156,7 +153,7 @@ test("kube-proxy's file is read, and what has no effect is said with the reason"
 const fileOf = (...lines: string[]) =>
   readConfigFile('kp.yaml', ['apiVersion: kubeproxy.config.k8s.io/v1alpha1', 'kind: KubeProxyConfiguration', ...lines].join('\n'));
 
-test('a flag wins over the file', () => {
+test('a flag overrides the file', () => {
   const file = fileOf('hostnameOverride: from-file', 'clusterCIDR: 10.0.0.0/8');
   assert.ok(file.ok);
   const result = parseConfig(new Map([...file.value.settings, ...flags({ 'node-name': 'n1', 'cluster-cidr': '10.244.0.0/16' })]), 'host');
@@ -174,7 +171,7 @@ test('a wrong value in the file is reported by its field', () => {
   ]);
 });
 
-test('masqueradeAll is that of the group of the mode, as in kube-proxy', () => {
+test('masqueradeAll comes from the group of the mode, as in kube-proxy', () => {
   const groups = ['iptables: { masqueradeAll: false }', 'nftables: { masqueradeAll: true }'];
   for (const [mode, expected] of [
     ['nftables', 'true'],
@@ -187,7 +184,7 @@ test('masqueradeAll is that of the group of the mode, as in kube-proxy', () => {
   }
 });
 
-test('what kubeadm writes out for fields that nobody set is no warning', () => {
+test('empty values that kubeadm writes for unset fields add no warning', () => {
   const file = fileOf(
     'bindAddress: 0.0.0.0',
     'bindAddressHardFail: false',
@@ -203,14 +200,14 @@ test('what kubeadm writes out for fields that nobody set is no warning', () => {
   );
   assert.deepEqual(file.ok && file.value.warnings, []);
   const used = fileOf('logging: { options: { json: { infoBufferSize: "64Ki" } } }');
-  assert.deepEqual(used.ok && used.value.warnings, ['logging.options in kp.yaml has no effect: lines go to stderr in one format']);
+  assert.deepEqual(used.ok && used.value.warnings, ['logging.options in kp.yaml has no effect: weir logs to stderr in one format']);
 });
 
-test('a file that is not as kube-proxy would take it is refused', () => {
+test('a file that kube-proxy would reject is rejected', () => {
   for (const [line, message] of [
-    ['clusterCidr: 10.0.0.0/8', "kp.yaml has the field clusterCidr, which kube-proxy's v1alpha1 does not know"],
-    ['nftables: { masquerade: true }', "kp.yaml has the field nftables.masquerade, which kube-proxy's v1alpha1 does not know"],
-    ['iptables: 5', "kp.yaml has the field iptables, which kube-proxy's v1alpha1 does not know"],
+    ['clusterCidr: 10.0.0.0/8', "kp.yaml has the field clusterCidr, which kube-proxy's v1alpha1 does not have"],
+    ['nftables: { masquerade: true }', "kp.yaml has the field nftables.masquerade, which kube-proxy's v1alpha1 does not have"],
+    ['iptables: 5', "kp.yaml has the field iptables, which kube-proxy's v1alpha1 does not have"],
     ['{', 'kp.yaml does not parse: line 3: '],
     ['---\na: 1', 'kp.yaml should hold one KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1'],
   ] as const) {
@@ -221,7 +218,7 @@ test('a file that is not as kube-proxy would take it is refused', () => {
   assert.deepEqual(old.ok || old.errors, ['kp.yaml: apiVersion is "componentconfig/v1alpha1", must be kubeproxy.config.k8s.io/v1alpha1']);
 });
 
-test('keywords stand for the networks that kube-proxy puts in their place', () => {
+test('keywords expand to the same networks as in kube-proxy', () => {
   const networks = (text: string): unknown => {
     const { nodePortAddresses } = configOf({ 'nodeport-addresses': text });
     if (nodePortAddresses.mode === 'primary') return 'primary';

@@ -2,7 +2,7 @@ import type { Address, Prefix } from '#lib/address.ts';
 import type { HostPort } from '#lib/host-port.ts';
 import type { GrpcTarget } from '#lib/target.ts';
 
-/** How a pod's source is told from an outside one (kube-proxy: detectLocalMode). */
+/** How to distinguish the source addresses of pods from outside ones (kube-proxy: detectLocalMode). */
 export type LocalDetector =
   | { readonly mode: 'ClusterCIDR'; readonly prefixes: readonly Prefix[] }
   | { readonly mode: 'NodeCIDR' }
@@ -10,29 +10,29 @@ export type LocalDetector =
   | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string }
   | { readonly mode: 'None' };
 
-/** NodePort addresses: the primary ones, or networks that choose among the node's addresses, with the primary ones beside them if `primary`. */
+/** NodePort addresses: the primary ones, or the node's addresses in `prefixes`, plus the primary ones if `primary`. */
 export type NodePortAddresses =
   | { readonly mode: 'primary' }
   | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[]; readonly primary?: true };
 
-/** Where objects come from; the API server of a pod's own cluster where neither kubeconfig nor address are given. */
+/** Source of objects. Without kubeconfig and master it is the API server of the pod's own cluster. */
 export type SourceConfig =
   | { readonly type: 'manifests'; readonly dir: string }
   | { readonly type: 'api'; readonly kubeconfig: string | undefined; readonly master: string | undefined }
-  /** Without TLS only where nobody else can listen. */
+  /** Undefined only for a Unix socket or loopback. */
   | { readonly type: 'kpng'; readonly target: GrpcTarget; readonly tls: TlsFileNames | undefined };
 
-/** Paths of PEM files: a certificate, its key, and the authority of the other side. */
+/** Paths of PEM files: a certificate, its key, and the authority of the peer's certificate. */
 export interface TlsFileNames {
   readonly cert: string;
   readonly key: string;
   readonly ca: string;
 }
 
-/** Connection tracking of the node (kube-proxy: KubeProxyConntrackConfiguration). Times are s; 0 leaves a setting as the node has it. */
+/** Connection tracking of the node (kube-proxy: KubeProxyConntrackConfiguration). Times are s; 0 keeps the node's setting. */
 export interface ConntrackSettings {
   readonly maxPerCore: number;
-  /** At least so many entries, whatever the number of cores. */
+  /** Minimum of entries, whatever the number of cores. */
   readonly min: number;
   readonly tcpEstablishedTimeout: number;
   readonly tcpCloseWaitTimeout: number;
@@ -41,44 +41,44 @@ export interface ConntrackSettings {
   readonly udpStreamTimeout: number;
 }
 
-/** Everything that `weir run` was told, checked and frozen. */
+/** The validated, frozen configuration of `weir run`. */
 export interface Config {
   readonly nodeName: string;
   readonly source: SourceConfig;
   readonly localDetector: LocalDetector;
   readonly masqueradeAll: boolean;
   readonly nodePortAddresses: NodePortAddresses;
-  /** Counts as the node's primary address of its family, whatever its Node object says. */
+  /** Primary address of its family, instead of the Node object's. */
   readonly bindAddress: Address | undefined;
-  /** A port of the agent itself that cannot be opened ends it. */
+  /** The agent exits if it cannot open one of its own ports. */
   readonly bindAddressHardFail: boolean;
-  /** Beside those of ServiceCIDR objects. */
+  /** In addition to ServiceCIDR objects. */
   readonly serviceCIDRs: readonly Prefix[];
-  /** cgroup v2 folder that holds every process of this node. */
+  /** cgroup v2 folder that contains every process of this node. */
   readonly cgroupRoot: string | undefined;
   /** bpffs folder for pins. */
   readonly stateDir: string;
-  /** Folder for what the API server said; undefined: nowhere. */
+  /** Folder of the journal; undefined: disabled. */
   readonly journalDir: string | undefined;
-  /** Glob patterns of device names that get no program. */
+  /** Glob patterns of devices without a packet program. */
   readonly excludeDevices: readonly string[];
   readonly socketScope: 'all' | 'host';
   /** NodePorts on 127.0.0.0/8 and ::1 for the node's own processes (kube-proxy: --iptables-localhost-nodeports). */
   readonly localhostNodePorts: boolean;
-  /** Where `/healthz`, `/livez` and `/readyz` are served; undefined: nowhere. */
+  /** Address of `/healthz`, `/livez` and `/readyz`; undefined: disabled. */
   readonly healthzBindAddress: HostPort | undefined;
-  /** Where `/metrics` and `/proxyMode` are served; undefined: nowhere. */
+  /** Address of `/metrics` and `/proxyMode`; undefined: disabled. */
   readonly metricsBindAddress: HostPort | undefined;
   readonly conntrack: ConntrackSettings;
-  /** Of this process, -1000 to 1000; undefined: as it was started. */
+  /** Of this process, -1000 to 1000; undefined: unchanged. */
   readonly oomScoreAdj: number | undefined;
-  /** How many Service ports get metrics of their own. */
+  /** Maximum of Service ports with metrics of their own. */
   readonly metricsMaxServices: number;
-  /** Table name -> max_entries, for tables that differ from their default. */
+  /** Table name -> max_entries, for tables without their default size. */
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Bit of skb->mark, bit of ct->mark. */
   readonly packetMark: number;
   readonly conntrackMark: number;
-  /** -v: 0 = what an operator must know, 2 = what was written and attached. */
+  /** -v: 0 = essential messages, 2 = also table writes and attached programs. */
   readonly verbosity: number;
 }

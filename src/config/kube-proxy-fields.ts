@@ -1,6 +1,6 @@
 /**
  * Fields of KubeProxyConfiguration (k8s.io/kube-proxy, config/v1alpha1/types.go, with the logging and client fields of
- * k8s.io/component-base) that are a flag here: field -> long name of the flag.
+ * k8s.io/component-base) that correspond to a flag: field -> long name of the flag.
  */
 export const HONOURED: Readonly<Record<string, string>> = {
   hostnameOverride: 'hostname-override',
@@ -28,20 +28,20 @@ export const HONOURED: Readonly<Record<string, string>> = {
   'conntrack.udpStreamTimeout': 'conntrack-udp-timeout-stream',
 };
 
-const NO_SYNC = 'changes are written at once, there is no periodic sync';
+const NO_SYNC = 'weir writes changes at once and has no periodic sync';
 const FEW_REQUESTS = 'weir sends a request every few minutes, and reads JSON';
-const NO_MARK = '--packet-mark and --conntrack-mark say which bits weir uses';
+const NO_MARK = '--packet-mark and --conntrack-mark set the bits that weir uses';
 const NO_IPVS = 'weir does not use IPVS';
-const NOT_WINDOWS = 'this is Linux';
-const ONE_FORMAT = 'lines go to stderr in one format';
+const NOT_WINDOWS = 'weir runs on Linux only';
+const ONE_FORMAT = 'weir logs to stderr in one format';
 
-/** The other fields, by why they mean nothing here. A group with `*` has fields of any name. */
+/** Fields without effect, with the reason. A group with `*` has fields of any name. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   'featureGates.*': "weir has none of kube-proxy's feature gates",
   ...group('clientConnection', 'acceptContentTypes contentType qps burst', FEW_REQUESTS),
   ...group('logging', 'format flushFrequency vmodule options', ONE_FORMAT),
-  showHiddenMetricsForVersion: 'no metric is hidden',
-  enableProfiling: 'there is no profiling endpoint',
+  showHiddenMetricsForVersion: 'weir hides no metric',
+  enableProfiling: 'weir has no profiling endpoint',
   mode: 'weir has its own datapath',
   ...group('iptables', 'syncPeriod minSyncPeriod', NO_SYNC),
   ...group('nftables', 'syncPeriod minSyncPeriod', NO_SYNC),
@@ -51,14 +51,14 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   ...group('winkernel', 'networkName sourceVip enableDSR rootHnsEndpointName forwardHealthCheckVip', NOT_WINDOWS),
   windowsRunAsService: NOT_WINDOWS,
   configSyncPeriod: NO_SYNC,
-  portRange: 'no port is held open for a NodePort',
+  portRange: 'weir opens no port for a NodePort',
 };
 
-/** Why a field of the file means nothing here; undefined for one that is honoured or that nobody knows. */
+/** Why a field of the file has no effect; undefined for an honoured or unknown field. */
 export function reasonWithoutEffect(field: string, mode: unknown): string | undefined {
-  // kube-proxy takes masqueradeAll from the group of its mode, iptables' for all but nftables (v1alpha1/conversion.go)
+  // kube-proxy reads masqueradeAll from the group of its mode, and from iptables for all modes but nftables (v1alpha1/conversion.go)
   const other = mode === 'nftables' ? 'iptables' : 'nftables';
-  if (field === `${other}.masqueradeAll`) return `mode is ${mode || 'not set'}, so kube-proxy reads that of the other group`;
+  if (field === `${other}.masqueradeAll`) return `mode is ${mode || 'not set'}, so kube-proxy reads the field of the other group`;
   return WITHOUT_EFFECT[field] ?? WITHOUT_EFFECT[field.replace(/\..*/, '.*')];
 }
 

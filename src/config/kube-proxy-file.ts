@@ -3,10 +3,10 @@ import { parseYaml } from '#lib/yaml.ts';
 import type { Given, GivenSettings } from './flags.ts';
 import { HONOURED, reasonWithoutEffect } from './kube-proxy-fields.ts';
 
-/** What a configuration file says in the terms of the flags. */
+/** The settings of a configuration file, by the names of the flags. */
 export interface FileSettings {
   readonly settings: GivenSettings;
-  /** One sentence for each field that is set and has no effect here. */
+  /** One sentence for each set field without effect. */
   readonly warnings: readonly string[];
 }
 
@@ -34,14 +34,14 @@ function readFields(name: string, fields: Record<string, unknown>): Result<FileS
     if (reason !== undefined && !isZero(value)) warnings.push(`${field} in ${name} has no effect: ${reason}`);
     else if (setting !== undefined && reason === undefined) settings.set(setting, { text: String(value), from: `${field} in ${name}` });
     else if (setting === undefined && reason === undefined)
-      errors.push(`${name} has the field ${field}, which kube-proxy's v1alpha1 does not know`);
+      errors.push(`${name} has the field ${field}, which kube-proxy's v1alpha1 does not have`);
   }
   return errors.length > 0 ? failure(...errors) : success({ settings, warnings });
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Fields that are set, as `group.field`. */
+/** Set fields, as `group.field`. */
 function leaves(fields: Record<string, unknown>, path = ''): [string, unknown][] {
   return Object.entries(fields).flatMap(([key, value]): [string, unknown][] => {
     if (isRecord(value) && path === '') return leaves(value, `${key}.`);
@@ -49,10 +49,10 @@ function leaves(fields: Record<string, unknown>, path = ''): [string, unknown][]
   });
 }
 
-/** Empty values are what kubeadm writes for fields that nobody has set. */
+/** kubeadm writes empty values for unset fields. */
 const isUnset = (value: unknown): boolean =>
   value === null || value === undefined || value === '' || (typeof value === 'object' && Object.keys(value).length === 0);
 
-/** Written out defaults are nothing to warn about. */
+/** A zero value in the file causes no warning. */
 const isZero = (value: unknown): boolean =>
   [0, false, '0', '0s'].some((zero) => value === zero) || isUnset(value) || (isRecord(value) && Object.values(value).every(isZero));

@@ -20,7 +20,7 @@ function configOf(...lines: string[]): Config {
   return result.value.config;
 }
 
-test("connection tracking is set as in kube-proxy's file, by default as kube-proxy does", () => {
+test("conntrack settings come from kube-proxy's file, with kube-proxy's defaults", () => {
   assert.deepEqual(configOf().conntrack, {
     maxPerCore: 32_768,
     min: 131_072,
@@ -43,7 +43,7 @@ test("connection tracking is set as in kube-proxy's file, by default as kube-pro
   });
 });
 
-test('what is wrong is named by its field', () => {
+test('an error names the field of the file', () => {
   const result = parsed('conntrack: { udpTimeout: 5 minutes }', 'oomScoreAdj: -2000', 'bindAddress: here');
   assert.deepEqual(result.ok || [...result.errors].sort(), [
     'bindAddress in kp.yaml is "here", must be an address such as 192.0.2.1',
@@ -52,7 +52,7 @@ test('what is wrong is named by its field', () => {
   ]);
 });
 
-test('an IPv6 bindAddress moves the ports of the agent to IPv6, the zero address says nothing of the node', () => {
+test('an IPv6 bindAddress moves the ports of the agent to IPv6; the zero address sets no primary address', () => {
   const { bindAddress, healthzBindAddress, metricsBindAddress } = configOf('bindAddress: 2001:db8::2');
   assert.equal(bindAddress, '2001:db8::2');
   assert.deepEqual(
@@ -65,7 +65,7 @@ test('an IPv6 bindAddress moves the ports of the agent to IPv6, the zero address
   for (const zero of ['0.0.0.0', '"::"']) assert.equal(configOf(`bindAddress: ${zero}`).bindAddress, undefined);
 });
 
-test('oomScoreAdj and bindAddressHardFail are taken, and left alone where they are not given', () => {
+test('oomScoreAdj and bindAddressHardFail are read, and keep their defaults if not set', () => {
   assert.deepEqual([configOf().oomScoreAdj, configOf().bindAddressHardFail], [undefined, false]);
   assert.equal(configOf('oomScoreAdj: -999').oomScoreAdj, -999);
   assert.equal(configOf('bindAddressHardFail: true').bindAddressHardFail, true);

@@ -6,18 +6,18 @@ import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR, type Gi
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 import { readSource } from './read-source.ts';
 
-/** A Config, and what an operator should know about how it came to be. */
+/** A Config, and warnings for the operator. */
 export interface ParsedConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
 }
 
-/** `hostName`: the name of the node where none is given; lower-cased, as kubelet and kube-proxy do (pkg/util/node, GetHostname). */
+/** `hostName`: default name of the node; lower-cased, as in kubelet and kube-proxy (pkg/util/node, GetHostname). */
 export function parseConfig(given: GivenSettings, hostName: string): Result<ParsedConfig> {
   const read = readSettings(given);
   const warnings: string[] = [];
   const bindAddress = read.address('bind-address');
-  // As in kube-proxy the file's address moves its default ports, the flag's does not (options.go)
+  // As in kube-proxy, bindAddress of the file changes the default addresses of the ports; the flag does not (options.go)
   const isOfFile = bindAddress !== undefined && !read.isFlag('bind-address');
   const [all, loopback] = isOfFile && familyOf(bindAddress) === 6 ? ['[::]', '[::1]'] : ['0.0.0.0', '127.0.0.1'];
   const config: Config = {
@@ -26,7 +26,7 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
     localDetector: localDetector(read, warnings),
     masqueradeAll: read.flag('masquerade-all', false),
     nodePortAddresses: nodePortAddresses(read),
-    // The zero address is what kube-proxy's file says where nobody chose one
+    // kube-proxy's file has the zero address by default
     bindAddress: bindAddress === undefined || bindAddress === ZERO_ADDRESS[familyOf(bindAddress)] ? undefined : bindAddress,
     bindAddressHardFail: read.flag('bind-address-hard-fail', false),
     serviceCIDRs: read.prefixes('service-cidr'),
@@ -63,13 +63,13 @@ const conntrack = (read: SettingsReader): ConntrackSettings => ({
 function nodeName(read: SettingsReader, hostName: string): string {
   const [own, familiar] = [read.text('node-name'), read.text('hostname-override')];
   if (own !== undefined && familiar !== undefined && own !== familiar && read.isFlag('hostname-override'))
-    read.reject('node-name', `the same as --hostname-override (${familiar}), or one of the two left out`);
+    read.reject('node-name', `the same as --hostname-override (${familiar}), or only one of them set`);
   return (own || familiar || hostName).trim().toLowerCase();
 }
 
 const MODES = ['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix'] as const;
 
-/** ClusterCIDR without a range is no detector, as in kube-proxy (server_linux.go, getLocalDetectors). */
+/** ClusterCIDR without a range means no detector, as in kube-proxy (server_linux.go, getLocalDetectors). */
 function localDetector(read: SettingsReader, warnings: string[]): LocalDetector {
   const mode = read.choice('detect-local-mode', MODES, 'ClusterCIDR');
   if (mode === 'NodeCIDR') return { mode };
@@ -78,7 +78,7 @@ function localDetector(read: SettingsReader, warnings: string[]): LocalDetector 
   const prefixes = read.prefixes('cluster-cidr');
   if (prefixes.length > 0) return { mode, prefixes };
   warnings.push(
-    'No --cluster-cidr: pods cannot be told from outsiders, so ClusterIP traffic keeps its source and policy Local holds for pods',
+    'No --cluster-cidr: weir cannot distinguish pods from outside clients, so ClusterIP traffic keeps its source and policy Local applies to pods',
   );
   return { mode: 'None' };
 }
@@ -92,10 +92,10 @@ function required(read: SettingsReader, name: string, mode: string): string {
 const ALL = '0.0.0.0/0,::/0';
 const LOCALHOST = '127.0.0.0/8,::1/128';
 
-/** Keywords as in kube-proxy (server.go, expandNodePortAddressKeywords); which addresses are primary is known when the Node is. */
+/** Keywords as in kube-proxy (server.go, expandNodePortAddressKeywords). The primary addresses come later, with the Node. */
 function nodePortAddresses(read: SettingsReader): NodePortAddresses {
   const items = new Set(read.list('nodeport-addresses'));
-  // Loopback comes with the primary addresses alone, see localhostNodePorts
+  // Without networks, localhostNodePorts controls loopback
   if ([...items].every((item) => item === 'primary' || (item === 'localhost' && items.has('primary')))) return { mode: 'primary' };
   const primary = items.delete('primary') && !items.has('all');
   const text = [...items].map((item) => (item === 'localhost' ? LOCALHOST : item)).join(',');

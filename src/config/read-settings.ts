@@ -2,29 +2,29 @@ import { type Address, formatPrefix, type Prefix, parseAddress, parsePrefix } fr
 import type { HostPort } from '#lib/host-port.ts';
 import type { Given, GivenSettings } from './flags.ts';
 
-/** Reads settings one by one and collects one sentence for each that is wrong. */
+/** Reads single settings and collects one sentence for each error. */
 export interface SettingsReader {
   text(name: string): string | undefined;
   flag(name: string, fallback: boolean): boolean;
   choice<T extends string>(name: string, choices: readonly T[], fallback: T): T;
   number(name: string, fallback: number): number;
-  /** Undefined where nothing is given. */
+  /** Undefined if not set. */
   integer(name: string, least: number, most: number): number | undefined;
-  /** A time such as 24h0m0s (Go's time.ParseDuration), in s without its fraction. */
+  /** A time such as 24h0m0s (Go's time.ParseDuration), in whole s. */
   seconds(name: string, fallback: number): number;
-  /** Undefined where nothing is given. */
+  /** Undefined if not set. */
   address(name: string): Address | undefined;
-  /** One bit of 32 that kube-proxy does not use. */
+  /** One bit of 32; not one of kube-proxy's. */
   mark(name: string, fallback: number): number;
-  /** Address and port to listen at, undefined where the setting is empty; an address alone gets the port of `fallback`. */
+  /** Address and port to listen at; undefined if set to the empty string. An address alone gets the port of `fallback`. */
   hostPort(name: string, fallback: string): HostPort | undefined;
   list(name: string): readonly string[];
   prefixes(name: string): readonly Prefix[];
-  /** Whether it was given on the command line. */
+  /** Whether the setting is a flag of the command line. */
   isFlag(name: string): boolean;
-  /** The setting is wrong: what it should be. */
+  /** Adds the error `NAME is VALUE, must be SHOULD`. */
   reject(name: string, should: string): void;
-  /** Something else is wrong: a whole sentence. */
+  /** Adds another error: a whole sentence. */
   fail(message: string): void;
   readonly errors: readonly string[];
 }
@@ -32,7 +32,7 @@ export interface SettingsReader {
 /** Marks of kube-proxy: KUBE-MARK-MASQ and KUBE-MARK-DROP. */
 const TAKEN_MARKS = [0x4000, 0x8000];
 
-/** A reader of what was given; it fails for nothing, see `errors`. */
+/** A reader of settings. It never throws, see `errors`. */
 export function readSettings(given: GivenSettings): SettingsReader {
   const errors: string[] = [];
   const reject = (name: string, should: string): void => {
@@ -73,7 +73,7 @@ export function readSettings(given: GivenSettings): SettingsReader {
   };
 }
 
-/** Items of a comma-separated text, without blanks and empty ones. */
+/** Non-empty items of a comma-separated text, without blanks. */
 export const splitList = (text: string): string[] =>
   text
     .split(',')
@@ -112,7 +112,7 @@ function parseHostPort(text: string, usual: number): HostPort | undefined {
   return address === undefined || port < 1 || port > 65_535 ? undefined : { address, port };
 }
 
-/** Networks of a comma-separated text, each once; undefined when one of them is none. */
+/** Networks of a comma-separated text, each once; undefined if an item is not a network. */
 export function parsePrefixes(text: string): readonly Prefix[] | undefined {
   const prefixes = splitList(text).map(parsePrefix);
   return prefixes.every((prefix) => prefix !== undefined) ? dedupe(prefixes) : undefined;

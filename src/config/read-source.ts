@@ -8,7 +8,7 @@ const KPNG = 'kpng=';
 
 const ADDRESS = 'an address such as unix:///run/kpng.sock or 127.0.0.1:12090';
 
-/** Where objects come from, by the flags --source, --dir, --kubeconfig, --master and --tls-... */
+/** The source of objects, from the flags --source, --dir, --kubeconfig, --master and --tls-... */
 export function readSource(read: SettingsReader, warnings: string[]): SourceConfig {
   const [given, dir, kubeconfig, master] = ['source', 'dir', 'kubeconfig', 'master'].map((name) => read.text(name) || undefined);
   if (given?.startsWith(KPNG)) {
@@ -17,7 +17,7 @@ export function readSource(read: SettingsReader, warnings: string[]): SourceConf
   }
   const ofApi = kubeconfig ?? master;
   if (given === undefined && dir !== undefined && ofApi !== undefined)
-    read.fail('--dir and --kubeconfig or --master are given: say with --source manifests or --source api which of both counts');
+    read.fail('--dir and --kubeconfig or --master are given: choose with --source manifests or --source api');
   const type = TYPES.find((one) => one === (given ?? (dir === undefined ? 'api' : 'manifests')));
   if (type === undefined) read.reject('source', 'api, manifests or kpng=ADDRESS');
   if (type !== 'manifests') {
@@ -38,7 +38,7 @@ function readKpng(read: SettingsReader, text: string): SourceConfig {
   return { type: 'kpng', target, tls: readTls(read, '', target, '--source kpng=') };
 }
 
-/** Files of mutual TLS, without which nothing is said where others may listen. `prefix` of the flags, `what` for messages. */
+/** Files of mutual TLS, required unless the target is a Unix socket or loopback. `prefix`: of the flags. `what`: for messages. */
 export function readTls(read: SettingsReader, prefix: '' | 'listen-', target: GrpcTarget, what: string): TlsFileNames | undefined {
   const names = ['crt', 'key', 'ca'].map((name) => `${prefix}tls-${name}`);
   const [cert, key, ca] = names.map((name) => read.text(name) || undefined);
@@ -50,7 +50,7 @@ export function readTls(read: SettingsReader, prefix: '' | 'listen-', target: Gr
   if ((cert ?? key ?? ca) !== undefined) read.fail(`${flags} belong together: give all three, or none`);
   else if (!isPrivate(target))
     read.fail(
-      `${what}${formatTarget(target)} can be reached by others, so it needs mutual TLS: give ${flags}, or use a Unix socket or loopback`,
+      `${what}${formatTarget(target)} is reachable from other machines, so it needs mutual TLS: give ${flags}, or use a Unix socket or loopback`,
     );
   return undefined;
 }

@@ -14,7 +14,7 @@ const parse = (...flags: string[]) =>
 
 const TLS = ['crt', 'key', 'ca'].map((name) => `--listen-tls-${name}=/${name}`);
 
-test('by default a server listens on loopback, in plain text', () => {
+test('by default a server listens on loopback, without TLS', () => {
   const parsed = parse('--dir=/manifests');
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value.config, {
@@ -29,12 +29,15 @@ test('an address beyond loopback requires mutual TLS, and names are verified by 
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value.config.tls, { cert: '/crt', key: '/key', ca: '/ca' });
   const refused: readonly (readonly [flags: readonly string[], says: RegExp])[] = [
-    [['--listen=:12090'], /^--listen :12090 can be reached by others, so it needs mutual TLS: give --listen-tls-crt, /],
+    [['--listen=:12090'], /^--listen :12090 is reachable from other machines, so it needs mutual TLS: give --listen-tls-crt, /],
     [['--listen=10.0.0.1:80', ...TLS.slice(1)], /^--listen-tls-crt, --listen-tls-key, --listen-tls-ca belong together/],
     [['--verify-node-names'], /^--verify-node-names needs the certificates of clients/],
     [['--listen=unix:///a', ...TLS], /is a Unix socket, which has no TLS/],
     [['--listen=nowhere'], /^--listen is "nowhere", must be an address such as/],
-    [['--source=kpng=10.0.0.1:12090'], /^--source kpng=10.0.0.1:12090 can be reached by others, so it needs mutual TLS: give --tls-crt, /],
+    [
+      ['--source=kpng=10.0.0.1:12090'],
+      /^--source kpng=10.0.0.1:12090 is reachable from other machines, so it needs mutual TLS: give --tls-crt, /,
+    ],
     [['--source=kpng=:12090'], /^--source is "kpng=:12090", must be kpng= and an address/],
     [['--source=etcd'], /^--source is "etcd", must be api, manifests or kpng=ADDRESS/],
   ];

@@ -1,4 +1,4 @@
-/** Counts of what has happened since the process started, by name and one label from a small fixed set. */
+/** Event counts since the start of the process, by name and one label of a small fixed set. */
 export interface Counters {
   increment(name: string, label: string): void;
   /** `name.label` to count. */

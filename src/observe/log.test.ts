@@ -8,14 +8,14 @@ function lines(verbosity: number, use: (log: ReturnType<typeof createLog>) => vo
   return written;
 }
 
-test('a line has a level, the message and its facts, quoted where they hold blanks', () => {
+test('a line has a level, the message and its facts, quoted if they contain blanks', () => {
   assert.deepEqual(
     lines(0, (log) => log.warn('Cannot attach', { device: 'eth0', reason: 'no such device' })),
     ['WARN  Cannot attach device=eth0 reason="no such device"\n'],
   );
 });
 
-test('an error shows what caused it, and stays on one line', () => {
+test('an error shows its cause and stays on one line', () => {
   const error = new Error('Cannot load', { cause: new Error('line one\nline two') });
   assert.deepEqual(
     lines(0, (log) => log.error('Failed', { error })),
@@ -23,14 +23,14 @@ test('an error shows what caused it, and stays on one line', () => {
   );
 });
 
-test('what a peer says cannot move the cursor of whoever reads it', () => {
+test('control characters from a peer are escaped', () => {
   assert.deepEqual(
     lines(0, (log) => log.warn('said \x1b[2J\r\n')),
     ['WARN  said \\u001b[2J\\r\\n\n'],
   );
 });
 
-test('debug lines need their verbosity', () => {
+test('debug lines appear only from their verbosity on', () => {
   const say = (log: ReturnType<typeof createLog>): void => log.debug(2, 'Wrote');
   assert.deepEqual(lines(1, say), []);
   assert.deepEqual(lines(2, say), ['DEBUG Wrote\n']);

@@ -1,4 +1,4 @@
-/** Facts beside a message; an Error shows its message and causes. */
+/** Facts of a message, as KEY=VALUE; an Error shows its message and causes. */
 export type Facts = Readonly<Record<string, unknown>>;
 
 /** Lines for an operator: `2026-11-23T04:12:01.123Z INFO  Attached the packet program device=eth0`. */
@@ -6,11 +6,11 @@ export interface Log {
   info(message: string, facts?: Facts): void;
   warn(message: string, facts?: Facts): void;
   error(message: string, facts?: Facts): void;
-  /** Only shown from this verbosity on: 2 = what was written and attached. */
+  /** Logged only from this verbosity on: 2 = table writes and attached programs. */
   debug(verbosity: number, message: string, facts?: Facts): void;
 }
 
-/** `write` takes whole lines, line feed included. */
+/** `write` gets whole lines, with line feed. */
 export function createLog(verbosity: number, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
   const say = (level: string, message: string, facts?: Facts): void =>
     write(`${new Date().toISOString()} ${level.padEnd(5)} ${withFacts(message, facts)}\n`);
@@ -24,7 +24,7 @@ export function createLog(verbosity: number, write: (line: string) => void = (li
   };
 }
 
-/** One line: a message, and what is known beside it. */
+/** One line: a message and its facts. */
 export const withFacts = (message: string, facts: Facts = {}): string =>
   [oneLine(message), ...Object.entries(facts).map(([key, value]) => `${key}=${factText(value)}`)].join(' ');
 
@@ -33,7 +33,7 @@ function factText(value: unknown): string {
   return /[\s"=]/.test(text) || text === '' ? JSON.stringify(text) : text;
 }
 
-/** Message of an error and of what caused it. */
+/** Messages of an error and of its causes. */
 export const errorText = (error: Error): string =>
   error.cause instanceof Error ? `${error.message}: ${errorText(error.cause)}` : error.message;
 

@@ -16,7 +16,7 @@ function started(maxServices = 10) {
     withoutLocal: () => [{ family: 6, policy: 'external' }] as const,
   };
   const metrics = createMetrics(sources, maxServices);
-  /** Values of a metric by what stands before them. */
+  /** Values of a metric by name and labels. */
   const valuesOf = async (name: string): Promise<Record<string, number>> =>
     Object.fromEntries(
       (await metrics.text())
@@ -27,7 +27,7 @@ function started(maxServices = 10) {
   return { counters, outcomes, services, metrics, valuesOf };
 }
 
-test('a pass is told for both families, as full or as partial, and changes wait until then', async () => {
+test('a pass counts for both families, as full or as partial, and ends the wait of changes', async () => {
   const { metrics, valuesOf } = started();
   for (const kind of ['Service', 'EndpointSlice', 'EndpointSlice', 'Node'] as const) metrics.changed(kind, 'shop/a');
   metrics.queued();
@@ -47,7 +47,7 @@ test('a pass is told for both families, as full or as partial, and changes wait 
   assert.ok(at !== undefined && queued !== undefined && queued > 1e9 && at >= queued, `${queued}, ${at}`);
 });
 
-test('counts keep growing from one reading to the next, whatever the number of readings', async () => {
+test('counters increase from one scrape to the next, whatever the number of scrapes', async () => {
   const { counters, outcomes, metrics, valuesOf } = started();
   counters.increment('source_problems', 'parse');
   counters.increment('deleted_conntrack_entries_of', 'IPv6');
@@ -63,7 +63,7 @@ test('counts keep growing from one reading to the next, whatever the number of r
   assert.deepEqual(await valuesOf('kubeproxy_proxy_livez_total'), {});
 });
 
-test('the time from what led to a change of endpoints counts once the kernel follows it, unless it is older than the agent', async () => {
+test('the time from the trigger of a change of endpoints counts after the pass, unless the trigger is older than the agent', async () => {
   const { metrics, valuesOf } = started();
   const counts = async () => valuesOf('kubeproxy_network_programming_duration_seconds_count');
   metrics.changed('EndpointSlice', 'shop/a', { family: 4, at: Date.now() - 3_600_000 });
@@ -77,11 +77,11 @@ test('the time from what led to a change of endpoints counts once the kernel fol
   metrics.changed('EndpointSlice', 'shop/b', { family: 6, at: Date.now() + 1 });
   metrics.changed('EndpointSlice', 'shop/b');
   metrics.passed(1, false);
-  assert.deepEqual(await counts(), { '{ip_family="IPv6"}': 1 }, 'a slice that is gone has nothing to wait for');
+  assert.deepEqual(await counts(), { '{ip_family="IPv6"}': 1 }, 'a removed slice waits for no pass');
   assert.deepEqual(await valuesOf('weir_change_programming_duration_seconds_count'), { '': 3 });
 });
 
-test('policies that find no endpoint here are counted by policy and family, and so are the tables', async () => {
+test('policies without a local endpoint are counted by policy and family, and tables by name', async () => {
   const { valuesOf } = started();
   assert.deepEqual(await valuesOf('kubeproxy_sync_proxy_rules_no_local_endpoints_total'), {
     '{traffic_policy="internal",ip_family="IPv4"}': 0,
@@ -98,7 +98,7 @@ const count = (service: string, connections: number): PortSeries => ({
   ...{ service, connections, refusals: 1 },
 });
 
-test('so many Service ports have numbers, they keep them, and a place goes on when its Service goes', async () => {
+test('Service ports keep their series; a removed Service frees its series for another port', async () => {
   const { services, valuesOf } = started(2);
   const shown = async () =>
     Object.entries(await valuesOf('weir_service_connections_total')).map(([key, n]) => `${/service="(\w+)"/.exec(key)?.[1]} ${n}`);
@@ -115,7 +115,7 @@ test('so many Service ports have numbers, they keep them, and a place goes on wh
   assert.deepEqual(await shown(), ['b 5', 'new 9']);
 });
 
-test('numbers that cannot be read take no others away', async () => {
+test('unreadable values do not remove other metrics', async () => {
   const broken = (): never => {
     throw new Error('gone');
   };

@@ -3,37 +3,37 @@ import type { Family } from '#lib/address.ts';
 import type { ModelKind } from '#model/objects.ts';
 import { type Readings, showReadings } from './own-metrics.ts';
 
-/** What led to a change of endpoints, such as a pod that became ready: when, in ms since 1970, and in which family. */
+/** The event that caused a change of endpoints, such as a pod that became ready: its time (ms since 1970) and family. */
 export interface Trigger {
   readonly family: Family;
   readonly at: number;
 }
 
-/** Numbers for Prometheus: kube-proxy's names and meanings (pkg/proxy/metrics/metrics.go), and ours with the prefix `weir_`. */
+/** Metrics for Prometheus: kube-proxy's names and meanings (pkg/proxy/metrics/metrics.go), and weir's own with the prefix `weir_`. */
 export interface Metrics {
-  /** A source said something new of an object, or that it is gone, which has no trigger. */
+  /** A source reported a changed or removed object; a removal has no trigger. */
   changed(kind: ModelKind, key: string, trigger?: Trigger): void;
-  /** The kernel has to learn of something. */
+  /** A change waits for the next pass. */
   queued(): void;
-  /** It has, in so many ms; `isFull`: everything was compared, not only what had changed. */
+  /** A pass ended after `ms`. `isFull`: it compared everything, not only changes. */
   passed(ms: number, isFull: boolean): void;
-  /** Stale conntrack entries were looked for, in so many ms. */
+  /** A search for stale conntrack entries ended after `ms`. */
   lookedForStaleFlows(ms: number): void;
-  /** Somebody asked for `/healthz` or `/livez` and got this status. */
+  /** A request for `/healthz` or `/livez` got this status. */
   asked(path: string, status: number): void;
-  /** All of it in Prometheus' text format, version 0.0.4. */
+  /** All metrics in Prometheus' text format, version 0.0.4. */
   text(): Promise<string>;
 }
 
 interface Sources extends Readings {
-  /** Service ports with an endpoint, but none on this node, where their policy wants one. */
+  /** Service ports with policy Local and endpoints on other nodes only. */
   withoutLocal(): readonly { readonly family: Family; readonly policy: 'internal' | 'external' }[];
 }
 
-/** Every pass serves both families at once, so both tell the same of it. */
+/** Every pass serves both families, so both have the same values. */
 const FAMILIES = ['IPv4', 'IPv6'] as const;
 
-/** s, of kube-proxy. */
+/** kube-proxy's buckets, s. */
 const NETWORK_PROGRAMMING_BUCKETS = [
   ...linearBuckets(0.25, 0.25, 2),
   ...linearBuckets(1, 1, 59),
@@ -41,47 +41,50 @@ const NETWORK_PROGRAMMING_BUCKETS = [
   ...linearBuckets(120, 30, 7),
 ];
 
-/** Everything is 0. Labels come from small fixed sets, but for `maxServices` Service ports. */
+/** Metrics with the value 0. Labels come from small fixed sets, except for `maxServices` Service ports. */
 export function createMetrics(sources: Sources, maxServices: number): Metrics {
   const registry = new Registry();
   const make = makersFor(registry);
-  const passes = make.durations('sync_proxy_rules_duration_seconds', 'Time to bring the kernel to the wanted state');
-  const full = make.durations('sync_full_proxy_rules_duration_seconds', 'The same where everything was compared');
-  const partial = make.durations('sync_partial_proxy_rules_duration_seconds', 'The same where only changes were written');
-  const looks = make.durations('conntrack_reconciler_sync_duration_seconds', 'Time to look for stale conntrack entries');
-  const passedAt = make.times('sync_proxy_rules_last_timestamp_seconds', 'The last time the kernel was as wanted');
-  const queuedAt = make.times('sync_proxy_rules_last_queued_timestamp_seconds', 'The last time something had to be written');
+  const passes = make.durations('sync_proxy_rules_duration_seconds', 'Duration of a pass that writes the wanted state to the kernel');
+  const full = make.durations('sync_full_proxy_rules_duration_seconds', 'Duration of a pass that compares everything');
+  const partial = make.durations('sync_partial_proxy_rules_duration_seconds', 'Duration of a pass that writes only changes');
+  const looks = make.durations('conntrack_reconciler_sync_duration_seconds', 'Duration of a search for stale conntrack entries');
+  const passedAt = make.times(
+    'sync_proxy_rules_last_timestamp_seconds',
+    'Time of the last pass that brought the kernel to the wanted state',
+  );
+  const queuedAt = make.times('sync_proxy_rules_last_queued_timestamp_seconds', 'Time of the last change that required a pass');
   const services = make.changes('sync_proxy_rules_service_changes', 'Changes of Services');
   const endpoints = make.changes('sync_proxy_rules_endpoint_changes', 'Changes of EndpointSlices');
   const asked = { '/healthz': make.answers('proxy_healthz_total'), '/livez': make.answers('proxy_livez_total') } as Record<string, Counter>;
   const programming = new Histogram({
     ...make.of(
       'network_programming_duration_seconds',
-      'Time from what led to a change of endpoints until this node follows it',
+      'Time from the event that caused a change of endpoints until this node has applied the change',
       'ip_family',
     ),
     buckets: NETWORK_PROGRAMMING_BUCKETS,
   });
   const reaction = new Histogram({
     name: 'weir_change_programming_duration_seconds',
-    help: 'Time from the arrival of a change until the kernel follows it',
+    help: 'Time from the arrival of a change until the kernel has it',
     buckets: exponentialBuckets(0.0001, 2, 18),
     registers: [registry],
   });
   const readings = [...showReadings(registry, sources, maxServices), showWithoutLocal(make, sources)];
   const startedAt = Date.now();
-  /** What the kernel does not follow yet, by slice: of several changes the first counts. */
+  /** First trigger of each slice since the last pass. */
   const triggers = new Map<string, Trigger>();
   const unreadable = new Counter({
     name: 'weir_unreadable_total',
-    help: 'Numbers that could not be read from the kernel when somebody asked',
+    help: 'Failed reads of values from the kernel',
     registers: [registry],
   });
   let arrivedAt: number | undefined;
   return {
     changed(kind, key, trigger) {
       arrivedAt ??= performance.now();
-      // What happened before the agent started says nothing about it (kube-proxy: trackerStartTime)
+      // Events before the start of the agent do not measure it (kube-proxy: trackerStartTime)
       if (trigger !== undefined && trigger.at > startedAt && !triggers.has(key)) triggers.set(key, trigger);
       if (kind === 'EndpointSlice' && trigger === undefined) triggers.delete(key);
       if (kind === 'Service') services.one();
@@ -135,7 +138,7 @@ function makersFor(registry: Registry) {
       };
     },
     changes(name: string, help: string): { one(): void; done(): void } {
-      const [total, pending] = [new Counter(of(`${name}_total`, help)), new Gauge(of(`${name}_pending`, `${help} that wait`))];
+      const [total, pending] = [new Counter(of(`${name}_total`, help)), new Gauge(of(`${name}_pending`, `${help} that wait for a pass`))];
       return {
         one() {
           total.inc();
@@ -144,13 +147,13 @@ function makersFor(registry: Registry) {
         done: () => pending.set(0),
       };
     },
-    answers: (name: string): Counter => new Counter(of(name, 'Answers by HTTP status', 'code')),
+    answers: (name: string): Counter => new Counter(of(name, 'Answers by HTTP status code', 'code')),
   };
 }
 
 function showWithoutLocal({ of }: ReturnType<typeof makersFor>, { withoutLocal }: Sources): () => void {
   const name = 'sync_proxy_rules_no_local_endpoints_total';
-  const gauge = new Gauge(of(name, 'Service ports without an endpoint here, where their policy wants one', 'traffic_policy', 'ip_family'));
+  const gauge = new Gauge(of(name, 'Service ports with policy Local and endpoints on other nodes only', 'traffic_policy', 'ip_family'));
   return () => {
     for (const traffic_policy of ['internal', 'external']) for (const ip_family of FAMILIES) gauge.set({ traffic_policy, ip_family }, 0);
     for (const { family, policy } of withoutLocal()) gauge.inc({ traffic_policy: policy, ip_family: `IPv${family}` });

@@ -2,21 +2,21 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Family } from '#lib/address.ts';
 import type { Counters } from './counters.ts';
 
-/** What is read when somebody asks for the numbers. Each may throw where the kernel cannot be read. */
+/** Values that each scrape reads. Each function may throw if the kernel cannot be read. */
 export interface Readings {
   readonly counters: Counters;
-  /** How often each decision was taken on this node, by its name in `weir dump`. */
+  /** Number of decisions on this node, by their name in `weir dump`. */
   outcomes(): Readonly<Record<string, number>>;
-  /** By the name of the table, as --map-size takes it. */
+  /** By the name of the table in --map-size. */
   tables(): Readonly<Record<string, { readonly entries: number; readonly limit: number }>>;
   services(): readonly PortSeries[];
 }
 
-/** What became of those who dialled a Service port in one family. */
+/** Connections and refusals of a Service port in one family. */
 export interface PortSeries {
   readonly namespace: string;
   readonly service: string;
-  /** Its name; empty where it has none. */
+  /** Name of the port; empty if unnamed. */
   readonly port: string;
   readonly protocol: string;
   readonly family: Family;
@@ -24,12 +24,12 @@ export interface PortSeries {
   readonly refusals: number;
 }
 
-/** Deleted conntrack entries by family stand under kube-proxy's name. */
+/** Counter of deleted conntrack entries by family, exported under kube-proxy's name. */
 const OF_FAMILY = 'deleted_conntrack_entries_of';
 
 /**
- * Registers the metrics that are read when somebody asks: ours, with the prefix `weir_`, and three of the process. What is returned
- * reads them. `maxServices`: so many Service ports get numbers of their own.
+ * Registers the metrics that each scrape reads: weir's own, with the prefix `weir_`, and three of the process. The returned functions
+ * update them. `maxServices`: maximum of Service ports with series of their own.
  */
 export function showReadings(registry: Registry, readings: Readings, maxServices: number): readonly (() => void)[] {
   return [
@@ -41,7 +41,7 @@ export function showReadings(registry: Registry, readings: Readings, maxServices
   ];
 }
 
-/** Each name of `counters` is a metric, its label the reason. */
+/** Each name of `counters` is a metric; its label is the reason. */
 function showCounters(registry: Registry, counters: Counters): () => void {
   const shown = new Map<string, Counter>();
   const deleted = new Counter({
@@ -55,7 +55,7 @@ function showCounters(registry: Registry, counters: Counters): () => void {
       shown.get(name) ??
       new Counter({
         name: `weir_${name}_total`,
-        help: `What the log calls ${name.replaceAll('_', ' ')}`,
+        help: `Events that the log calls ${name.replaceAll('_', ' ')}`,
         labelNames: ['reason'],
         registers: [registry],
       });
@@ -75,7 +75,7 @@ function showCounters(registry: Registry, counters: Counters): () => void {
 function showOutcomes(registry: Registry, { outcomes }: Readings): () => void {
   const counter = new Counter({
     name: 'weir_outcomes_total',
-    help: 'Decisions of the programs on first packets and sockets, since the tables were made',
+    help: 'Decisions of the programs on first packets and sockets, since the creation of the tables',
     labelNames: ['outcome'],
     registers: [registry],
   });
@@ -87,8 +87,8 @@ function showOutcomes(registry: Registry, { outcomes }: Readings): () => void {
 
 function showTables(registry: Registry, { tables }: Readings): () => void {
   const of = (name: string, help: string): Gauge => new Gauge({ name, help, labelNames: ['table'], registers: [registry] });
-  const entries = of('weir_table_entries', 'Entries of a table in the kernel that Services fill');
-  const limits = of('weir_table_max_entries', 'Entries that it takes, see --map-size');
+  const entries = of('weir_table_entries', 'Entries in a kernel table of Services');
+  const limits = of('weir_table_max_entries', 'Maximum of entries in a kernel table, see --map-size');
   return () => {
     for (const [table, { entries: held, limit }] of Object.entries(tables())) {
       entries.set({ table }, held);
@@ -97,15 +97,15 @@ function showTables(registry: Registry, { tables }: Readings): () => void {
   };
 }
 
-/** A Service port that has numbers keeps them: which ones are shown does not change from one reading to the next. */
+/** A Service port with series keeps them from one scrape to the next. */
 function showServices(registry: Registry, { services }: Readings, max: number): () => void {
   const labelNames = ['namespace', 'service', 'port', 'protocol', 'ip_family'];
   const of = (name: string, help: string): Counter => new Counter({ name, help, labelNames, registers: [registry] });
-  const connections = of('weir_service_connections_total', 'Connections and UDP flows that were sent to an endpoint');
-  const refusals = of('weir_service_refusals_total', 'Sockets and first packets that were refused or dropped');
+  const connections = of('weir_service_connections_total', 'Connections and UDP flows sent to an endpoint');
+  const refusals = of('weir_service_refusals_total', 'Sockets and first packets refused or dropped');
   const hidden = new Gauge({
     name: 'weir_services_without_series',
-    help: 'Service ports with connections or refusals beyond --metrics-max-services, which are not shown',
+    help: 'Service ports with connections or refusals but without series because of --metrics-max-services',
     registers: [registry],
   });
   let shown = new Set<string>();
@@ -130,12 +130,12 @@ const labelsOf = ({ namespace, service, port, protocol, family }: PortSeries) =>
   ip_family: `IPv${family}`,
 });
 
-/** The three of a process that dashboards of kube-proxy look at. */
+/** The three process metrics that dashboards of kube-proxy use. */
 function showProcess(registry: Registry): () => void {
   const registers = [registry];
   const memory = new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the agent', registers });
   const cpu = new Counter({ name: 'process_cpu_seconds_total', help: 'Processor time of the agent', registers });
-  const start = new Gauge({ name: 'process_start_time_seconds', help: 'When the agent started, since 1970', registers });
+  const start = new Gauge({ name: 'process_start_time_seconds', help: 'Start time of the agent, seconds since 1970', registers });
   start.set(performance.timeOrigin / 1000);
   return () => {
     const { user, system } = process.cpuUsage();

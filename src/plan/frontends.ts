@@ -13,12 +13,12 @@ import type { NodeView } from './node-view.ts';
 import type { PlannedFrontend } from './port-plan.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
 
-/** What one kind of Service address does: who answers which source, and FRONTEND_SNAT_* bits. */
+/** Behaviour of one kind of Service address: the list for each source, and FRONTEND_SNAT_* bits. */
 type Route = Pick<PlannedFrontend, 'localSource' | 'outsideSource' | 'flags'>;
 
 const SNAT_ALL = FRONTEND_SNAT_LOCAL | FRONTEND_SNAT_OUTSIDE;
 
-/** Every address and port at which one Service port answers. Of two meanings of one address the ClusterIP's counts, then the LoadBalancer's. */
+/** The frontends of one Service port. An address of several kinds is a ClusterIP first, then a LoadBalancer address. */
 export function planFrontends(
   service: Service,
   port: ServicePort,
@@ -38,7 +38,7 @@ export function planFrontends(
   return frontends;
 }
 
-/** ClusterIP: internalTrafficPolicy chooses the list and has no say in SNAT (nftables/proxier.go, "masquerade clusterIP traffic"). */
+/** ClusterIP: internalTrafficPolicy selects the list and does not affect SNAT (nftables/proxier.go, "masquerade clusterIP traffic"). */
 function internalRoute(service: Service, { family }: ServiceAddresses, view: NodeView): Route {
   const list = service.internalTrafficPolicy === 'Local' ? 'local' : 'cluster';
   const flags = view.masqueradeAll ? SNAT_ALL : view.hasLocalDetector[family] ? FRONTEND_SNAT_OUTSIDE : 0;
@@ -46,9 +46,9 @@ function internalRoute(service: Service, { family }: ServiceAddresses, view: Nod
 }
 
 /**
- * externalIP, LoadBalancer IP and NodePort: with policy Cluster the answer may come from another node, so it must come back
- * through this one. With policy Local outsiders keep their address, and pods and the node itself reach every endpoint ("short
- * circuit": as if they had gone out to the load balancer and come back).
+ * externalIP, LoadBalancer IP and NodePort. With policy Cluster the endpoint may be on another node, so SNAT brings the reply back
+ * through this node. With policy Local outsiders keep their address, and pods and the node reach every endpoint ("short circuit": as
+ * if their packets had gone out to the load balancer and come back).
  */
 function externalRoute(service: Service): Route {
   if (service.externalTrafficPolicy === 'Cluster') return { localSource: 'cluster', outsideSource: 'cluster', flags: SNAT_ALL };
@@ -58,7 +58,7 @@ function externalRoute(service: Service): Route {
 const rangeFlags = ({ sourceRanges, rangesAdmitNode }: ServiceAddresses): number =>
   (sourceRanges.length > 0 ? FRONTEND_SOURCE_RANGES : 0) | (rangesAdmitNode ? FRONTEND_RANGES_ADMIT_NODE : 0);
 
-/** An empty list drops while somebody could answer on another node, so that a load balancer tries there; else it refuses. */
+/** An empty list drops while another node has a usable endpoint, so that a load balancer tries that node; else it refuses. */
 function withDrops(route: Route, selection: Selection): Route {
   const drops = (list: 'cluster' | 'local'): boolean => selection.anyUsable && selection[list].length === 0;
   const flags = (drops(route.localSource) ? FRONTEND_DROP_LOCAL : 0) | (drops(route.outsideSource) ? FRONTEND_DROP_OUTSIDE : 0);

@@ -11,10 +11,10 @@ const LEAVING = { ready: false, serving: true, terminating: true };
 
 const counts: readonly (readonly [string, Parameters<typeof slice>[0], number])[] = [
   ['ready endpoints of this node', [here('10.0.0.1'), here('10.0.0.2'), endpoint('10.0.1.1', { nodeName: 'n2' }), endpoint('10.0.9.9')], 2],
-  ['no unready ones', [here('10.0.0.1', { ready: false, serving: false })], 0],
-  ['no terminating ones, although they still serve', [here('10.0.0.1', LEAVING), here('10.0.0.2', LEAVING)], 0],
-  ['those that are published although they terminate', [here('10.0.0.1', { terminating: true })], 1],
-  ['those that hints keep for another zone', [here('10.0.0.1', { hintZones: ['far'] })], 1],
+  ['unready endpoints excluded', [here('10.0.0.1', { ready: false, serving: false })], 0],
+  ['serving terminating endpoints excluded', [here('10.0.0.1', LEAVING), here('10.0.0.2', LEAVING)], 0],
+  ['ready terminating endpoints', [here('10.0.0.1', { terminating: true })], 1],
+  ['endpoints hinted for another zone', [here('10.0.0.1', { hintZones: ['far'] })], 1],
 ];
 for (const [what, endpoints, expected] of counts) {
   test(`a health check counts ${what} [hcnp-ready]`, () => {
@@ -47,7 +47,7 @@ test('each family of the ClusterIPs counts its own endpoints', () => {
   );
 });
 
-test('a Service without the port, and one that is left to others, has no health check', () => {
+test('a Service without the port and a Service of another proxy have no health check', () => {
   assert.deepEqual(planHealthChecks(service(), [slice([here('10.0.0.1')])], view), []);
   assert.deepEqual(planHealthChecks({ ...checked, proxied: false }, [slice([here('10.0.0.1')])], view), []);
 });
@@ -55,7 +55,7 @@ test('a Service without the port, and one that is left to others, has no health 
 const NODE_PORTS = [address('192.168.0.2'), address('fe80::1'), address('fd00::2')];
 const networks = (...texts: string[]) => ({ mode: 'networks', prefixes: texts.map(prefix) }) as const;
 
-test('health checks listen where NodePorts are, and everywhere where these are (TestServerWithSelectiveListeningAddress)', () => {
+test('health checks listen at the NodePort addresses, or at all addresses (TestServerWithSelectiveListeningAddress)', () => {
   assert.deepEqual(planHealthAddresses(NODE_PORTS, { mode: 'primary' }), ['192.168.0.2', 'fd00::2']);
   assert.deepEqual(planHealthAddresses(NODE_PORTS, networks('192.168.0.0/16', 'fd00::/8')), ['192.168.0.2', 'fd00::2']);
   assert.deepEqual(planHealthAddresses(NODE_PORTS, networks('192.168.0.0/16')), ['192.168.0.2', '::']);

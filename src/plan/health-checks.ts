@@ -6,7 +6,7 @@ import { selectEndpoints } from '#select/endpoints.ts';
 import type { NodeView } from './node-view.ts';
 import type { NodeRequest } from './plan-node.ts';
 
-/** What a Service's health check node port says on this node to those who ask by one family. */
+/** Content of a Service's health check node port on this node, for one address family of the clients. */
 export interface HealthCheck {
   readonly family: Family;
   readonly port: number;
@@ -17,8 +17,8 @@ export interface HealthCheck {
 const FAMILIES: readonly Family[] = [4, 6];
 
 /**
- * One health check for each family of a Service's ClusterIPs, as kube-proxy has a proxier for each family. They count what the
- * Service's ports select, but each address once however many ports it serves (endpointschangetracker.go, LocalReadyEndpoints).
+ * One health check per family of a Service's ClusterIPs, as kube-proxy has one proxier per family. It counts the addresses of the
+ * endpoints that the Service's ports select, each once for all its ports (endpointschangetracker.go, LocalReadyEndpoints).
  */
 export function planHealthChecks(service: Service, slices: readonly EndpointSlice[], { nodeName, zone }: NodeView): readonly HealthCheck[] {
   const { healthCheckNodePort: port, proxied, clusterIPs, ports } = service;
@@ -31,8 +31,8 @@ export function planHealthChecks(service: Service, slices: readonly EndpointSlic
 }
 
 /**
- * Where health checks listen: at the addresses of NodePorts, or at the zero address of a family that takes all of the node's
- * (service_health.go, newServiceHealthServer). Nobody can listen at a link-local address without naming a device.
+ * Listen addresses of health checks: the NodePort addresses, or the zero address of a family whose NodePorts use all addresses of the
+ * node (service_health.go, newServiceHealthServer). Link-local addresses are left out, because listening there needs a device name.
  */
 export function planHealthAddresses(
   nodePortAddresses: readonly Address[],

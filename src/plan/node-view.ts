@@ -1,34 +1,34 @@
 import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
 import type { Node } from '#model/node.ts';
 
-/** What the operator decided about this node; a Config is one. */
+/** Settings of this node; Config implements it. */
 export interface NodeRules {
   readonly nodeName: string;
-  /** How a pod's source is told from an outside one. */
+  /** How to distinguish the source addresses of pods from outside ones. */
   readonly localDetector:
     | { readonly mode: 'ClusterCIDR'; readonly prefixes: readonly Prefix[] }
     | { readonly mode: 'NodeCIDR' }
     | { readonly mode: 'BridgeInterface'; readonly name: string }
     | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string }
     | { readonly mode: 'None' };
-  /** Counts as the primary address of its family, whatever the Node says (kube-proxy: detectNodeIPs, server.go). */
+  /** Primary address of its family, instead of the Node's (kube-proxy: detectNodeIPs, server.go). */
   readonly bindAddress?: Address | undefined;
   /** ClusterIP traffic always gets a new source address. */
   readonly masqueradeAll: boolean;
 }
 
-/** What Services look like from this node: everything that planService needs besides the Service and its slices. */
+/** The node as planService needs it, besides the Service and its slices. */
 export interface NodeView {
   readonly nodeName: string;
-  /** Empty where the node names none. */
+  /** Empty if the Node has no zone. */
   readonly zone: string;
-  /** Whether pods can be told from outsiders; kube-proxy decides it for each family (getLocalDetectors, server_linux.go). */
+  /** Whether pods are distinguishable from outsiders, per family as in kube-proxy (getLocalDetectors, server_linux.go). */
   readonly hasLocalDetector: Readonly<Record<Family, boolean>>;
   readonly masqueradeAll: boolean;
   readonly primaryAddresses: Readonly<Record<Family, Address | undefined>>;
 }
 
-/** `node` is undefined until the source has it. */
+/** `node` is undefined until the source delivers it. */
 export function viewNode(node: Node | undefined, rules: NodeRules): NodeView {
   const { mode } = rules.localDetector;
   const byDevice = mode === 'BridgeInterface' || mode === 'InterfaceNamePrefix';
@@ -43,7 +43,7 @@ export function viewNode(node: Node | undefined, rules: NodeRules): NodeView {
   };
 }
 
-/** Source ranges of pods, where the local detector goes by addresses. */
+/** Source ranges of pods, if the local detector uses addresses. */
 export function localNetsOf(node: Node | undefined, { localDetector }: NodeRules): readonly Prefix[] {
   if (localDetector.mode === 'ClusterCIDR') return localDetector.prefixes;
   return localDetector.mode === 'NodeCIDR' ? (node?.podCIDRs ?? []) : [];

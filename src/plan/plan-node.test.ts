@@ -41,15 +41,15 @@ const plan = (rules: Partial<NodeRequest['rules']> = {}, node: Node | undefined 
   planNode({ node, devices: DEVICES, rules: { ...RULES, ...rules }, netnsCookie: 77n });
 const networks = (...texts: string[]) => ({ nodePortAddresses: { mode: 'networks', prefixes: texts.map(prefix) } }) as const;
 
-test('NodePorts answer on the primary address of each family, unless told otherwise', () => {
+test('by default NodePorts answer on the primary address of each family', () => {
   assert.deepEqual(plan().nodePortAddresses, ['192.168.0.2', 'fd00:2::2']);
 });
 
-test('a loopback address is nobody to dial from outside, even where it is the primary one', () => {
+test('a loopback address has no NodePorts, even if it is the primary one', () => {
   assert.deepEqual(plan({}, { ...NODE, addresses: [address('127.0.0.1'), address('fd00:2::2')] }).nodePortAddresses, ['fd00:2::2']);
 });
 
-/** The last two are kube-proxy's own surprise: a family without a network has all of them (NewNodePortAddresses). */
+/** The last two show a peculiarity of kube-proxy: a family without a network has all addresses (NewNodePortAddresses). */
 const chosen: readonly (readonly [readonly string[], readonly string[]])[] = [
   [
     ['192.168.1.0/24', '::1/128'],
@@ -71,12 +71,12 @@ const chosen: readonly (readonly [readonly string[], readonly string[]])[] = [
   [['fd00:2::/64'], ['192.168.9.9', '192.168.0.2', 'fd00:2::2', '169.254.7.7', '192.168.1.2', '192.168.1.3', '10.0.1.1']],
 ];
 for (const [given, expected] of chosen) {
-  test(`NodePort addresses ${given.join(',')} choose among the addresses of the devices`, () => {
+  test(`NodePort addresses ${given.join(',')} select from the addresses of the devices`, () => {
     assert.deepEqual(plan(networks(...given)).nodePortAddresses, expected);
   });
 }
 
-test('primary addresses may stand beside networks, and then are the network of their family [node-port-keywords]', () => {
+test('primary addresses combine with networks and count as the network of their family [node-port-keywords]', () => {
   const both = (...texts: string[]) => ({ nodePortAddresses: { mode: 'networks', prefixes: texts.map(prefix), primary: true } }) as const;
   assert.deepEqual(plan(both('192.168.1.0/24')).nodePortAddresses, ['192.168.0.2', 'fd00:2::2', '192.168.1.2', '192.168.1.3']);
   assert.deepEqual(plan(both('fe80::/64')).nodePortAddresses, ['192.168.0.2', 'fd00:2::2', 'fe80::2']);
@@ -84,7 +84,7 @@ test('primary addresses may stand beside networks, and then are the network of t
   assert.equal(plan(both('127.0.0.0/8')).settings.flags, SETTINGS_LOOPBACK_NODE_PORTS);
 });
 
-test('pods are known by the ranges of the cluster or of the node, and by none where devices tell', () => {
+test('pod ranges come from the cluster or the node; a detector by device has none', () => {
   assert.deepEqual(plan().localNets, [prefix('10.0.0.0/8'), prefix('fd00:10::/32')]);
   assert.deepEqual(plan({ localDetector: { mode: 'NodeCIDR' } }).localNets, NODE.podCIDRs);
   assert.deepEqual(
@@ -95,7 +95,7 @@ test('pods are known by the ranges of the cluster or of the node, and by none wh
   assert.deepEqual(plan({ localDetector: { mode: 'None' } }).localNets, []);
 });
 
-test('every device but loopback has its first address that other machines can answer to, or the zero address', () => {
+test('every device but loopback has its first address that other machines reach, or the zero address', () => {
   assert.deepEqual(plan().devices, [
     { key: { ifindex: 2 }, value: { snat4: '192.168.0.2', snat6: 'fd00:2::2', flags: 0 } },
     { key: { ifindex: 3 }, value: { snat4: '192.168.1.2', snat6: '::', flags: 0 } },
@@ -104,13 +104,13 @@ test('every device but loopback has its first address that other machines can an
   ]);
 });
 
-test("a device that has the node's primary address among others gives that one", () => {
+test("a device with the node's primary address and others uses the primary one", () => {
   const devices = [device(2, 'eth0', '192.168.0.99', '192.168.0.2', 'fd00:2::99', 'fd00:2::2')];
   const [eth0] = planNode({ node: NODE, devices, rules: RULES, netnsCookie: 1n }).devices;
   assert.deepEqual([eth0?.value.snat4, eth0?.value.snat6], ['192.168.0.2', 'fd00:2::2']);
 });
 
-test('devices of pods are marked where the local detector goes by devices', () => {
+test('a local detector by device marks the devices of pods', () => {
   const marked = (localDetector: NodeRequest['rules']['localDetector']) =>
     plan({ localDetector }).devices.flatMap(({ key, value }) => (value.flags === DEVICE_PODS ? [key.ifindex] : []));
   assert.deepEqual(marked({ mode: 'BridgeInterface', name: 'cbr0' }), [5]);
@@ -119,7 +119,7 @@ test('devices of pods are marked where the local detector goes by devices', () =
   assert.deepEqual(marked({ mode: 'None' }), []);
 });
 
-test('what enters by a port of the bridge of pods comes from pods', () => {
+test('packets that enter by a port of the pod bridge come from pods', () => {
   const rules: NodeRequest['rules'] = { ...RULES, localDetector: { mode: 'BridgeInterface', name: 'cbr0' } };
   const { devices } = planNode({ node: NODE, devices: [{ ...device(6, 'veth1'), bridge: 'cbr0' }], rules, netnsCookie: 77n });
   assert.deepEqual(
@@ -139,7 +139,7 @@ test('settings carry marks, cookie and the addresses of the node', () => {
   });
 });
 
-test('before the Node object is known nothing is assumed about its addresses', () => {
+test('without the Node object the node has no addresses', () => {
   const { nodePortAddresses, settings } = planNode({ node: undefined, devices: DEVICES, rules: RULES, netnsCookie: 1n });
   assert.deepEqual([nodePortAddresses, settings.snat4, settings.snat6], [[], '0.0.0.0', '::']);
 });
@@ -150,7 +150,7 @@ const IPV4_ONLY = { mode: 'ClusterCIDR', prefixes: [prefix('10.0.0.0/8')] } as c
 const flags: readonly (readonly [string, Partial<NodeRequest['rules']>, number])[] = [
   ['sockets of the node only', { socketScope: 'host' }, LOOPBACK | SETTINGS_SOCKETS_HOST_ONLY],
   ['no local detector', { localDetector: { mode: 'None' } }, LOOPBACK | UNDETECTED],
-  ['a cluster range that was never given', { localDetector: { mode: 'ClusterCIDR', prefixes: [] } }, LOOPBACK | UNDETECTED],
+  ['a missing cluster range', { localDetector: { mode: 'ClusterCIDR', prefixes: [] } }, LOOPBACK | UNDETECTED],
   ['a cluster range of one family', { localDetector: IPV4_ONLY }, LOOPBACK | SETTINGS_NO_LOCAL_DETECTOR6],
   ['a detector by device', { localDetector: { mode: 'InterfaceNamePrefix', prefix: 'veth' } }, LOOPBACK],
   ['loopback NodePorts switched off', { localhostNodePorts: false }, 0],
@@ -162,7 +162,7 @@ for (const [what, rules, expected] of flags) {
   test(`settings follow the rules: ${what}`, () => assert.equal(plan(rules).settings.flags, expected));
 }
 
-test('a view of the node has its zone, its primary addresses and a detector for the families that are covered', () => {
+test('a view of the node has its zone, its primary addresses and a detector for the families with pod ranges', () => {
   assert.deepEqual(viewNode(NODE, { ...RULES, localDetector: IPV4_ONLY }), {
     nodeName: 'n1',
     zone: 'zone-a',

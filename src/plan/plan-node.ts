@@ -17,16 +17,16 @@ import { localNetsOf, type NodeRules, type NodeView, viewNode } from './node-vie
 export interface LocalDevice {
   readonly ifindex: number;
   readonly name: string;
-  /** The bridge that it is a port of: what enters by the port enters the node by the bridge. */
+  /** The bridge of which this device is a port: packets that enter by the port enter the node by the bridge. */
   readonly bridge?: string;
   readonly addresses: readonly Address[];
 }
 
 export interface NodeRequest {
-  /** Undefined until the source has it. */
+  /** Undefined until the source delivers it. */
   readonly node: Node | undefined;
   readonly devices: readonly LocalDevice[];
-  /** A Config is one. */
+  /** Config implements it. */
   readonly rules: NodeRules & {
     readonly nodePortAddresses:
       | { readonly mode: 'primary' }
@@ -42,16 +42,16 @@ export interface NodeRequest {
   readonly netnsCookie: bigint;
 }
 
-/** Everything that should exist for the node itself, whatever its Services. */
+/** The wanted table entries of the node itself, independent of Services. */
 export interface NodePlan {
-  /** Addresses that get ADDRESS_NODE; each once, none of them loopback. */
+  /** Addresses with ADDRESS_NODE; unique and without loopback. */
   readonly nodePortAddresses: readonly Address[];
   readonly localNets: readonly Prefix[];
   readonly devices: readonly TableEntry<'devices'>[];
   readonly settings: Settings;
 }
 
-/** What should exist for the node as it is now. Never throws. */
+/** Plans the node's own entries from its current state. Never throws. */
 export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): NodePlan {
   const view = viewNode(node, rules);
   return {
@@ -75,7 +75,7 @@ type Networks = Extract<NodePortAddresses, { readonly mode: 'networks' }>;
 const FAMILIES: readonly Family[] = [4, 6];
 const LOOPBACK = parseAddress('127.0.0.1') as Address;
 
-/** Packets to a loopback address never come from outside, so such addresses are left out (nftables/proxier.go, nodeport-ips). */
+/** Leaves out loopback addresses, because packets to them never come from outside (nftables/proxier.go, nodeport-ips). */
 function planNodePortAddresses(view: NodeView, devices: readonly LocalDevice[], wanted: NodePortAddresses): readonly Address[] {
   const primary = wanted.mode === 'primary' || wanted.primary ? FAMILIES.flatMap((family) => view.primaryAddresses[family] ?? []) : [];
   const others =
@@ -83,13 +83,13 @@ function planNodePortAddresses(view: NodeView, devices: readonly LocalDevice[], 
   return [...new Set([...primary, ...others])].filter((address) => scopeOf(address) !== 'loopback');
 }
 
-/** A family without a network of its own takes all addresses of the node (pkg/proxy/util, NewNodePortAddresses); `primary` is one. */
+/** A family without a network uses all addresses of the node (pkg/proxy/util, NewNodePortAddresses); `primary` counts as a network. */
 function isWanted(address: Address, { prefixes, primary }: Networks): boolean {
   const own = prefixes.filter((prefix) => familyOf(prefix.address) === familyOf(address));
   return own.length === 0 ? !primary : own.some((prefix) => prefixContains(prefix, address));
 }
 
-/** The node's primary address where the device has it: of others, such as one that moves between nodes, flows would not survive the loss. */
+/** The node's primary address if the device has it: flows would break with the loss of another one, such as one that moves between nodes. */
 function planDevice({ name, bridge, addresses }: LocalDevice, { primaryAddresses }: NodeView, { localDetector }: NodeRules): Device {
   const sourceFor = (family: Family): Address => {
     const own = addresses.filter((address) => familyOf(address) === family && scopeOf(address) === 'global');
@@ -102,7 +102,7 @@ function planDevice({ name, bridge, addresses }: LocalDevice, { primaryAddresses
   return { snat4: sourceFor(4), snat6: sourceFor(6), flags: carriesPods ? DEVICE_PODS : 0 };
 }
 
-/** Loopback NodePorts: the default has them, a list of networks must include 127.0.0.1 (iptables/proxier.go, ContainsIPv4Loopback). */
+/** Loopback NodePorts: on by default; with a list of networks only if it contains 127.0.0.1 (iptables/proxier.go, ContainsIPv4Loopback). */
 function settingsFlags(view: NodeView, rules: NodeRequest['rules']): number {
   const { nodePortAddresses } = rules;
   const loopback = rules.localhostNodePorts && (nodePortAddresses.mode === 'primary' || isWanted(LOOPBACK, nodePortAddresses));

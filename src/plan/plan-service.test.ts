@@ -33,7 +33,7 @@ const only = (plans: readonly PortPlan[]): PortPlan => {
 };
 const flagsAt = (plan: PortPlan, text: string): number | undefined => plan.frontends.find((one) => one.address === text)?.flags;
 
-test('a plan tells everything about one Service port', () => {
+test('a plan contains all fields of one Service port', () => {
   const slices = [slice([endpoint('10.0.0.2', { nodeName: 'here' }), endpoint('10.0.0.1')])];
   const plans = planService(
     service({ ports: [port({ nodePort: 3001 })], externalTrafficPolicy: 'Local', affinitySeconds: 600 }),
@@ -59,7 +59,7 @@ test('a plan tells everything about one Service port', () => {
   });
 });
 
-test('a dual-stack Service has a plan for each port and family, each from the slices of its family', () => {
+test('a dual-stack Service has one plan per port and family, from the slices of that family', () => {
   const ports = [port({ name: 'dns', port: 53, protocol: 'UDP', nodePort: 3053 }), port({ name: 'dns-tcp', port: 53, nodePort: 3053 })];
   const names = [
     { name: 'dns', protocol: 'UDP', port: 53 },
@@ -96,7 +96,7 @@ test('a Service that is not proxied has no plan', () => {
   assert.deepEqual(planService(service({ proxied: false }), [slice([endpoint('10.0.0.1')])], VIEW), []);
 });
 
-test('a UDP port names the endpoints that serve without being listed: draining ones, and those that policy or topology leaves out', () => {
+test('a UDP port has the serving endpoints outside its lists: draining ones and ones that policy or topology excludes', () => {
   const endpoints = [
     endpoint('10.0.0.1', { nodeName: 'here' }),
     endpoint('10.0.0.2'),
@@ -125,7 +125,7 @@ test('SCTP ports are planned like others', () => {
   );
 });
 
-test('an unnamed port is named by its Service, and a name too long for the tables stays unique', () => {
+test('an unnamed port has the name of its Service, and a name too long for the tables stays unique', () => {
   assert.equal(only(planService(service({ ports: [port({ name: '' })] }), [], VIEW)).name, 'ns1/svc1');
   const long = { namespace: 'n'.repeat(63), name: 's'.repeat(63) };
   const ports = ['TCP', 'UDP'].map((protocol, i) =>
@@ -141,7 +141,7 @@ test('an unnamed port is named by its Service, and a name too long for the table
   );
 });
 
-test('an address that a Service has twice is one frontend: the ClusterIP counts, then the LoadBalancer address', () => {
+test('an address of several kinds is one frontend: a ClusterIP first, then a LoadBalancer address', () => {
   const twice = { externalIPs: [address('1.2.3.4'), address('172.30.0.41')], ...LB, sourceRanges: [prefix('203.0.113.0/25')] };
   const { frontends } = only(planService(service(twice), [], VIEW));
   assert.deepEqual(
@@ -154,7 +154,7 @@ test('an address that a Service has twice is one frontend: the ClusterIP counts,
   );
 });
 
-test('source ranges guard LoadBalancer addresses only', () => {
+test('source ranges restrict only LoadBalancer addresses', () => {
   const guarded = {
     ...LB,
     externalIPs: [address('192.168.99.11')],
@@ -167,7 +167,7 @@ test('source ranges guard LoadBalancer addresses only', () => {
   assert.deepEqual(plan.sourceRanges, [prefix('203.0.113.0/25')]);
 });
 
-test('ranges around the node admit it, also when it calls from a LoadBalancer address that it has [source-ranges-lb-source]', () => {
+test('ranges that contain the node admit it, also from a LoadBalancer address of its own [source-ranges-lb-source]', () => {
   const plan = only(planService(service({ ...LB, sourceRanges: [prefix('192.168.0.0/24')] }), [], VIEW));
   assert.notEqual((flagsAt(plan, '1.2.3.4') ?? 0) & FRONTEND_RANGES_ADMIT_NODE, 0);
   assert.deepEqual(plan.sourceRanges, [prefix('192.168.0.0/24'), prefix('1.2.3.4/32'), prefix('5.6.7.8/32')]);
@@ -177,18 +177,18 @@ test('ranges around the node admit it, also when it calls from a LoadBalancer ad
 
 const unguarded: readonly (readonly [string, Partial<Service>])[] = [
   ['ranges of the other family', { ...LB, sourceRanges: [prefix('fd00::/8')] }],
-  ['a range that admits everybody', { ...LB, sourceRanges: [prefix('203.0.113.0/25'), prefix('0.0.0.0/0')] }],
+  ['a range that admits all sources', { ...LB, sourceRanges: [prefix('203.0.113.0/25'), prefix('0.0.0.0/0')] }],
   ['ranges without a LoadBalancer address', { sourceRanges: [prefix('203.0.113.0/25')] }],
 ];
 for (const [what, fields] of unguarded) {
-  test(`nothing is guarded by ${what}`, () => {
+  test(`no frontend is restricted by ${what}`, () => {
     const plan = only(planService(service(fields), [], VIEW));
     assert.deepEqual(plan.sourceRanges, []);
     assert.ok(plan.frontends.every(({ flags }) => (flags & FRONTEND_SOURCE_RANGES) === 0));
   });
 }
 
-test('backends stay where they are when an unrelated endpoint comes or goes', () => {
+test('backends keep their order when an unrelated endpoint comes or goes', () => {
   const ips = ['10.0.0.9', '10.0.0.10', '10.0.0.1', '10.0.0.5'];
   const order = (list: readonly string[]) =>
     only(planService(service(), [slice(list.map((ip) => endpoint(ip)))], VIEW)).backends.map((one) => one.address);
@@ -251,7 +251,7 @@ function checkPlan(plan: PortPlan): void {
   const flags = plan.backends.map((one) => one.flags);
   const stages = flags.map((flag) => [BACKEND_CLUSTER_LIST, BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST, BACKEND_LOCAL_LIST].indexOf(flag));
   assert.ok(!stages.includes(-1), 'every backend is in a list');
-  assert.deepEqual(stages, stages.toSorted(), 'both lists are windows of one run');
+  assert.deepEqual(stages, stages.toSorted(), 'both lists are ranges of one run');
   assert.equal(new Set(plan.backends.map((one) => `${one.address} ${one.port}`)).size, plan.backends.length);
   assert.equal(new Set(plan.frontends.map((one) => `${one.address} ${one.port}`)).size, plan.frontends.length);
   const count = (list: 'cluster' | 'local'): number =>
@@ -266,7 +266,7 @@ function checkPlan(plan: PortPlan): void {
   }
 }
 
-test('for any Service and endpoints: lists are windows, everything is unique, and drop flags stand on empty lists only', () => {
+test('for any Service and endpoints: lists are ranges of one run, entries are unique, and only empty lists have drop flags', () => {
   fc.assert(
     fc.property(arbitraryService, arbitrarySlices, (anyService, slices) => {
       const plans = planService(anyService, slices, VIEW);

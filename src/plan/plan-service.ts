@@ -13,12 +13,12 @@ const FAMILIES: readonly Family[] = [4, 6];
 /** IPPROTO_*. */
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
-/** Bytes of `text` in struct service_name, without the zero at its end. */
+/** Bytes of `text` in struct service_name, without the final zero. */
 const MAX_NAME_BYTES = 151;
 
 /**
- * What should exist for a Service on one node: a plan for each port in each family of its ClusterIPs. Addresses of a
- * family without a ClusterIP are not served, as in kube-proxy (servicechangetracker.go, serviceToServiceMap). Never throws.
+ * Plans a Service on one node: one plan per port and family of its ClusterIPs. Addresses of a family without a ClusterIP are not
+ * served, as in kube-proxy (servicechangetracker.go, serviceToServiceMap). Never throws.
  */
 export function planService(service: Service, slices: readonly EndpointSlice[], view: NodeView): readonly PortPlan[] {
   if (!service.proxied) return [];
@@ -56,7 +56,7 @@ function planPort(
   };
 }
 
-/** Neither policy, topology nor termination ends a flow: pkg/proxy/conntrack/cleanup.go, CleanStaleEntries. */
+/** Policy, topology and termination do not end a flow: pkg/proxy/conntrack/cleanup.go, CleanStaleEntries. */
 function unlistedAmong(serving: readonly Candidate[], backends: readonly PlannedBackend[]): Pick<PortPlan, 'unlisted'> {
   if (serving.length === backends.length) return {};
   const listed = new Set(backends.map(({ address, port }) => `${address} ${port}`));
@@ -65,7 +65,7 @@ function unlistedAmong(serving: readonly Candidate[], backends: readonly Planned
   };
 }
 
-/** Port names have up to 63 characters; one that does not fit is cut, and number and protocol keep the plan's name unique. */
+/** Port names have up to 63 characters. A name that does not fit is cut; port number and protocol keep the plan's name unique. */
 function planName(service: Service, port: ServicePort): string {
   const name = `${service.namespace}/${service.name}${port.name === '' ? '' : `:${port.name}`}`;
   if (name.length <= MAX_NAME_BYTES) return name;
@@ -92,7 +92,7 @@ function planBackends(cluster: readonly Candidate[], local: readonly Candidate[]
   ];
 }
 
-/** By address, then port, so that an unrelated change moves nobody. */
+/** Sorted by address, then port, so that an unrelated change moves no backend. */
 const inOrder = (candidates: readonly Candidate[], flags: number): readonly PlannedBackend[] =>
   candidates
     .map(({ address, port }) => ({ address, port, flags }))

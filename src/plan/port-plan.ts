@@ -7,7 +7,7 @@ export interface PlannedBackend {
   readonly flags: number;
 }
 
-/** Which list answers: `cluster` (usable endpoints anywhere, narrowed by topology) or `local` (usable endpoints of this node). */
+/** A list of backends: `cluster` (usable endpoints of all nodes, narrowed by topology) or `local` (usable endpoints of this node). */
 export type EndpointList = 'cluster' | 'local';
 
 /** One address and port that a client dials. `flags` are FRONTEND_* without the two ..._USES_LOCAL, which follow from the lists. */
@@ -21,8 +21,8 @@ export interface PlannedFrontend {
 }
 
 /**
- * Everything that should exist for one Service port in one family. Backends are unique and ordered: those of the cluster list
- * alone, those of both lists, those of the local list alone; so each list is one run of slots, and both share one range.
+ * The wanted entries of one Service port in one family. Backends are unique and ordered: cluster list only, both lists, local list
+ * only. So each list is one run of slots within one range.
  */
 export interface PortPlan {
   /** `namespace/name:port`, or `namespace/name` for an unnamed port: unique together with `family`. At most 151 bytes. */
@@ -30,12 +30,12 @@ export interface PortPlan {
   readonly family: Family;
   /** IPPROTO_*: 6, 17 or 132. */
   readonly protocol: number;
-  /** The older Service keeps a frontend that two claim; equal times go by name. RFC 3339 or empty (= youngest). */
+  /** Of two Services that claim a frontend, the older keeps it; at equal times the name decides. RFC 3339 or empty (= youngest). */
   readonly createdAt: string;
-  /** ClusterIPs of this family, for `addresses`; several ports name the same ones. */
+  /** ClusterIPs of this family, for `addresses`; ports of one Service share them. */
   readonly clusterIPs: readonly Address[];
   readonly backends: readonly PlannedBackend[];
-  /** UDP: endpoints that serve but are in no list, as while they drain: nobody new is sent there, but flows go on. */
+  /** UDP: serving endpoints outside both lists, such as draining ones: they get no new flows, and existing flows go on. */
   readonly unlisted?: readonly Pick<PlannedBackend, 'address' | 'port'>[];
   readonly frontends: readonly PlannedFrontend[];
   readonly sourceRanges: readonly Prefix[];

@@ -33,7 +33,7 @@ const belongsTo =
   (slice: EndpointSlice): boolean =>
     slice.namespace === service.namespace && slice.serviceName === service.name;
 
-test('node n1 of a real cluster serves these Service ports, c = in the cluster list, l = in the local list', () => {
+test('node n1 of a real cluster serves these Service ports (c = in the cluster list, l = in the local list)', () => {
   const list = (flags: number): string =>
     `${(flags & BACKEND_CLUSTER_LIST) === 0 ? '' : 'c'}${(flags & BACKEND_LOCAL_LIST) === 0 ? '' : 'l'}`;
   const lines = services

@@ -2,18 +2,18 @@ import { type Address, type Family, familyOf, type Prefix, prefixContains } from
 import type { Service } from '#model/service.ts';
 import type { NodeView } from './node-view.ts';
 
-/** The addresses of one Service in one family, and who may come to its LoadBalancer IPs. */
+/** The addresses of one Service in one family, and the sources that its LoadBalancer IPs admit. */
 export interface ServiceAddresses {
   readonly family: Family;
   readonly clusterIPs: readonly Address[];
   readonly externalIPs: readonly Address[];
   readonly loadBalancerIPs: readonly Address[];
-  /** Empty = everybody may come. */
+  /** Empty = all sources are admitted. */
   readonly sourceRanges: readonly Prefix[];
   readonly rangesAdmitNode: boolean;
 }
 
-/** What a Service has in `family`; the node decides whether its ranges admit it. */
+/** Addresses of a Service in `family`, and whether its ranges admit the node. */
 export function addressesOf(service: Service, family: Family, view: NodeView): ServiceAddresses {
   const own = (address: Address): boolean => familyOf(address) === family;
   const loadBalancerIPs = service.loadBalancerIPs.filter(own);
@@ -30,11 +30,11 @@ export function addressesOf(service: Service, family: Family, view: NodeView): S
   };
 }
 
-/** A range of length 0 admits everybody; ranges of the other family say nothing about this one (newBaseServiceInfo, serviceport.go). */
+/** A range of length 0 admits all sources; ranges of the other family have no effect (newBaseServiceInfo, serviceport.go). */
 function rangesOf({ sourceRanges }: Service, family: Family): readonly Prefix[] {
   const own = sourceRanges.filter((range) => familyOf(range.address) === family);
   return own.some((range) => range.length === 0) ? [] : own;
 }
 
-/** A node that has the LoadBalancer IP as its own address also calls from it (nftables/proxier.go, allowFromNode). */
+/** A node with the LoadBalancer IP as own address also sends from that address (nftables/proxier.go, allowFromNode). */
 const hostPrefix = (address: Address): Prefix => ({ address, length: familyOf(address) === 4 ? 32 : 128 });

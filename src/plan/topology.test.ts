@@ -8,9 +8,9 @@ import type { NodeView } from './node-view.ts';
 import { planService } from './plan-service.ts';
 
 /*
- * The decisions of upstream's TestCategorizeEndpoints (pkg/proxy/topology_test.go, Kubernetes 1.37), asked of whole plans. `cluster`
- * and `local` are the last numbers of the endpoints that must be in that list; a list that the Service never uses is empty.
- * Upstream's case of a closed feature gate is left out: that gate cannot be closed since 1.35.
+ * The decisions of upstream's TestCategorizeEndpoints (pkg/proxy/topology_test.go, Kubernetes 1.37), tested on complete plans. `cluster`
+ * and `local` are the last numbers of the addresses in that list; an unused list is empty. Upstream's case of a disabled feature gate
+ * is left out, because that gate is locked since 1.35.
  */
 interface Case {
   readonly name: string;
@@ -36,7 +36,7 @@ const ITP_LOCAL: Partial<Service> = { internalTrafficPolicy: 'Local' };
 const ETP_LOCAL: Partial<Service> = { externalTrafficPolicy: 'Local', ...NODE_PORT };
 
 const cases: readonly Case[] = [
-  { name: 'all endpoints have zone hints and some are for this zone', zone: 'zone-a', endpoints: FOUR_ZONES, cluster: [1, 4] },
+  { name: 'all endpoints have zone hints and some name this zone', zone: 'zone-a', endpoints: FOUR_ZONES, cluster: [1, 4] },
   {
     name: 'topology does not narrow the local list of externalTrafficPolicy Local',
     zone: 'zone-a',
@@ -53,23 +53,23 @@ const cases: readonly Case[] = [
     cluster: [1, 4],
     local: [1, 2],
   },
-  { name: 'a node without a zone takes no notice of hints', endpoints: [zones('zone-a')], cluster: [1] },
-  { name: 'a node whose zone is empty takes no notice of hints', zone: '', endpoints: [zones('zone-a')], cluster: [1] },
-  { name: 'no hint is for the zone of this node', zone: 'zone-b', endpoints: [zones('zone-a')], cluster: [1] },
+  { name: 'a node without a zone ignores hints', endpoints: [zones('zone-a')], cluster: [1] },
+  { name: 'a node with an empty zone ignores hints', zone: '', endpoints: [zones('zone-a')], cluster: [1] },
+  { name: 'no hint names the zone of this node', zone: 'zone-b', endpoints: [zones('zone-a')], cluster: [1] },
   {
-    name: 'an unready endpoint is not used, although it is hinted for here',
+    name: 'an unready endpoint hinted for this zone is not used',
     zone: 'zone-a',
     endpoints: [zones('zone-a'), zones('zone-b'), zones('zone-c'), { ...zones('zone-a'), ...UNREADY }],
     cluster: [1],
   },
   {
-    name: 'hints for here on unready endpoints only do not narrow',
+    name: 'hints for this zone on only unready endpoints do not narrow',
     zone: 'zone-a',
     endpoints: [{ ...zones('zone-a'), ...UNREADY }, zones('zone-b'), zones('zone-c'), { ...zones('zone-a'), ...UNREADY }],
     cluster: [2, 3],
   },
   {
-    name: 'one endpoint without a hint switches all hints off',
+    name: 'one endpoint without a hint disables all hints',
     zone: 'zone-a',
     endpoints: [zones('zone-a'), zones('zone-b'), {}, zones('zone-a')],
     cluster: [1, 2, 3, 4],
@@ -82,21 +82,21 @@ const cases: readonly Case[] = [
   },
   { name: 'an endpoint hinted for this node is preferred', zone: 'zone-a', nodeName: 'node-1', endpoints: FOUR_SPOTS, cluster: [1] },
   {
-    name: 'node hints count for nothing while one endpoint has none',
+    name: 'node hints have no effect while one endpoint has none',
     zone: 'zone-a',
     nodeName: 'node-1',
     endpoints: [FOUR_SPOTS[0] ?? {}, {}, FOUR_SPOTS[2] ?? {}, FOUR_SPOTS[3] ?? {}],
     cluster: [1, 2, 3, 4],
   },
   {
-    name: 'zone hints count where no node hint is for this node',
+    name: 'zone hints apply if no node hint names this node',
     zone: 'zone-a',
     nodeName: 'node-0',
     endpoints: FOUR_SPOTS,
     cluster: [1, 4],
   },
   {
-    name: 'topology and local list overlap in part',
+    name: 'topology and local list overlap partially',
     zone: 'zone-a',
     policies: ETP_LOCAL,
     endpoints: [
@@ -160,7 +160,7 @@ const cases: readonly Case[] = [
     local: [3],
   },
   {
-    name: 'external policy Local says nothing without an external address',
+    name: 'external policy Local has no effect without an external address',
     policies: { externalTrafficPolicy: 'Local' },
     endpoints: [THERE, HERE],
     cluster: [1, 2],
@@ -173,7 +173,7 @@ const cases: readonly Case[] = [
     local: [2],
   },
   { name: 'no endpoints at all', endpoints: [], cluster: [] },
-  { name: 'one endpoint that is nothing', zone: 'zone-a', endpoints: [UNREADY], cluster: [] },
+  { name: 'one endpoint that is neither ready nor serving', zone: 'zone-a', endpoints: [UNREADY], cluster: [] },
 ];
 
 for (const { name, zone = '', nodeName = 'here', policies = {}, endpoints, cluster, local = [] } of cases) {

@@ -15,8 +15,9 @@ import type { NodeView } from './node-view.ts';
 import { planService } from './plan-service.ts';
 
 /*
- * Section 1 of the Service rules, as upstream's TestInternalExternalMasquerade asks it (pkg/proxy/nftables/proxier_test.go): who answers a
- * pod, the node and an outsider at each kind of address, and with which source address. A plan is read as the programs read it.
+ * Section 1 of the Service rules, as upstream's TestInternalExternalMasquerade tests it (pkg/proxy/nftables/proxier_test.go): which
+ * endpoints answer a pod, the node and an outsider at each kind of address, and which source address they see. The test reads a plan as
+ * the programs do.
  */
 const VIEW: NodeView = {
   nodeName: 'here',
@@ -109,7 +110,7 @@ const settings: readonly (readonly [string, Partial<NodeView>, Readonly<Record<s
 ];
 
 for (const [setting, view, exceptions] of settings) {
-  test(`who answers whom, and from which address, with ${setting}`, () => {
+  test(`answering endpoints and source addresses with ${setting}`, () => {
     const unused = new Set(Object.keys(exceptions));
     for (const [policy, kind, policies, ...expected] of rows) {
       (['pod', 'node', 'outsider'] as const).forEach((source, i) => {
@@ -122,7 +123,7 @@ for (const [setting, view, exceptions] of settings) {
   });
 }
 
-test('a detector for one family says nothing about the other (kube-proxy: getLocalDetectors)', () => {
+test('a detector for one family does not affect the other (kube-proxy: getLocalDetectors)', () => {
   const view = { ...VIEW, hasLocalDetector: { 4: true, 6: false } };
   const plans = planService(service({ clusterIPs: [address('172.30.0.41'), address('fd00::41')] }), [], view);
   assert.deepEqual(
@@ -134,7 +135,7 @@ test('a detector for one family says nothing about the other (kube-proxy: getLoc
 const KINDS = Object.keys(ADDRESSES) as Kind[];
 const SOURCES: readonly Source[] = ['pod', 'node', 'outsider'];
 
-test('without a usable endpoint in the whole cluster every address refuses everybody, whatever the policy', () => {
+test('without a usable endpoint in the cluster every address refuses all sources, whatever the policy', () => {
   const gone = [endpoint('10.180.0.1', { ready: false, serving: false, terminating: true, nodeName: 'here' })];
   for (const endpoints of [[], gone]) {
     for (const policies of [CLUSTER, ETP_LOCAL, ITP_LOCAL, { ...ETP_LOCAL, ...ITP_LOCAL }]) {
@@ -143,7 +144,7 @@ test('without a usable endpoint in the whole cluster every address refuses every
   }
 });
 
-test('with usable endpoints on other nodes only, policy Local drops and everything else goes there', () => {
+test('with usable endpoints on other nodes only, policy Local drops and other traffic goes to those nodes', () => {
   const away = [endpoint('10.180.1.1', { nodeName: 'there' })];
   assert.equal(answer('pod', 'ClusterIP', ITP_LOCAL, VIEW, away), 'drop');
   assert.equal(answer('outsider', 'ClusterIP', ITP_LOCAL, VIEW, away), 'drop');
@@ -156,7 +157,7 @@ test('with usable endpoints on other nodes only, policy Local drops and everythi
   }
 });
 
-test('endpoints elsewhere that only terminate still make an empty local list drop', () => {
+test('serving terminating endpoints on other nodes still make an empty local list drop', () => {
   const leaving = [endpoint('10.180.1.1', { ready: false, terminating: true, nodeName: 'there' })];
   assert.equal(answer('outsider', 'NodePort', ETP_LOCAL, VIEW, leaving), 'drop');
   assert.equal(answer('pod', 'ClusterIP', ITP_LOCAL, VIEW, leaving), 'drop');

@@ -19,12 +19,12 @@ const found = (rest: Partial<Service>, ...nodes: string[]) => {
   return planService(service({ externalIPs: [address('203.0.113.1')], ...rest }), [slice(endpoints)], VIEW).flatMap(policiesWithoutLocal);
 };
 
-test('a policy is without a local endpoint where it wants one and only other nodes have some', () => {
+test('policy Local lacks a local endpoint if only other nodes have endpoints', () => {
   const [internal, external] = [{ internalTrafficPolicy: 'Local' }, { externalTrafficPolicy: 'Local' }] as const;
   assert.deepEqual(found({}, 'n2'), []);
   assert.deepEqual(found(internal, 'n2'), ['internal']);
   assert.deepEqual(found(external, 'n2'), ['external']);
   assert.deepEqual(found({ ...internal, ...external }, 'n2'), ['internal', 'external']);
   assert.deepEqual(found({ ...internal, ...external }, 'n1', 'n2'), []);
-  assert.deepEqual(found({ ...internal, ...external }), [], 'without any endpoint there is nothing to miss here');
+  assert.deepEqual(found({ ...internal, ...external }), [], 'policy Local lacks nothing while no node has an endpoint');
 });
