@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '#lib/result.ts';
 import { isFields } from '#model/fields.ts';
-import { pageOf } from '#sources/api/answers.ts';
 import { ApiFailure, type FailureReason } from '#sources/api/api-failure.ts';
 import { type Connection, createConnection } from '#sources/api/connection.ts';
 import type { Access } from '#sources/api/credentials.ts';
+import { pageOf } from '#sources/api/response-body.ts';
 import { API_TIMES, type ApiTimes } from '#sources/api/times.ts';
 import { createStanding } from '#sources/standing.ts';
 import { createBackOff } from '#timing/back-off.ts';

@@ -1,8 +1,7 @@
 import { failure, type Result, success } from '#lib/result.ts';
 import type { Access } from './credentials.ts';
 import { readInCluster } from './in-cluster.ts';
-import { readKubeconfig } from './kubeconfig.ts';
-import { parseServer, SERVER } from './server-address.ts';
+import { parseServer, readKubeconfig, SERVER } from './kubeconfig.ts';
 
 /** What was configured; neither of both = the service account of this pod. */
 export interface AccessSettings {

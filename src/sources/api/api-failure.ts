@@ -1,3 +1,5 @@
+import { clip, isFields } from '#model/fields.ts';
+
 /**
  * Why an API server could not be used; metric label. `gone`: it no longer knows what was since that resource version. `exists`: an object
  * of that name is there. `cut`: the answer broke off. `garbled`: the answer is no answer.
@@ -40,6 +42,17 @@ const BY_STATUS: Readonly<Record<number, FailureReason>> = {
 
 /** What an HTTP status, or that of a Status object, means. */
 export const reasonOf = (status: number): FailureReason => BY_STATUS[status] ?? 'refused';
+
+const MAX_SHOWN = 300;
+
+/** What a Status object, or another body of a refusal, says. */
+export function messageOf(body: string): string {
+  try {
+    const status: unknown = JSON.parse(body);
+    if (isFields(status) && typeof status.message === 'string') return clip(status.message, MAX_SHOWN);
+  } catch {}
+  return clip(body.trim().split('\n')[0] ?? '', MAX_SHOWN);
+}
 
 /** Why no answer came, with what to look at, of an error of Node's network or TLS. */
 export function describeConnectionError(error: unknown): string {

@@ -1,7 +1,7 @@
 import { isFields } from '#model/fields.ts';
-import { pageOf } from './answers.ts';
 import { ApiFailure } from './api-failure.ts';
 import type { Connection } from './connection.ts';
+import { pageOf } from './response-body.ts';
 
 const PATH = `/api/v1/namespaces/default/services?${new URLSearchParams({ fieldSelector: 'metadata.name=kubernetes' })}`;
 

@@ -2,11 +2,10 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { text as textOf } from 'node:stream/consumers';
 import type { Result } from '#lib/result.ts';
-import { ApiFailure, describeConnectionError, reasonOf } from './api-failure.ts';
-import { describeCertificate } from './client-pair.ts';
+import { ApiFailure, describeConnectionError, messageOf, reasonOf } from './api-failure.ts';
+import { describeCertificate } from './credential-files.ts';
 import type { Access, Identity } from './credentials.ts';
 import { createPluginCredentials } from './exec-plugin.ts';
-import { messageOf } from './status.ts';
 
 /** Bounds of one request, ms. */
 export interface RequestTimes {

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { type Fields, isFields } from '#model/fields.ts';
-import { describe } from '../manifests/folder.ts';
+import { describeFileError } from '../file-error.ts';
 import { ApiFailure } from './api-failure.ts';
-import { whyUnusable } from './client-pair.ts';
+import { whyUnusable } from './credential-files.ts';
 import type { ExecPlugin, Identity } from './credentials.ts';
 
 /** Credentials of plugins, kept until they expire. */
@@ -89,7 +89,7 @@ function outputOf(plugin: ExecPlugin): Promise<string> {
       const why = stderr.trim().split('\n').slice(-3).join(' / ');
       if (typeof error.code === 'number') reject(failed(plugin, `ended with code ${error.code}: ${why}`));
       else if (error.killed) reject(failed(plugin, `did not end within ${MAX_RUN_MS / 1000} s`));
-      else reject(failed(plugin, `cannot be started: ${describe(error)}. ${installHint}`));
+      else reject(failed(plugin, `cannot be started: ${describeFileError(error)}. ${installHint}`));
     });
     child.stdin?.on('error', () => {}).end();
   });

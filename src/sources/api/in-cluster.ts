@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { failure, type Result, success } from '#lib/result.ts';
-import { describe } from '../manifests/folder.ts';
+import { describeFileError } from '../file-error.ts';
 import type { Access } from './credentials.ts';
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -35,6 +35,6 @@ function read(folder: string, name: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Error(`cannot read ${path}: ${describe(error)}`);
+    throw new Error(`cannot read ${path}: ${describeFileError(error)}`);
   }
 }

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
 import { child, children, choice, flag, type LocatedFields, text, texts, wrong } from '#model/fields.ts';
-import { describeCertificate, whyUnusable } from './client-pair.ts';
+import { describeCertificate, readCertificate, readKey, readNamedFile, refuse, whyUnusable } from './credential-files.ts';
 import { EXEC_API_VERSIONS, type ExecPlugin, type Identity } from './credentials.ts';
-import { readCertificate, readKey, readNamedFile, refuse } from './kubeconfig-files.ts';
 
 /** Who a user of a kubeconfig is; nobody in particular without one. `cluster`: what exec plugins may be told of the cluster. */
 export function readIdentity(user: LocatedFields | undefined, folder: string, cluster: Readonly<Record<string, unknown>>): Identity {

@@ -3,11 +3,19 @@ import { dirname } from 'node:path';
 import { failure, type Result, success } from '#lib/result.ts';
 import { parseYaml } from '#lib/yaml.ts';
 import { child, children, type Fields, flag, isFields, type LocatedFields, type ObjectReport, text, wrong } from '#model/fields.ts';
-import { describe } from '../manifests/folder.ts';
+import { describeFileError } from '../file-error.ts';
+import { readCertificate, refuse } from './credential-files.ts';
 import type { Access, TlsSettings } from './credentials.ts';
-import { readCertificate, refuse } from './kubeconfig-files.ts';
 import { readIdentity } from './kubeconfig-user.ts';
-import { parseServer, SERVER } from './server-address.ts';
+
+/** What an address of an API server must be, for messages. */
+export const SERVER = 'an address such as https://192.0.2.1:6443';
+
+/** The address of an API server; undefined where it is none. */
+export function parseServer(text: string): URL | undefined {
+  const server = URL.parse(text);
+  return server?.protocol === 'https:' || server?.protocol === 'http:' ? server : undefined;
+}
 
 /**
  * Access of the current context of a kubeconfig (client-go, clientcmd/api/v1), as of now. Paths in it are relative to its folder.
@@ -39,7 +47,7 @@ function contentOf(path: string): Result<Fields> {
       return success(content);
     return failure(`Kubeconfig ${path} should hold one document with apiVersion v1 and kind Config`);
   } catch (error) {
-    return failure(`Cannot read kubeconfig ${path}: ${describe(error)}`);
+    return failure(`Cannot read kubeconfig ${path}: ${describeFileError(error)}`);
   }
 }
 

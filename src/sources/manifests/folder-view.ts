@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
+import { describeFileError } from '../file-error.ts';
 import type { Finding, Standing } from '../standing.ts';
 import {
-  describe,
   type FolderWatch,
   folderIdentity,
   isEmptySignature,
@@ -154,7 +154,7 @@ export class FolderView {
       this.#standing.replace('watch', []);
       return watch;
     } catch (error) {
-      const message = `Cannot watch folder ${this.#dir}: ${describe(error)}; changes are seen within ${this.#rescanMs / 1000} seconds`;
+      const message = `Cannot watch folder ${this.#dir}: ${describeFileError(error)}; changes are seen within ${this.#rescanMs / 1000} seconds`;
       this.#standing.replace('watch', [{ id: message, reason: 'folder_unwatched', message }]);
       return undefined;
     }
@@ -181,6 +181,6 @@ export class FolderView {
 
 function missing(dir: string, error: unknown, wasThere: boolean): Finding {
   const effect = wasThere ? 'what was read from it stays in force' : 'waiting for it';
-  const message = `Cannot read folder ${dir}: ${describe(error)}; ${effect}`;
+  const message = `Cannot read folder ${dir}: ${describeFileError(error)}; ${effect}`;
   return { id: message, reason: 'folder_missing', message };
 }

@@ -55,9 +55,3 @@ export function watchFolder(dir: string, changed: (path?: string, touch?: Touch)
   watcher.on('error', () => changed());
   return watcher;
 }
-
-/** `no such file or directory` and the like, without code and path. */
-export function describe(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return message.replace(`${code}: `, '').replace(/, \w+( '.*)?$/, '');
-}

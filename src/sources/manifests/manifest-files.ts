@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { describeFileError } from '../file-error.ts';
 import type { Finding, Standing } from '../standing.ts';
 import type { Claims } from './file-precedence.ts';
-import { describe, type Signature, signatureOf } from './folder.ts';
+import { type Signature, signatureOf } from './folder.ts';
 import { type Manifest, NO_MANIFEST, readManifest } from './read-manifest.ts';
 
 /** What is known of one file. */
@@ -69,7 +70,11 @@ export class ManifestFiles {
       bytes = await readFile(path);
     } catch (error) {
       this.#states.set(path, { signature: UNREAD, manifest: before });
-      this.#complain(path, 'file_unreadable', `Cannot read ${path}: ${describe(error)}; what it said when it was last good stays in force`);
+      this.#complain(
+        path,
+        'file_unreadable',
+        `Cannot read ${path}: ${describeFileError(error)}; what it said when it was last good stays in force`,
+      );
       return true;
     }
     if ((await signatureOf(path)) !== signature) return false;

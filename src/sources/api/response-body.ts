@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { buffer as bytesOf } from 'node:stream/consumers';
+import { flattenLists } from '#model/decode.ts';
 import { clip, type Fields, isFields } from '#model/fields.ts';
 import { ApiFailure, describeConnectionError, reasonOf } from './api-failure.ts';
-import { linesOf } from './lines.ts';
-import { readList } from './list-body.ts';
 
 /** One line of a watch (apimachinery, metav1.WatchEvent). Those of type ERROR are thrown. */
 export interface WatchEvent {
@@ -81,4 +80,79 @@ function asFailure(error: unknown, what: string): ApiFailure {
   if (error instanceof ApiFailure) return error;
   if (error instanceof SyntaxError) return new ApiFailure('garbled', `${what} cannot be read: ${clip(error.message, 300)}`);
   return new ApiFailure('cut', `${what} broke off: ${describeConnectionError(error)}`);
+}
+
+const NEWLINE = 0x0a;
+
+/** Bytes of the longest line that is believed: etcd takes objects of 1.5 MB, escapes make text longer. */
+const MAX_LINE = 16 << 20;
+
+/**
+ * Lines of a stream, those of a chunk together as soon as it has arrived: one by one they would cost more than what is in them. A line
+ * that is cut off counts for nothing. Throws a SyntaxError when one is too long.
+ */
+export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<readonly string[]> {
+  let begun: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      const last = chunk.subarray(start, end);
+      lines.push((begun.length === 0 ? last : Buffer.concat([...begun, last])).toString());
+      begun = [];
+      length = 0;
+      start = end + 1;
+    }
+    if (start < chunk.length) begun.push(chunk.subarray(start));
+    length += chunk.length - start;
+    if (lines.length > 0) yield lines;
+    if (length > MAX_LINE) throw new SyntaxError(`a line has more than ${MAX_LINE} bytes`);
+  }
+}
+
+/** A list without its items, and these, read one by one as they are asked for. */
+export interface ListBody {
+  readonly shell: Fields;
+  readonly items: Iterable<unknown>;
+}
+
+const FIRST = '"items":[';
+const ITEM = '{"metadata":{';
+
+/**
+ * Reads the body of a list. That of an API server (encoding/json of Go: no blanks, items begin with their metadata) is taken apart
+ * first: objects of a whole page would outlive the young generation. No string can hold the marks, its
+ * quotes would be escaped, and nothing that weir reads has lists of objects with metadata.
+ * Throws a SyntaxError.
+ */
+export function readList(body: Buffer): ListBody {
+  return takeApart(body) ?? wholeList(body);
+}
+
+function wholeList(body: Buffer): ListBody {
+  const list: unknown = JSON.parse(body.toString());
+  if (!isFields(list) || !String(list.kind).endsWith('List')) throw new SyntaxError('it is no list');
+  return { shell: list, items: flattenLists(list) };
+}
+
+function takeApart(body: Buffer): ListBody | undefined {
+  const first = body.indexOf(FIRST + ITEM) + FIRST.length;
+  const end = body.lastIndexOf('}]') + 1;
+  if (first < FIRST.length || end < first) return undefined;
+  try {
+    const shell: unknown = JSON.parse(body.toString('utf8', 0, first) + body.toString('utf8', end));
+    return isFields(shell) ? { shell, items: itemsApart(body, first, end, shell) } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function* itemsApart(body: Buffer, first: number, end: number, shell: Fields): Generator<unknown> {
+  for (let start = first; start < end; ) {
+    const next = body.indexOf(`},${ITEM}`, start);
+    const stop = next === -1 ? end : next + 1;
+    yield* flattenLists({ ...shell, items: [JSON.parse(body.toString('utf8', start, stop))] });
+    start = stop + 1;
+  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { linesOf } from './lines.ts';
+import { linesOf, readList } from './response-body.ts';
 
 async function* inChunks(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
   let at = 0;
@@ -34,4 +34,37 @@ test('lines are whole wherever the network cuts them, and what has no end counts
 
 test('a line without an end is given up', async () => {
   await assert.rejects(linesIn('x'.repeat(17 << 20), [1 << 20]), /a line has more than 16777216 bytes/);
+});
+
+const [kind, apiVersion, metadata] = ['ServiceList', 'v1', { resourceVersion: '7' }];
+
+const items = fc.array(
+  fc.record({
+    metadata: fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.constantFrom('},{"metadata":{', '"items":[{"metadata":{', '}]', '\\"'))),
+    spec: fc.jsonValue(),
+  }),
+);
+
+test('a list reads the same however its text is laid out', () => {
+  fc.assert(
+    fc.property(items, (listed) => {
+      const expected = listed.map((item) => ({ ...item, kind: 'Service', apiVersion }));
+      const list = { kind, apiVersion, metadata, items: listed };
+      for (const text of [
+        JSON.stringify(list),
+        JSON.stringify(list, null, 1),
+        JSON.stringify({ items: listed, kind, apiVersion, metadata }),
+      ]) {
+        const read = readList(Buffer.from(`${text}\n`));
+        assert.deepEqual(JSON.parse(JSON.stringify([...read.items])), JSON.parse(JSON.stringify(expected)));
+        assert.deepEqual(read.shell.metadata, metadata);
+      }
+    }),
+  );
+});
+
+test('what is no list is refused', () => {
+  for (const text of ['', '[]', '{}', '{"kind":"Service"}', '{"kind":"ServiceList","items":[{"metadata":{']) {
+    assert.throws(() => [...readList(Buffer.from(text)).items], SyntaxError, text);
+  }
 });

@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { type LocatedFields, text, wrong } from '#model/fields.ts';
-import { describe } from '../manifests/folder.ts';
+import { describeFileError } from '../file-error.ts';
 
 /** Adds an error that does not show the value: it may be a secret. */
 export function refuse(place: LocatedFields, key: string, remark: string): void {
@@ -16,7 +17,7 @@ export function readNamedFile(place: LocatedFields, key: string, folder: string)
   try {
     return readFileSync(resolve(folder, name), 'utf8');
   } catch (error) {
-    wrong(place, key, name, `a file that can be read (${describe(error)})`);
+    wrong(place, key, name, `a file that can be read (${describeFileError(error)})`);
     return undefined;
   }
 }
@@ -41,4 +42,20 @@ function readPem(place: LocatedFields, key: string, folder: string, what: string
     else refuse(place, `${key}-data`, `should be ${what}, in base64`);
     return undefined;
   }
+}
+
+/** Why TLS does not take a client certificate and its key, both PEM; undefined if it does. */
+export function whyUnusable(cert: string, key: string): string | undefined {
+  try {
+    createSecureContext({ cert, key });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message.replace(/^error:.*::/, '');
+  }
+}
+
+/** Whose it is, and until when it is valid: the usual reason why a server stops to take one. */
+export function describeCertificate(pem: string): string {
+  const { subject, validTo } = new X509Certificate(pem);
+  return `${subject.replaceAll('\n', ', ')}, valid until ${validTo}`;
 }
