@@ -18,11 +18,11 @@ interface Parts {
   readonly metrics: Metrics;
   readonly alarm: Alarm;
   readonly log: Log;
-  /** Called for a port that cannot be opened if that must end the agent. */
+  /** Called if a port cannot be opened and that must end the agent. */
   readonly fail: (reason: ExitError) => void;
 }
 
-/** Opens the agent's health and metrics ports, where kube-proxy has them (cmd/kube-proxy/app/server.go, serveMetrics). */
+/** Opens the agent's health and metrics ports with kube-proxy's paths (cmd/kube-proxy/app/server.go, serveMetrics). */
 export function openPorts({ config, store, proxyHealth, metrics, alarm, log, fail }: Parts): readonly HttpListener[] {
   const note = (message: string): void => log.info(message);
   const fatal = (message: string): void => fail(new ExitError('port', `${message}; ended, because bindAddressHardFail is set`));

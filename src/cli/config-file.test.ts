@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readConfig } from './config-file.ts';
 
-test('what has changed between reading and watching is seen, once', (t) => {
+test('a change between reading and watching is reported once', (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-'));
   const path = join(dir, 'kube-proxy.conf');
   t.after(() => {

@@ -2,13 +2,13 @@ import { readFileSync, watchFile } from 'node:fs';
 import { type FileSettings, readConfigFile } from '#config/kube-proxy-file.ts';
 import { failure, type Result } from '#lib/result.ts';
 
-/** Time between looks at the file, ms. A ConfigMap changes by another link, which no watch of the file sees. */
+/** Polling interval of the file, ms. A ConfigMap changes by replacing a symbolic link, which a watch of the file does not report. */
 const LOOK_MS = 2000;
 
-/** A configuration file as it was read. */
+/** A configuration file and its settings when it was read. */
 export interface ConfigFile {
   readonly settings: Result<FileSettings>;
-  /** Calls back once when the file says something else than when it was read; not when it is gone for a while, or cannot be read. */
+  /** Calls back once when the content differs from the settings. A missing or unreadable file does not count as a change. */
   watch(changed: () => void): void;
 }
 
@@ -18,14 +18,14 @@ export function readConfig(path: string): ConfigFile {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    return { settings: failure(`Cannot read the file that --config names: ${(error as Error).message}`), watch: () => {} };
+    return { settings: failure(`Cannot read the --config file: ${(error as Error).message}`), watch: () => {} };
   }
   return {
     settings: readConfigFile(path, text),
     watch(changed) {
       let isOver = false;
       const look = (): void => {
-        if (isOver || !saysOther(path, text)) return;
+        if (isOver || !hasChanged(path, text)) return;
         isOver = true;
         changed();
       };
@@ -35,7 +35,7 @@ export function readConfig(path: string): ConfigFile {
   };
 }
 
-function saysOther(path: string, text: string): boolean {
+function hasChanged(path: string, text: string): boolean {
   try {
     return readFileSync(path, 'utf8') !== text;
   } catch {

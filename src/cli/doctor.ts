@@ -9,7 +9,7 @@ import { flagOption, givenFlags, refuse } from './flag-options.ts';
 
 const MARKS: Readonly<Record<FindingStatus, string>> = { fine: 'fine    ', degraded: 'DEGRADED', missing: 'MISSING ' };
 
-/** One line for each finding; where something is wrong, what follows and what to do are on the same line. */
+/** One line per finding; the line of a problem also has its consequence and remedy. */
 export function formatFindings(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
   const lines = findings.map(({ name, status, detail, consequence, remedy }) => {
@@ -20,19 +20,19 @@ export function formatFindings(findings: readonly Finding[]): string {
   return [...lines, '', `${count('fine')} fine, ${count('degraded')} degraded, ${count('missing')} missing`].join('\n');
 }
 
-/** Where a KPNG server is, beside what `weir doctor` looks at anyway. */
+/** Flags of a KPNG server to check in addition. */
 const PEER_FLAGS = FLAGS.filter(({ flags }) => /^--(source|tls-\w+|node-name) /.test(flags));
 
-/** `weir doctor`. Exit code 1: something without which weir cannot work is missing. */
+/** `weir doctor`. Exit code 1: a requirement of weir is missing. */
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .description('look at this kernel and node: what weir needs, what is there, what follows, what to do')
-    .option('--cgroup-root <dir>', 'cgroup v2 folder with every process of this node (default: the cgroup v2 mount)')
+    .description('check the requirements of weir on this kernel and node; show the consequence and remedy of each problem')
+    .option('--cgroup-root <dir>', 'cgroup v2 folder that contains every process of this node (default: the cgroup v2 mount)')
     .option('--state-dir <dir>', 'bpffs folder for pins', DEFAULT_STATE_DIR)
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'));
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'));
   for (const flag of PEER_FLAGS) command.addOption(flagOption(flag));
   return command
-    .addHelpText('after', '\nWith --source kpng=ADDRESS it also says which rules of Services are lost with that server.')
+    .addHelpText('after', '\nWith --source kpng=ADDRESS it also lists the rules of Services that this server does not deliver.')
     .action(examine);
 }
 

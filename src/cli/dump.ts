@@ -119,7 +119,7 @@ export function dumpCommand(): Command {
   return new Command('dump')
     .description('show what the kernel holds, joined with Service names; works without a running agent')
     .option('--state-dir <dir>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
     .action(({ stateDir, output }: { stateDir: string; output: 'table' | 'json' }) => {
       const tables = readTables(stateDir);
       if (tables === undefined)

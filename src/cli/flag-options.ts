@@ -1,16 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { Flag, Given, GivenSettings } from '#config/flags.ts';
 
-/** A flag as commander takes it. */
+/** The commander option of a flag. */
 export function flagOption({ flags, help, repeatable }: Flag): Option {
   const made = new Option(flags, help);
   if (repeatable) made.argParser((value: string, all: string | undefined) => (all === undefined ? value : `${all},${value}`));
-  // pflag, which kube-proxy uses, takes -v=2 for -v 2
+  // kube-proxy's flag library, pflag, accepts -v=2 for -v 2
   if (made.short) made.argParser((value: string) => value.replace(/^=/, ''));
   return made;
 }
 
-/** The flags that were given. */
+/** The flags of the command line. */
 export function givenFlags(command: Command): GivenSettings {
   const values = Object.entries<unknown>(command.opts()).filter(([, value]) => value !== undefined);
   return new Map(
@@ -21,7 +21,7 @@ export function givenFlags(command: Command): GivenSettings {
   );
 }
 
-/** Ends with what is wrong with what was given. */
+/** Ends the command with exit code 2 and these errors. */
 export function refuse(command: Command, errors: readonly string[]): void {
   command.error(errors.map((error) => `weir ${command.name()}: ${error}`).join('\n'));
 }

@@ -3,7 +3,7 @@ import type { LabPod, Topology } from '#lab/topology.ts';
 import type { Service } from '#model/service.ts';
 import { formatTable } from './format.ts';
 
-/** Nodes, pods and Services of a lab as tables, and what is not as in the real cluster. */
+/** Nodes, pods and Services of a lab as tables, and differences from the real cluster. */
 export const topologyText = (lab: Topology): string =>
   [
     formatTable(
@@ -29,7 +29,7 @@ const serviceRow = ({ namespace, name, clusterIPs, externalIPs, loadBalancerIPs,
   ports.map(({ port, protocol, nodePort }) => `${port}${nodePort ? `:${nodePort}` : ''}/${protocol}`).join(' '),
 ];
 
-/** What to try in a lab that stands. */
+/** Commands to try in a running lab. */
 export function hintsText(lab: Topology): string {
   const option = `--name ${lab.name} `;
   const node = lab.nodes[0]?.name ?? '';

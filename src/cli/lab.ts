@@ -16,7 +16,7 @@ interface OutputOption {
   readonly output: 'table' | 'json';
 }
 
-/** `weir lab`. `exec` exits as its command does, 128 + number after a signal; an interrupted `up` or `demo` exits with 130. */
+/** `weir lab`. `exec` exits with the code of its command, or 128 + signal number; an interrupted `up` or `demo` exits with 130. */
 export function labCommand(): Command {
   return new Command('lab')
     .description('a cluster on this machine: network namespaces for nodes, pods and an outside client')
@@ -27,20 +27,20 @@ export function labCommand(): Command {
     .addCommand(demo());
 }
 
-const nameOption = (): Option => new Option('--name <name>', 'name of the lab, so that several can stand').default(DEFAULT_LAB);
-const outputOption = (): Option => new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table');
+const nameOption = (): Option => new Option('--name <name>', 'name of the lab; several labs can coexist').default(DEFAULT_LAB);
+const outputOption = (): Option => new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table');
 
 type UpOptions = NameOption & OutputOption & { readonly serviceCidr?: string; readonly agentFlag: string[]; readonly agents: boolean };
 
 function up(): Command {
   return new Command('up')
     .description('build the cluster that Kubernetes objects describe, with an agent on every node')
-    .argument('<file...>', 'what `kubectl get nodes,services,endpointslices -A -o yaml` prints, or any manifests')
+    .argument('<file...>', 'output of `kubectl get nodes,services,endpointslices -A -o yaml`, or other manifests')
     .addOption(nameOption())
     .addOption(outputOption())
-    .option('--service-cidr <ranges>', 'ranges of ClusterIPs; computed from those in use if not given')
-    .option('--agent-flag <flag>', 'flag for every agent, such as --agent-flag=--socket-scope=host; can be repeated', collect, [])
-    .option('--no-agents', 'build the places only')
+    .option('--service-cidr <ranges>', 'ranges of ClusterIPs (default: computed from the ClusterIPs of the Services)')
+    .option('--agent-flag <flag>', 'flag of every agent, such as --agent-flag=--socket-scope=host; can be repeated', collect, [])
+    .option('--no-agents', 'build the lab without agents')
     .action((files: string[], { name, output, serviceCidr, agentFlag, agents }: UpOptions) =>
       untilInterrupted(name, async (signal) => {
         const lab = await createLab({ name, files, agents, agentFlags: agentFlag, signal, ...(serviceCidr && { serviceCidr }) });
@@ -54,25 +54,25 @@ const collect = (value: string, all: readonly string[]): string[] => [...all, va
 
 function down(): Command {
   return new Command('down')
-    .description('remove everything of a lab, also of one that was left half built')
+    .description('remove a lab, including an incomplete one')
     .addOption(nameOption())
     .action(async ({ name }: NameOption) => {
       if (!labExists(name)) return print(`There is no lab "${name}"`);
       const { namespaces, processes } = await removeLab(name);
-      print(`Lab "${name}" is gone: ${namespaces} namespaces, ${processes} processes`);
+      print(`Removed lab "${name}": ${namespaces} namespaces, ${processes} processes`);
     });
 }
 
 function exec(): Command {
   return new Command('exec')
-    .description('run a command on a node, in a pod or outside: in its network namespace and its cgroup')
-    .argument('<place>', 'a node, a pod (with or without its namespace), or "outside"')
+    .description('run a command on a node, in a pod or outside: in the network namespace and cgroup of that place')
+    .argument('<place>', 'node, pod (with or without its namespace), or "outside"')
     .argument('<command...>')
     .addOption(nameOption())
     .passThroughOptions()
     .action(async (place: string, command: string[], { name }: NameOption) => {
       const child = openLab(name).spawn(place, command, { stdio: 'inherit' });
-      // The terminal's signals reach the child by themselves; its end is ours.
+      // The terminal sends its signals to the child too; this process ends with the child.
       const ignore = () => {};
       process.on('SIGINT', ignore).on('SIGQUIT', ignore);
       process.on('SIGTERM', () => child.kill('SIGTERM'));
@@ -87,11 +87,11 @@ type DemoFlags = NameOption & OutputOption & { readonly keep?: boolean; readonly
 
 function demo(): Command {
   return new Command('demo')
-    .description('raise the sample cluster, try every path, print what was expected and what was seen')
+    .description('build the sample cluster, try every path, print the expected and the actual results')
     .addOption(nameOption().default('demo'))
     .addOption(outputOption())
-    .addOption(new Option('--socket-scope <scope>', 'what agents are started with').choices(['all', 'host']).default('all'))
-    .option('--keep', 'leave the lab standing')
+    .addOption(new Option('--socket-scope <scope>', '--socket-scope of the agents').choices(['all', 'host']).default('all'))
+    .option('--keep', 'keep the lab')
     .action(({ name, output, keep, socketScope }: DemoFlags) =>
       untilInterrupted(name, async (signal) => {
         const printer = output === 'table' ? new DemoPrinter(process.stdout) : undefined;
@@ -106,15 +106,15 @@ function demo(): Command {
 function finishDemo({ lab, lines, conntrackEntry }: DemoResult, printer: DemoPrinter | undefined, keep: boolean): void {
   const wrong = lines.filter((line) => !line.right || line.late).length;
   process.exitCode = wrong === 0 ? 0 : 1;
-  const verdict = wrong === 0 ? 'all as they should be' : `${wrong} WRONG`;
+  const verdict = wrong === 0 ? 'all as expected' : `${wrong} WRONG`;
   print(printer ? `\n  ${conntrackEntry}\n\n${lines.length} lines, ${verdict}` : JSON.stringify({ lines, conntrackEntry }, null, 2));
   if (printer && keep) print(`\n${hintsText(lab.topology)}`);
 }
 
-/** What asks for the end: Ctrl-C, a service manager, a terminal that is closed. A reader that goes away (`| head`) asks, too. */
+/** Ctrl-C, a service manager, a closed terminal. A closed stdout (`| head`) interrupts too. */
 const INTERRUPTIONS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Runs work that a first interruption asks to clean up and end. */
+/** Runs `work`; an interruption aborts its signal, so that it cleans up and ends. */
 async function untilInterrupted(lab: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
@@ -124,7 +124,7 @@ async function untilInterrupted(lab: string, work: (signal: AbortSignal) => Prom
     await work(interruption.signal);
   } catch (error) {
     if (!interruption.signal.aborted || labExists(lab)) throw error;
-    process.stderr.write('Interrupted: nothing is left of the lab\n');
+    process.stderr.write('Interrupted: the lab is removed\n');
     process.exitCode = 128 + constants.signals.SIGINT;
   } finally {
     for (const signal of INTERRUPTIONS) process.off(signal, interrupt);

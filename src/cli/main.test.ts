@@ -18,13 +18,13 @@ const WRONG: readonly (readonly [argv: string, says: RegExp])[] = [
   ['run --kubeconfig /nowhere/config', /Cannot read kubeconfig \/nowhere\/config: no such file or directory/],
   ['run --dir /tmp -v=two', /--v is "two", must be a whole number/],
   ['run --dir /tmp --map-size backends', /--map-size is "backends", must be NAME=N/],
-  ['run --config /nowhere/proxy.conf', /Cannot read the file that --config names: .*no such file/],
+  ['run --config /nowhere/proxy.conf', /Cannot read the --config file: .*no such file/],
   ['dump -o xml', /Allowed choices are table, json/],
   ['cleanup --conntrack-mark 3', /--conntrack-mark is "3", must be one bit/],
   ['lab exec', /missing required argument 'place'/],
 ];
 
-test('wrong usage or configuration ends with 2 and says what is wrong', () => {
+test('wrong usage or configuration ends with 2 and names the error', () => {
   for (const [argv, says] of WRONG) {
     const { status, stdout, stderr } = weir(...argv.split(' ').filter(Boolean));
     assert.equal(status, 2, `weir ${argv}: ${stderr}`);
@@ -45,7 +45,7 @@ test('a command that fails ends with 1 and names the reason', () => {
   assert.match(stderr, /^weir: Cannot dump: \/nowhere holds no tables of weir/);
 });
 
-test('help is no failure', () => {
+test('help exits with 0', () => {
   const { status, stdout } = weir('lab', 'up', '--help');
   assert.equal(status, 0);
   assert.match(stdout, /--agent-flag/);

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
- * Folder with the compiled programs: `bpf` beside the bundle, or `dist/bpf` of the checkout when the sources run as they are.
- * Throws where they were not built.
+ * Folder of the compiled programs: `bpf` beside the bundle, or `dist/bpf` of the checkout when running from source.
+ * Throws if the programs are not built.
  */
 export function objectsDir(): string {
   const here = import.meta.dirname;

@@ -11,12 +11,12 @@ import { readConfig } from './config-file.ts';
 import { flagOption, givenFlags, refuse } from './flag-options.ts';
 import { objectsDir } from './paths.ts';
 
-/** `weir run`: the agent, until SIGTERM or SIGINT. What the kernel does goes on afterwards. */
+/** `weir run`: the agent, until SIGTERM or SIGINT. The kernel goes on serving afterwards. */
 export function runCommand(): Command {
-  const command = new Command('run').description('the agent: follow Services and program the kernel of this node');
+  const command = new Command('run').description('run the agent: follow Services and program the kernel of this node');
   for (const flag of FLAGS) command.addOption(flagOption(flag));
   return command
-    .addHelpText('after', '\nWorks in the network namespace that it is started in. SIGTERM ends the agent; the kernel goes on serving.')
+    .addHelpText('after', '\nThe agent programs its own network namespace. SIGTERM ends the agent; the kernel goes on serving.')
     .action(run);
 }
 
@@ -34,7 +34,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   const origin = await createOrigin({ ...config, journal: journalOf(config) }, log);
   if (!origin.ok) return refuse(command, origin.errors);
   process.on('uncaughtException', ({ stack }) => {
-    log.error('Ended by an error that nobody expected; the kernel goes on serving', { stack });
+    log.error('Ended by an unexpected error; the kernel goes on serving', { stack });
     process.exit(EXIT_CODES.failed);
   });
   const fail = ({ message, exitCode }: ExitError): void => {
@@ -44,7 +44,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   const agent = await startAgent(config, { objectsDir: objectsDir(), ...origin.value, log, counters: createCounters(), fail });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop());
   configFile?.watch(async () => {
-    await agent.stop().catch((error) => log.error('Cannot stop as it should be', { error }));
-    fail(new ExitError('changed', `Ended, because ${file?.text} has changed: whoever started weir should start it again`));
+    await agent.stop().catch((error) => log.error('Cannot stop properly', { error }));
+    fail(new ExitError('changed', `Ended, because ${file?.text} has changed: the supervisor should start weir again`));
   });
 }

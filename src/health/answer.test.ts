@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { healthAnswer, proxyAnswer } from './answer.ts';
 
-test('the body is what kube-proxy writes (TestServer), blanks included [hcnp-ready]', () => {
+test("the body equals kube-proxy's (TestServer), including blanks [hcnp-ready]", () => {
   const lines = [
     '{',
     '\t"service": {',
@@ -19,7 +19,7 @@ test('the body is what kube-proxy writes (TestServer), blanks included [hcnp-rea
 const NOW = Date.parse('2026-11-01T12:00:00Z');
 const proxy = (healthy: boolean, sinceFlushMs?: number) => ({ isHealthy: () => healthy, sinceFlushMs: () => sinceFlushMs });
 
-/** Status and what the body says. */
+/** Status and decoded body. */
 function said(...given: Parameters<typeof proxyAnswer>): readonly unknown[] {
   const { status, body } = proxyAnswer(...given);
   return [status, JSON.parse(body)];
@@ -27,7 +27,7 @@ function said(...given: Parameters<typeof proxyAnswer>): readonly unknown[] {
 
 const currentTime = '2026-11-01T12:00:00.000Z';
 
-test('/healthz asks for the proxy and the node, /livez for the proxy alone [proxy-healthz] [proxy-livez]', () => {
+test('/healthz reports the proxy and the node, /livez only the proxy [proxy-healthz] [proxy-livez]', () => {
   assert.deepEqual(said('/healthz', proxy(true, 5000), true, NOW), [200, { lastUpdated: currentTime, currentTime, nodeEligible: true }]);
   const lastUpdated = '2026-11-01T11:59:55.000Z';
   assert.deepEqual(said('/healthz', proxy(true, 5000), false, NOW), [503, { lastUpdated, currentTime, nodeEligible: false }]);
@@ -36,7 +36,7 @@ test('/healthz asks for the proxy and the node, /livez for the proxy alone [prox
   assert.equal(proxyAnswer('/', proxy(true), true, NOW).status, 404);
 });
 
-test('/readyz waits until the kernel has once been as wanted [proxy-readyz]', () => {
+test('/readyz fails until the kernel has once had the wanted state [proxy-readyz]', () => {
   assert.equal(proxyAnswer('/readyz', proxy(true), true, NOW).status, 503);
   assert.equal(proxyAnswer('/readyz', proxy(false, 5000), false, NOW).status, 200);
 });

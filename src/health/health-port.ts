@@ -5,30 +5,30 @@ import { healthAnswer } from './answer.ts';
 
 /** The health check node port of one Service, at all its addresses. */
 export interface HealthPort {
-  /** From now on it gives these answers at these addresses, and is closed everywhere else; without checks, everywhere. */
+  /** Serves these answers at these addresses from now on, and closes all other listeners. */
   follow(checks: readonly HealthCheck[], addresses: readonly Address[]): void;
 }
 
 export interface PortEvents {
   readonly isProxyHealthy: () => boolean;
-  /** Told once of a port that cannot be opened, until it could, and whose it is. */
+  /** Called once per series of failures to open the port, with the port's Service. */
   readonly problem: (message: string, service: string) => void;
   readonly note: (message: string) => void;
 }
 
-interface Place {
+interface ListenAddress {
   readonly address: Address;
   readonly family: Family;
   readonly port: number;
 }
 
-/** Closed, and without anything to say. `service`: `namespace/name`. */
+/** Creates a health port without listeners. `service`: `namespace/name`. */
 export function createHealthPort(service: string, { isProxyHealthy, problem, note }: PortEvents): HealthPort {
   const listeners = new Map<string, HttpListener>();
   const failing = new Set<string>();
   let counts = new Map<Family, number>();
 
-  const open = (key: string, { address, family, port }: Place): HttpListener =>
+  const open = (key: string, { address, family, port }: ListenAddress): HttpListener =>
     listen({
       address,
       port,
@@ -59,7 +59,7 @@ export function createHealthPort(service: string, { isProxyHealthy, problem, not
   };
 }
 
-const placesOf = ({ family, port }: HealthCheck, addresses: readonly Address[]): (readonly [string, Place])[] =>
+const placesOf = ({ family, port }: HealthCheck, addresses: readonly Address[]): (readonly [string, ListenAddress])[] =>
   addresses.filter((address) => familyOf(address) === family).map((address) => [`${address} ${port}`, { address, family, port }]);
 
 const fieldName = (service: string, port: number): string => `spec.healthCheckNodePort ${port} of Service ${service}`;

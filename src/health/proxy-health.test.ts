@@ -12,13 +12,13 @@ function proxyAt() {
   return { ...health, after: states };
 }
 
-test('an agent that is starting is healthy, however long that takes', () => {
+test('a starting agent is healthy, however long the start takes', () => {
   const proxy = proxyAt();
   proxy.queued();
   assert.equal(proxy.after(600_000), true);
 });
 
-test('a change that waits for a minute is too much, from the first on', () => {
+test('the proxy is unhealthy once the first waiting change is a minute old', () => {
   const proxy = proxyAt();
   proxy.flushed([]);
   proxy.queued();
@@ -30,7 +30,7 @@ test('a change that waits for a minute is too much, from the first on', () => {
   assert.equal(proxy.after(600_000), true);
 });
 
-test('what fails for the whole node keeps an update waiting, what does for one Service alone does not', () => {
+test('a problem of the node keeps a change waiting, a problem of one Service does not', () => {
   const proxy = proxyAt();
   proxy.flushed([]);
   proxy.queued();

@@ -1,22 +1,22 @@
-/** Whether what the kernel does is what the objects say, or at least was a moment ago. */
+/** Whether the kernel has the wanted state, or had it a moment ago. */
 export interface ProxyHealth {
-  /** Something has changed that the kernel must learn of. */
+  /** A change waits for the kernel. */
   queued(): void;
-  /** The kernel has been told; these problems are left. */
+  /** A pass has written all changes except for these problems. */
   flushed(problems: readonly { readonly code: string }[]): void;
-  /** False while something has been waiting too long; an agent that is starting is healthy (proxy_health.go, Health). */
+  /** False while a change waits too long. A starting agent is healthy (proxy_health.go, Health). */
   isHealthy(): boolean;
-  /** Time since the kernel last was as the objects say, ms; undefined before the first time. */
+  /** Time since the kernel last had the wanted state, ms; undefined before the first time. */
   sinceFlushMs(): number | undefined;
 }
 
-/** As long as kube-proxy's by default: twice its syncPeriod. */
+/** kube-proxy's default: twice its syncPeriod. */
 const TIMEOUT_MS = 60_000;
 
-/** A full table, or an address that somebody else keeps, is a matter of one Service: others should go on to get traffic by this node. */
-const ONES_OWN: readonly string[] = ['full', 'conflict'];
+/** A full table and an address conflict affect one Service; other Services continue to receive traffic by this node. */
+const OF_ONE_SERVICE: readonly string[] = ['full', 'conflict'];
 
-/** `now`: ms of a clock that never goes back. */
+/** `now`: ms of a monotonic clock. */
 export function createProxyHealth(now: () => number): ProxyHealth {
   let flushedAt: number | undefined;
   let waitingSince: number | undefined;
@@ -25,7 +25,7 @@ export function createProxyHealth(now: () => number): ProxyHealth {
       waitingSince ??= now();
     },
     flushed(problems) {
-      if (problems.some(({ code }) => !ONES_OWN.includes(code))) return;
+      if (problems.some(({ code }) => !OF_ONE_SERVICE.includes(code))) return;
       flushedAt = now();
       waitingSince = undefined;
     },

@@ -26,16 +26,16 @@ async function ask(host: string, port: number, agent?: Agent): Promise<Answered>
   return { status: response.statusCode, headers: response.headers, body };
 }
 
-/** What a caller hears: a status or the name of an error. */
-const heard = (host: string, port = PORT): Promise<number | string | undefined> =>
+/** Result of a request: a status or an error code. */
+const resultOf = (host: string, port = PORT): Promise<number | string | undefined> =>
   ask(host, port).then(
     ({ status }) => status,
     (error: NodeJS.ErrnoException) => error.code,
   );
 
-async function untilHeard(expected: number | string, host: string = HERE, port = PORT): Promise<void> {
-  for (const end = performance.now() + 20_000; (await heard(host, port)) !== expected; await sleep(5))
-    if (performance.now() > end) assert.fail(`${host}:${port} never says ${expected}, it says ${await heard(host, port)}`);
+async function untilResult(expected: number | string, host: string = HERE, port = PORT): Promise<void> {
+  for (const end = performance.now() + 20_000; (await resultOf(host, port)) !== expected; await sleep(5))
+    if (performance.now() > end) assert.fail(`${host}:${port} never returns ${expected}, it returns ${await resultOf(host, port)}`);
 }
 
 inOwnNetns(import.meta.filename, () => {
@@ -60,7 +60,7 @@ inOwnNetns(import.meta.filename, () => {
     });
   }
 
-  /** A connection that says something, and when it is over. */
+  /** A connection that sends `text`, and a promise of its end. */
   function callWith(text: string): { socket: Socket; closed: Promise<unknown> } {
     const socket = connect(PORT, HERE, () => socket.write(text));
     socket.on('error', () => {});
@@ -70,10 +70,10 @@ inOwnNetns(import.meta.filename, () => {
   async function serve(localEndpoints: number): Promise<void> {
     wanted.want('t/web', checks(localEndpoints));
     health.follow();
-    await untilHeard(localEndpoints > 0 ? 200 : 503);
+    await untilResult(localEndpoints > 0 ? 200 : 503);
   }
 
-  test('a Service with ready endpoints here is healthy, in the words of kube-proxy [hcnp-ready]', async () => {
+  test('a Service with ready endpoints on this node is healthy, as kube-proxy reports it [hcnp-ready]', async () => {
     await serve(2);
     const { status, headers, body } = await ask(HERE, PORT);
     assert.equal(status, 200);
@@ -83,7 +83,7 @@ inOwnNetns(import.meta.filename, () => {
     assert.deepEqual(JSON.parse(body), { service: { namespace: 't', name: 'web' }, localEndpoints: 2, serviceProxyHealthy: true });
   });
 
-  test('nobody ready here is 503, and so is a proxy that is not healthy [hcnp-ready]', async () => {
+  test('no ready endpoint on this node is 503, and so is an unhealthy proxy [hcnp-ready]', async () => {
     await serve(0);
     assert.equal((await ask(HERE, PORT)).headers['x-load-balancing-endpoint-weight'], '0');
     await serve(1);
@@ -93,7 +93,7 @@ inOwnNetns(import.meta.filename, () => {
     assert.deepEqual(JSON.parse(body), { service: { namespace: 't', name: 'web' }, localEndpoints: 1, serviceProxyHealthy: false });
   });
 
-  test('an open connection hears of changes, once the kernel has them', async () => {
+  test('an open connection receives the new answer once the kernel has the change', async () => {
     await serve(1);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     assert.equal((await ask(HERE, PORT, agent)).status, 200);
@@ -104,40 +104,40 @@ inOwnNetns(import.meta.filename, () => {
     agent.destroy();
   });
 
-  test('a port that closes ends its connections, idle or in the middle of a request, and opens again [hcnp-closes] [hcnp-reopens]', async () => {
+  test('a closed port ends its idle and active connections, and can open again [hcnp-closes] [hcnp-reopens]', async () => {
     await serve(1);
     const callers = ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'GET / HT'].map(callWith);
     await once(callers[0]?.socket ?? assert.fail(), 'data');
     wanted.want('t/web', []);
     health.follow();
     await Promise.all(callers.map(({ closed }) => closed));
-    assert.equal(await heard(HERE), 'ECONNREFUSED');
+    assert.equal(await resultOf(HERE), 'ECONNREFUSED');
     await serve(1);
     assert.deepEqual(said, []);
   });
 
-  test('a Service that gets another port leaves the old one, others stay as they are [hcnp-closes]', async () => {
+  test('a Service with a new port closes the old one; ports of other Services stay open [hcnp-closes]', async () => {
     await serve(1);
     wanted.want('t/other', checks(1, PORT + 1));
     health.follow();
-    await untilHeard(200, HERE, PORT + 1);
+    await untilResult(200, HERE, PORT + 1);
     wanted.want('t/web', checks(1, PORT + 2));
     health.follow();
-    await untilHeard(200, HERE, PORT + 2);
-    assert.deepEqual([await heard(HERE), await heard(HERE, PORT + 1)], ['ECONNREFUSED', 200]);
+    await untilResult(200, HERE, PORT + 2);
+    assert.deepEqual([await resultOf(HERE), await resultOf(HERE, PORT + 1)], ['ECONNREFUSED', 200]);
   });
 
-  test('a port passes from one Service to another', async () => {
+  test('a port moves from one Service to another', async () => {
     await serve(1);
     wanted.want('t/next', checks(3));
     wanted.want('t/web', []);
     health.follow();
-    await untilHeard(200);
+    await untilResult(200);
     assert.equal(JSON.parse((await ask(HERE, PORT)).body).service.name, 'next');
     assert.deepEqual(said, []);
   });
 
-  test('a port that is taken is told once, tried again, and told when it opens', async () => {
+  test('a port in use is reported once and retried, and its opening is reported', async () => {
     const squatter = createServer().listen(PORT, HERE);
     await once(squatter, 'listening');
     wanted.want('t/web', checks(1));
@@ -145,39 +145,39 @@ inOwnNetns(import.meta.filename, () => {
     await sleep(1200);
     wanted.want('t/web', checks(2));
     health.follow();
-    const problem = `Cannot open spec.healthCheckNodePort ${PORT} of Service t/web at ${HERE}: somebody else listens there, it should be free`;
+    const problem = `Cannot open spec.healthCheckNodePort ${PORT} of Service t/web at ${HERE}: another process listens there, the port should be free`;
     assert.deepEqual(said, [`${problem}; trying again every 1000 ms`]);
     squatter.close();
-    await untilHeard(200);
+    await untilResult(200);
     assert.deepEqual(said.slice(1), [`Opened spec.healthCheckNodePort ${PORT} of Service t/web`]);
   });
 
-  test('a port that opens and closes before anything happened stays closed', async () => {
+  test('a port wanted and removed at once stays closed', async () => {
     wanted.want('t/web', checks(1));
     health.follow();
     wanted.want('t/web', []);
     health.follow();
     await sleep(50);
-    assert.equal(await heard(HERE), 'ECONNREFUSED');
+    assert.equal(await resultOf(HERE), 'ECONNREFUSED');
   });
 
-  test('each family answers for itself at the zero addresses', async () => {
+  test('each family has its own answer at the zero addresses', async () => {
     wanted.listenAt(['0.0.0.0', '::'] as Address[]);
     wanted.want('t/web', [...checks(1), { family: 6, port: PORT, localEndpoints: 0 }]);
     health.follow();
-    await untilHeard(200, '127.0.0.2');
-    await untilHeard(503, '::1');
+    await untilResult(200, '127.0.0.2');
+    await untilResult(503, '::1');
     wanted.want('t/web', checks(1));
     health.follow();
-    assert.equal(await heard('::1'), 'ECONNREFUSED');
-    assert.equal(await heard('127.0.0.2'), 200);
+    assert.equal(await resultOf('::1'), 'ECONNREFUSED');
+    assert.equal(await resultOf('127.0.0.2'), 200);
   });
 
-  test('ports follow the addresses of the node', async () => {
+  test('ports move with the addresses of the node', async () => {
     await serve(1);
     wanted.listenAt(['127.0.0.9'] as Address[]);
     health.follow();
-    await untilHeard(200, '127.0.0.9');
-    assert.equal(await heard(HERE), 'ECONNREFUSED');
+    await untilResult(200, '127.0.0.9');
+    assert.equal(await resultOf(HERE), 'ECONNREFUSED');
   });
 });

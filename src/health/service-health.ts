@@ -2,23 +2,23 @@ import type { Address } from '#lib/address.ts';
 import type { HealthCheck } from '#plan/health-checks.ts';
 import { createHealthPort, type HealthPort, type PortEvents } from './health-port.ts';
 
-/** What the health check node ports should answer, and where. `namespace/name` names a Service. */
+/** Wanted answers and addresses of the health check node ports. A Service is `namespace/name`. */
 export interface HealthState {
   checks(service: string): readonly HealthCheck[];
-  /** Addresses to listen on; a zero address stands for all addresses of its family. */
+  /** Addresses to listen at; a zero address means all addresses of its family. */
   addresses(): readonly Address[];
-  /** Services whose answer or addresses have changed since the last call. */
+  /** Services with another answer or other addresses since the last call. */
   takeChanged(): readonly string[];
 }
 
 /** The health check node ports of this node's Services. */
 export interface ServiceHealth {
-  /** Opens, closes and answers as the state says. Call it when the kernel serves accordingly. */
+  /** Opens and closes ports and changes answers according to the state. Call it after the kernel has the same state. */
   follow(): void;
   close(): void;
 }
 
-/** No port is open yet. The cost of a change depends on the Services that it touches. */
+/** Creates health checks without open ports. The cost of a change depends only on the changed Services. */
 export function createServiceHealth(state: HealthState, events: PortEvents): ServiceHealth {
   const ports = new Map<string, HealthPort>();
 

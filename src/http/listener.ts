@@ -2,28 +2,28 @@ import { createServer, type Server } from 'node:http';
 import type { Address } from '#lib/address.ts';
 import type { HttpAnswer } from './answer.ts';
 
-/** An address and port that gives the same kind of answer to every request. */
+/** An HTTP server at one address and port. */
 export interface HttpListener {
-  /** Ends connections too, whatever they are about; the port is free when this returns. */
+  /** Ends open connections too; the port is free when this returns. */
   close(): void;
 }
 
 interface Parts {
   readonly address: Address;
   readonly port: number;
-  /** The zero address of IPv6 takes IPv4 too. */
+  /** The zero address of IPv6 accepts IPv4 too. */
   readonly bothFamilies?: boolean;
-  /** Asked at each request, with its path. */
+  /** Called for each request with its path, without the query. */
   readonly answer: (path: string) => HttpAnswer | Promise<HttpAnswer>;
   readonly onOpen: () => void;
-  /** Told of each try that fails, and of connections that cannot be had while it is open; it is tried again until it is closed. */
+  /** Called after each failed attempt to open, and after each failure to accept a connection. */
   readonly onError: (error: NodeJS.ErrnoException, isOpen: boolean) => void;
 }
 
-/** Time between tries to open, ms. */
+/** Time between attempts to open, ms. */
 export const RETRY_MS = 1000;
 
-/** Listens until it is closed; an address and port that cannot be had is tried again and again. */
+/** Listens until closed. Retries every RETRY_MS while the address and port are not available. */
 export function listen({ address, port, bothFamilies = false, answer, onOpen, onError }: Parts): HttpListener {
   let retry: NodeJS.Timeout | undefined;
   const server: Server = createServer(async (request, response) => {
@@ -49,6 +49,6 @@ export function listen({ address, port, bothFamilies = false, answer, onOpen, on
   };
 }
 
-/** For messages: why an address and port cannot be had. */
+/** For messages: why an address and port are not available. */
 export const reasonOf = ({ code, message }: NodeJS.ErrnoException): string =>
-  code === 'EADDRINUSE' ? 'somebody else listens there, it should be free' : message;
+  code === 'EADDRINUSE' ? 'another process listens there, the port should be free' : message;

@@ -3,20 +3,20 @@ import type { HttpAnswer } from './answer.ts';
 import { type HttpListener, listen, RETRY_MS, reasonOf } from './listener.ts';
 
 interface Parts {
-  /** The flag that says where to listen, for messages. */
+  /** The flag of the address and port, for messages. */
   readonly flag: string;
-  /** `::` takes IPv4 too, as Go does for kube-proxy. */
+  /** `::` accepts IPv4 too, as in kube-proxy by Go. */
   readonly at: HostPort;
-  /** Asked at each request, with its path. */
+  /** Called for each request with its path, without the query. */
   readonly answer: (path: string) => HttpAnswer | Promise<HttpAnswer>;
-  /** Told once of a port that cannot be opened, until it could. */
+  /** Called once per series of failures. */
   readonly problem: (message: string) => void;
   readonly note: (message: string) => void;
-  /** Told instead where a port that cannot be opened must not be. */
+  /** Called instead of `problem` and a retry, if given. */
   readonly fatal?: ((message: string) => void) | undefined;
 }
 
-/** Serves a port of the agent itself, until it is closed; one that is taken is tried again and again. */
+/** Serves a port of the agent until closed; retries while the port is not available. */
 export function openPort({ flag, at, answer, problem, note, fatal }: Parts): HttpListener {
   const name = `${flag} ${hostPort(at.address, at.port)}`;
   let isFailing = false;

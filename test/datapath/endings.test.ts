@@ -66,7 +66,7 @@ test('a port that is taken ends it with 5 where that was asked for', ground, asy
   assert.deepEqual(
     [
       code,
-      /ERROR Cannot open --metrics-bind-address 127\.0\.0\.1:10249: somebody else listens there, .*; ended, because bindAddressHardFail is set$/.test(
+      /ERROR Cannot open --metrics-bind-address 127\.0\.0\.1:10249: another process listens there, .*; ended, because bindAddressHardFail is set$/.test(
         last,
       ),
     ],
@@ -88,7 +88,7 @@ test('a configuration file that says something else ends it with 6, so that it i
   write(2);
   const { code, last } = await ended;
   assert.deepEqual(
-    [code, /ERROR Ended, because .*kube-proxy\.conf has changed: whoever started weir should start it again$/.test(last)],
+    [code, /ERROR Ended, because .*kube-proxy\.conf has changed: the supervisor should start weir again$/.test(last)],
     [6, true],
     last,
   );

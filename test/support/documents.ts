@@ -1,6 +1,6 @@
 import { decodeObject } from '#model/decode.ts';
 
-/** An EndpointSlice of Service `shop/cart`, as the API server would write it. */
+/** An EndpointSlice of Service `shop/cart`, as the API server writes it. */
 export const sliceDocument = (fields: object): object => ({
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
@@ -11,7 +11,7 @@ export const sliceDocument = (fields: object): object => ({
   ...fields,
 });
 
-/** What a document decodes to. Throws for one that is refused or ignored. */
+/** The decoded object of a document. Throws if the document is invalid or ignored. */
 export function decodedAs<T>(document: object): T {
   const decoded = decodeObject(document);
   if (decoded.type !== 'object') throw new Error(`Test document must decode: ${JSON.stringify(decoded)}`);

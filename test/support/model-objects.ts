@@ -2,24 +2,24 @@ import { type Address, type Prefix, parseAddress, parsePrefix } from '#lib/addre
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
 import type { Service } from '#model/service.ts';
 
-/* Model values for tests: a test says what matters to it and leaves the rest to these. Addresses follow upstream's plan: */
+/* Model values for tests: a test sets the fields it needs, these set the rest. Addresses follow upstream's plan: */
 /* pods 10.0.0.0/8, Services 172.30.0.0/16, node 192.168.0.2, outside client 203.0.113.2. */
 
-/** Throws for what is no address. */
+/** Throws if `text` is not an address. */
 export function address(text: string): Address {
   const parsed = parseAddress(text);
   if (parsed === undefined) throw new Error(`Test address is ${text}, must be an IP address`);
   return parsed;
 }
 
-/** Throws for what is no network. */
+/** Throws if `text` is not a network. */
 export function prefix(text: string): Prefix {
   const parsed = parsePrefix(text);
   if (parsed === undefined) throw new Error(`Test network is ${text}, must be a network`);
   return parsed;
 }
 
-/** A ready endpoint on no node. */
+/** A ready endpoint without a node. */
 export const endpoint = (ip: string, rest: Partial<Endpoint> = {}): Endpoint => ({
   address: address(ip),
   ready: true,
