@@ -19,26 +19,26 @@ import { readerOf } from '#support/table-reader.ts';
 import { WriteWatcher } from '#support/write-watcher.ts';
 import { FakeRuleset, RulesetFault } from './fake-ruleset.ts';
 
-/** Full now and then while a history goes on, but never for what it ends with. */
+/** Small enough to be full at times during a history, large enough for its last objects. */
 const LIMITS = { slots: 160, backends: 120, services: 60 } as const;
 
-/** What a source has: objects by kind and key. */
+/** Objects of a source by kind and key. */
 export type Objects = ReadonlyMap<string, ModelObject>;
 
-/** One agent process: what src/agent composes, without the parts that need a kernel. */
+/** One agent process: the composition of src/agent without the parts that need a kernel. */
 interface Agent {
   readonly store: Store;
   readonly wanted: WantedState;
   readonly reconciler: Reconciler;
   readonly tables: TablesWriter;
   readonly runPass: RunPass;
-  /** Opened the tables of an earlier agent. */
+  /** Whether it adopted the tables of an earlier agent. */
   readonly hasEarlierTables: boolean;
   phase: Phase;
   source: SourceState;
 }
 
-/** The tables of a node and the agents that look after them, one after the other; watched at every write. */
+/** The tables of a node and its successive agents; a watcher checks every write. */
 export class AgentLife {
   readonly tables: FakeTables;
   readonly ruleset: FakeRuleset;
@@ -46,11 +46,11 @@ export class AgentLife {
   now = 0;
   readonly #config: Config;
   readonly #objects = new Map<string, ModelObject>();
-  /** Every Service that there ever was. */
+  /** Every Service that ever existed. */
   readonly #services = new Set<string>();
-  /** Objects whose file cannot be read at the moment. */
+  /** Objects whose file is unreadable at the moment. */
   readonly #hidden = new Set<string>();
-  /** What the agents asked for; of a former agent what the present one has not yet judged. */
+  /** Wanted plans; plans of a former agent until the current one replaces or removes them. */
   readonly #wanted = new Map<string, PortPlan>();
   readonly #judged = new Set<string>();
   readonly #watcher: WriteWatcher;
@@ -82,7 +82,7 @@ export class AgentLife {
     if (!this.#hidden.has(id)) this.#agent.store.remove(kind, key);
   }
 
-  /** Does what the loop does when it is woken, up to a pass over everything that changed. */
+  /** Runs the passes of one wake-up of the agent's loop, including a pass over all changes. */
   pass(): void {
     this.#prepare();
     const agent = this.#agent;
@@ -93,13 +93,13 @@ export class AgentLife {
     try {
       this.#run(pass);
     } catch (error) {
-      // The loop tries again
+      // The loop retries
       if (!(error instanceof RulesetFault)) throw error;
     }
     if (!isComplete) this.#refuseSilencing(before, judged);
   }
 
-  /** The passes before the first one over everything. */
+  /** Runs the passes before the first complete one. */
   #prepare(): void {
     for (let pass = nextPass(this.#agent.phase, this.#knowledge()); pass === 'adopt' || pass === 'delta'; ) {
       this.#run(pass);
@@ -118,7 +118,7 @@ export class AgentLife {
     return { hasEarlierTables, source, hasNode: store.node() !== undefined };
   }
 
-  /** A Service port that a former agent served is not refused because its slices cannot be read. */
+  /** Asserts that unreadable slices do not make a Service port of a former agent refuse. */
   #refuseSilencing(before: readonly string[], judged: ReadonlySet<string>): void {
     const after = new Map(this.tables.dump('frontends').map(({ key, value }) => [frontendText(key), value]));
     const names = new Map(this.tables.dump('services').map(({ key, value }) => [key.service, value]));
@@ -129,12 +129,12 @@ export class AgentLife {
       const { slices } = this.#agent.store.service(name.text.split(':')[0] ?? '');
       assert.ok(
         slices.some(({ family }) => family === name.family),
-        `${text} is answered no more`,
+        `${text} has no backend any more`,
       );
     }
   }
 
-  /** Kills the agent in the middle of a pass and starts another, which cannot read some of the objects at first. */
+  /** Kills the agent during a pass and starts another, which cannot read the `hidden` objects at first. */
   restart(afterWrites: number, hidden: readonly string[]): void {
     this.#kill(afterWrites);
     this.#hidden.clear();
@@ -145,7 +145,7 @@ export class AgentLife {
     else this.pass();
   }
 
-  /** Kills the agent and starts another, which recalls the objects of the first; then it receives the changes of `meanwhile`. */
+  /** Kills the agent and starts another, which recalls the objects of the first one and then receives the changes of `meanwhile`. */
   succeed(afterWrites: number, meanwhile: () => void): void {
     this.#kill(afterWrites);
     this.#agent = this.#birth(true);
@@ -155,7 +155,8 @@ export class AgentLife {
     const before = ownersOf(this.tables);
     if (this.#hidden.size === 0) this.#agent.source = 'complete';
     this.#prepare();
-    for (const [text, owner] of ownersOf(this.tables)) assert.equal(before.get(text) ?? owner, owner, `${text} is another's too early`);
+    for (const [text, owner] of ownersOf(this.tables))
+      assert.equal(before.get(text) ?? owner, owner, `${text} changed its Service too early`);
     if (this.#hidden.size === 0) this.complete();
     else this.pass();
   }
@@ -173,7 +174,7 @@ export class AgentLife {
     this.#watcher.forgetSlowPrograms();
   }
 
-  /** Everything can be read. */
+  /** Makes all objects readable. */
   complete(): void {
     for (const id of this.#hidden) {
       const object = this.#objects.get(id);
@@ -184,7 +185,7 @@ export class AgentLife {
     this.pass();
   }
 
-  /** Everything goes well from here on; runs until nothing is left to do. */
+  /** Ends all faults and runs until no work is left. */
   heal(): void {
     this.tables.faultRate = this.ruleset.faultRate = 0;
     this.complete();
@@ -200,7 +201,7 @@ export class AgentLife {
     assert.deepEqual(reconciler.flush().writes, {});
   }
 
-  /** What the tables say and how much room they take, and what health checks answer. */
+  /** Meaning and usage of the tables, the ruleset, and the health checks. */
   outcome(): object {
     const { wanted, tables } = this.#agent;
     const checks = [...this.#services].sort().map((service) => [service, wanted.health.checks(service)] as const);
@@ -234,7 +235,7 @@ export class AgentLife {
       if (!frontendKeys(plan, plan.frontends).every((key) => live.has(frontendText(key)))) this.#wanted.delete(id);
   }
 
-  /** What a former agent was asked for and this one knows not to exist. */
+  /** Forgets plans of a former agent that the current one does not want. */
   #forgetUnjudged(): void {
     for (const id of this.#wanted.keys()) if (!this.#judged.has(id)) this.#wanted.delete(id);
   }
@@ -295,5 +296,5 @@ const answering = (tables: FakeTables): readonly string[] =>
     .filter(({ value }) => isAnswered(value))
     .map(({ key }) => frontendText(key));
 
-/** What an object is known by. */
+/** Id of an object in `Objects`. */
 export const idOf = (kind: string, key: string): string => `${kind} ${key}`;

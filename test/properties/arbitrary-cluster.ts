@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 
 /*
- * Small clusters as a scenario file writes them (test/semantics/read-scenario.ts), in which what the rules know meets:
- * Services that want the same addresses, endpoints in every condition, nodes with and without zones, all local detectors.
+ * Small clusters in the format of scenario files (test/semantics/read-scenario.ts), dense in the cases of the rules:
+ * Services with common addresses, endpoints in every condition, nodes with and without zones, all local detectors.
  */
 
 /** A scenario without its questions. */
 export interface DrawnCluster {
-  /** Missing: each address has its twin of the other family. */
+  /** If absent, each address has its twin of the other family. */
   readonly families?: readonly number[];
   readonly agent: readonly string[];
   readonly nodes: Readonly<Record<string, DrawnNode>>;
@@ -51,7 +51,7 @@ const PORTS: readonly DrawnPort[] = [
   { name: 'sctp', protocol: 'SCTP', port: 80, targetPort: 8083, nodePort: 30080 },
 ];
 
-/** Only what was drawn. */
+/** Only fields with a drawn value. */
 const present = <T extends object>(fields: T): T =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 
@@ -64,7 +64,7 @@ const hints = fc.constantFrom('', '', '', 'zone=a', 'zone=b', 'zone=a zone=b', '
 const place = fc.constantFrom('a1', 'a2', 'b1', 'b2', 'n1', 'n2');
 const writtenEndpoint = fc.tuple(place, words, hints).map((parts) => parts.filter((part) => part !== '').join(' '));
 
-/** By hand: without a node, or with conditions that are not said. */
+/** An endpoint of a manual slice: without a node, or with absent conditions. */
 const endpointObject = fc
   .record({
     ip: fc.constantFrom('10.180.0.1', '10.180.1.1', '10.180.0.2'),
@@ -94,7 +94,7 @@ interface ServiceDraw {
   readonly affinity: string | undefined;
 }
 
-/** What the API server lets stand in a Service of this type. */
+/** Keeps the fields that the API server accepts in a Service of this type. */
 function specOf(clusterIP: string, draw: ServiceDraw): DrawnService['spec'] {
   const { type, internal: internalTrafficPolicy, affinity: sessionAffinity } = draw;
   if (type === 'ExternalName') return { type, externalName: 'elsewhere.example' } as DrawnService['spec'];
@@ -196,7 +196,7 @@ const dualStack: fc.Arbitrary<DrawnCluster> = fc.record({
 const six = (ip: string): string => `fd00::${ip.trim()}`;
 const both = (ips: readonly string[] = []): readonly string[] => [...ips, ...ips.map(six)];
 
-/** The same as written, nothing derived from it: a ClusterIP of one family, other addresses of both. */
+/** Single-family objects without twins: a ClusterIP of one family, other addresses of both. */
 function inOneFamily({ spec, status, ...rest }: DrawnService, isSix: boolean): DrawnService {
   const ingress = status?.loadBalancer.ingress ?? [];
   return drawnService({
@@ -210,7 +210,7 @@ function inOneFamily({ spec, status, ...rest }: DrawnService, isSix: boolean): D
   });
 }
 
-/** Endpoints of the other family, of Services by chance. */
+/** Endpoints of the other family for random Services. */
 const sliceOfSix = fc.record({ service: fc.constantFrom(...SERVICE_NAMES), ports }).map(({ service: owner, ports: served }) => ({
   service: owner,
   addressType: 'IPv6',
@@ -227,5 +227,5 @@ const mixed: fc.Arbitrary<DrawnCluster> = fc
     slices: { ...drawn.slices, six: more },
   }));
 
-/** Any such cluster, of nodes n1 and n2 and up to three Services, some of which have slices by hand. */
+/** A cluster of nodes n1 and n2 and up to three Services, some with manual slices. */
 export const cluster: fc.Arbitrary<DrawnCluster> = fc.oneof({ weight: 3, arbitrary: dualStack }, { weight: 1, arbitrary: mixed });

@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import type { Family } from '#lib/address.ts';
 
 /*
- * Kubernetes objects as the API prints them, few enough of each kind that they meet: Services that claim the same addresses and
- * ports, slices that change hands, endpoints in two slices. All of them are valid.
+ * Valid Kubernetes objects as the API prints them, few enough of each kind to collide: Services that claim the same addresses and
+ * ports, slices that move to another Service, endpoints in two slices.
  */
 
-/** An object as a manifest has it. */
+/** An object in the form of a manifest. */
 export type KubernetesObject = Readonly<Record<string, unknown>> & { readonly kind: string };
 
-/** The IPv6 address that stands for an IPv4 one. */
+/** The IPv6 twin of an IPv4 address. */
 const twin = (text: string): string => `fd00::${text}`;
 const inFamily = (text: string, family: Family): string => (family === 4 ? text : twin(text));
 const inFamilies = (texts: readonly string[], families: readonly Family[]): string[] =>
@@ -54,7 +54,7 @@ const serviceLabels = fc.constantFrom(
   { 'service.kubernetes.io/service-proxy-name': 'other' },
 );
 
-/** A Service of some kind; the older ones come first where several want one address. */
+/** A Service of any kind. Its age decides between Services that claim one address. */
 const service = fc
   .record({
     name: fc.constantFrom(...SERVICE_NAMES),
@@ -195,7 +195,7 @@ const node = fc
     }),
   );
 
-/** Any object of the three kinds. */
+/** An object of any of the three kinds. */
 export const kubernetesObject: fc.Arbitrary<KubernetesObject> = fc.oneof(
   { weight: 5, arbitrary: service },
   { weight: 6, arbitrary: slice },

@@ -6,18 +6,18 @@ import type { DrawnCluster, DrawnService } from './arbitrary-cluster.ts';
 import type { Cluster } from './oracle.ts';
 import type { NodeObject, ServiceObject, SliceObject } from './oracle-objects.ts';
 
-/** A cluster and everything that is asked of it. */
+/** A cluster and all its questions. */
 export interface Asked {
   readonly scenario: Scenario;
   readonly step: Step;
-  /** The same for the oracle. */
+  /** The step for the oracle. */
   readonly cluster: Cluster;
   readonly questions: readonly Question[];
 }
 
 const SOURCES = ['n1', 'n2', 'a1', 'a3', 'b1', 'outside', 'blocked'];
 
-/** Questions of each line that was ever read. */
+/** Cache of the questions of each line. */
 const known = new Map<string, readonly Question[]>();
 
 function questionsIn(text: string, drawn: DrawnCluster): readonly Question[] {
@@ -29,7 +29,7 @@ function questionsIn(text: string, drawn: DrawnCluster): readonly Question[] {
   return questions;
 }
 
-/** Who asks what; the answers are not known yet. */
+/** All questions of a cluster, with placeholder answers. */
 export function askEverything(drawn: DrawnCluster): Asked {
   const scenario = parseScenario('drawn', JSON.stringify(drawn));
   const [step] = scenario.steps;
@@ -48,13 +48,13 @@ function clusterOf({ agent }: Scenario, { manifests }: Step): Cluster {
   };
 }
 
-/** Lines of `expect`, each ending in an answer that nobody believes. */
+/** Lines of `expect` with a placeholder answer. */
 const lines = (drawn: DrawnCluster): readonly string[] =>
   [...new Set([...targetsOf(drawn), '172.30.0.99:80'])].flatMap((target) =>
     SOURCES.flatMap((source) => waysOf(source, target).map((way) => `${source} -> ${target}${way}: dropped`)),
   );
 
-/** Loopback is asked where it means something; outsiders come by either node. */
+/** Only nodes dial loopback; outsiders come by either node. */
 function waysOf(source: string, target: string): readonly string[] {
   if (target.startsWith('127.')) return source === 'n1' || source === 'n2' ? [''] : [];
   return source === 'outside' ? [' by n1', ' by n2'] : [''];

@@ -1,27 +1,27 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 
-/** How often a property is asked: `runs`, or what WEIR_RUNS says. */
+/** Number of runs of a property: WEIR_RUNS, else `runs`. */
 const runsOf = (runs: number): number => Number(process.env.WEIR_RUNS ?? runs);
 
-/** What a failed check says of itself. */
+/** Details of a failed check. */
 type Failed<T> = Pick<
   fc.RunDetails<[T]>,
   'failed' | 'counterexample' | 'errorInstance' | 'numRuns' | 'numShrinks' | 'seed' | 'counterexamplePath'
 >;
 
-/** Asks a property; a counterexample is shown as lines that `describe` makes of it, with the seed and path that bring it back. */
+/** Checks a property. Reports a counterexample as the lines of `describe`, with the seed and path that reproduce it. */
 export function check<T>(property: fc.IProperty<[T]>, runs: number, describe: (counterexample: T) => readonly string[]): void {
-  tell(fc.check(property, parameters(runs)), describe);
+  report(fc.check(property, parameters(runs)), describe);
 }
 
-/** The same for a property that takes its time. */
+/** Checks an asynchronous property. */
 export async function checkAsync<T>(
   property: fc.IAsyncProperty<[T]>,
   runs: number,
   describe: (counterexample: T) => readonly string[],
 ): Promise<void> {
-  tell(await fc.check(property, parameters(runs)), describe);
+  report(await fc.check(property, parameters(runs)), describe);
 }
 
 function parameters<T>(runs: number): fc.Parameters<[T]> {
@@ -30,7 +30,7 @@ function parameters<T>(runs: number): fc.Parameters<[T]> {
   return { numRuns: runsOf(runs), ...again };
 }
 
-function tell<T>(found: Failed<T>, describe: (counterexample: T) => readonly string[]): void {
+function report<T>(found: Failed<T>, describe: (counterexample: T) => readonly string[]): void {
   if (!found.failed) return;
   const lines = found.counterexample === null ? ['(none)'] : describe(found.counterexample[0]);
   const reason = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);

@@ -14,13 +14,13 @@ import { saveScenario } from './found-scenario.ts';
 import { oracle } from './oracle.ts';
 
 /*
- * Any small cluster, and every question that can be asked of it, several hundred each: what the planned tables and ruleset say (the
- * first judge), what the rules say over the objects, and what the loaded programs do with one flow (the second judge).
+ * Compares answers to all questions, several hundred, of arbitrary small clusters: by the planned tables and ruleset (the first judge), by
+ * the rules on the objects (the oracle), and by the loaded programs on one flow (the second judge).
  */
 
 const CLUSTERS = { ofTables: 100, ofPrograms: 60 };
 
-/** Somebody who answers questions about one cluster. */
+/** Answers questions about one cluster. */
 type Judge = (question: Question) => Answer;
 
 interface Disagreement {
@@ -29,7 +29,7 @@ interface Disagreement {
   readonly text: string;
 }
 
-/** The first question on which `find` finds something, of those that are `meant`. */
+/** The first disagreement that `find` returns for the questions that are `meant`. */
 function firstOf(
   asked: Asked,
   find: (question: Question) => Disagreement | undefined,
@@ -57,7 +57,7 @@ function rulesAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
   return firstOf(asked, (question) => {
     const [seen, answer] = [tables(question), oracle(asked.cluster, question)];
     if (answerText(seen) === answerText(answer)) return undefined;
-    return { question, answer, text: `the plans say ${answerText(seen)}, the rules ${answerText(answer)}` };
+    return { question, answer, text: `the plans answer ${answerText(seen)}, the rules ${answerText(answer)}` };
   });
 }
 
@@ -73,12 +73,12 @@ function programsAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
     const answer = tables(question);
     const seen = answerOfOneFlow(programs, question, cidrs);
     if (isOneOf(seen, answer)) return undefined;
-    return { question, answer, text: `the programs say ${answerText(seen)}, the tables ${answerText(answer)}` };
+    return { question, answer, text: `the programs answer ${answerText(seen)}, the tables ${answerText(answer)}` };
   };
   return firstOf(asked, find, (question) => whyNotAsked(question) === undefined && !isSecondOfAnother(drawn, question));
 }
 
-/** The programs' world has no way to a second address of the other node. */
+/** The programs' world has no route to a second address of the other node. */
 const isSecondOfAnother = ({ nodes }: DrawnCluster, { address, by, family }: Question): boolean =>
   Object.entries(nodes).some(([name, { addresses }]) => name !== by && addresses.slice(1).some((ip) => inFamily(ip, family) === address));
 
@@ -87,7 +87,7 @@ const isOneOf = (seen: Answer, answer: Answer): boolean =>
     ? seen === answer
     : seen.every((one) => answer.some((other) => answerText([one]) === answerText([other])));
 
-/** A counterexample is kept as a scenario. */
+/** Checks that `find` finds no disagreement; saves a counterexample as a scenario. */
 function agree(find: (drawn: DrawnCluster) => Disagreement | undefined, clusters: number): void {
   questionCount = 0;
   const property = fc.property(cluster, (drawn) => {
@@ -96,16 +96,16 @@ function agree(find: (drawn: DrawnCluster) => Disagreement | undefined, clusters
   });
   check(property, clusters, (drawn) => {
     const found = find(drawn);
-    return found === undefined ? ['(it does not happen again)'] : [`Saved as ${saveScenario({ drawn, ...found })}`];
+    return found === undefined ? ['(not reproducible)'] : [`Saved as ${saveScenario({ drawn, ...found })}`];
   });
 }
 
-test('the planned tables and ruleset say of any cluster what the rules say', (t) => {
+test('the planned tables and ruleset of any cluster answer as the rules do', (t) => {
   agree(rulesAgainstTables, CLUSTERS.ofTables);
   t.diagnostic(`${questionCount} questions`);
 });
 
-test('the loaded programs do in any cluster what the planned tables say', skipIf(whyNoDatapath()), (t) => {
+test('the loaded programs in any cluster answer as the planned tables do', skipIf(whyNoDatapath()), (t) => {
   agree(programsAgainstTables, CLUSTERS.ofPrograms);
   t.diagnostic(`${questionCount} questions`);
 });

@@ -5,11 +5,11 @@ import { Crash } from '#support/fake-tables.ts';
 /** A transaction that fails on purpose. */
 export class RulesetFault extends Error {}
 
-/** Table `inet weir` in memory: whole transactions or nothing, as strict as nft about what is there and what is not; it fails on purpose. */
+/** Table `inet weir` in memory: atomic transactions, as strict as nft about existing and missing items, with deliberate faults. */
 export class FakeRuleset implements Ruleset {
-  /** Part of the transactions that fail, 0 to 1. */
+  /** Share of failing transactions, 0 to 1. */
   faultRate = 0.1;
-  /** The agent was killed just before its next transaction. */
+  /** Kills the agent before its next transaction. */
   isAgentKilled = false;
   #items: ReadonlyMap<string, RulesetItem> | undefined;
   #seed: number;
@@ -20,7 +20,7 @@ export class FakeRuleset implements Ruleset {
 
   install(items: readonly RulesetItem[]): void {
     const next = new Map(items.map((item) => [itemId(item), item]));
-    assert.equal(next.size, items.length, 'an item twice');
+    assert.equal(next.size, items.length, 'duplicate item');
     this.#commit(next);
   }
 
@@ -38,7 +38,7 @@ export class FakeRuleset implements Ruleset {
     return this.#items !== undefined;
   }
 
-  /** Every item, in an order of its own. Comments are for people: of a ClusterIP that two Services want either may be named. */
+  /** All items, sorted, without comments: the comment of a ClusterIP that two Services claim may name either Service. */
   meaning(): readonly object[] {
     const sorted = [...(this.#items ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
     return sorted.map(([, item]) => ({ ...item, comment: undefined }));
@@ -47,7 +47,7 @@ export class FakeRuleset implements Ruleset {
   #commit(next: ReadonlyMap<string, RulesetItem>): void {
     if (this.isAgentKilled) throw new Crash('Killed');
     const missing = [...next.values()].flatMap(needs).filter((id) => !next.has(id));
-    assert.deepEqual(missing, [], 'what is referred to must be there');
+    assert.deepEqual(missing, [], 'items that other items refer to must exist');
     // Lehmer's generator: the same seed makes the same faults.
     this.#seed = (this.#seed * 48271) % 0x7fffffff;
     if (this.#seed / 0x7fffffff < this.faultRate) throw new RulesetFault('Cannot change table inet weir: try again');
@@ -55,12 +55,12 @@ export class FakeRuleset implements Ruleset {
   }
 }
 
-/** Ids of items that an item leads to. */
+/** Ids of items to which an item refers. */
 function needs(item: RulesetItem): readonly string[] {
   if (item.kind === 'element') return typeof item.verdict === 'object' ? [`chain ${item.verdict.chain}`] : [];
   if (item.kind === 'memory') return [];
   return item.rules.flatMap((rule) => {
-    if (rule.kind === 'translate') assert.ok(rule.backends.length > 0, `${item.name} leads to nobody`);
+    if (rule.kind === 'translate') assert.ok(rule.backends.length > 0, `${item.name} has no backend`);
     if (rule.kind === 'choose') return rule.chains.map((name) => `chain ${name}`);
     if (rule.kind === 'recall') return [`chain ${rule.chain}`, `memory ${rule.memory}`];
     return rule.kind === 'remember' ? [`memory ${rule.memory}`] : [];

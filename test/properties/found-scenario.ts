@@ -9,15 +9,15 @@ import type { DrawnCluster } from './arbitrary-cluster.ts';
 
 const FOLDER = join(import.meta.dirname, '../semantics/scenarios');
 
-/** A question that is answered differently than it should be. */
+/** A question with different answers of a judge and of the rules. */
 export interface Disagreement {
   readonly drawn: DrawnCluster;
   readonly question: Question;
-  /** By the rules. */
+  /** Answer of the rules. */
   readonly answer: Answer;
 }
 
-/** Writes a scenario file in which the judges disagree, for whoever is to judge between them; returns its path. */
+/** Writes a scenario file of a disagreement, for review; returns its path. */
 export function saveScenario({ drawn, question, answer }: Disagreement): string {
   const text = dump({ covers: [], ...drawn, expect: [lineOf(question, answer)] }, { flowLevel: 3, lineWidth: 140 });
   const path = join(FOLDER, `found-${createHash('sha256').update(text).digest('hex').slice(0, 8)}.yaml`);

@@ -14,9 +14,9 @@ import { type KubernetesObject, kubernetesObject, NODE_NAMES, SERVICE_NAMES, SLI
 import { check } from './check.ts';
 
 /*
- * Any history of objects that come, change and go, with kernel writes that fail, agents that are killed in the middle of one and
- * files that cannot be read for a while, ends in the tables that the last objects alone make; after every single write of it each
- * frontend leads to living backends of its own Service port.
+ * Any history of added, changed and removed objects, with failing kernel writes, agents killed during a pass and temporarily unreadable
+ * files, ends in the tables of the last objects alone. After every single write each frontend leads to live backends of its own Service
+ * port.
  */
 
 type Kind = ModelObject['kind'];
@@ -158,7 +158,7 @@ function applyAll(life: AgentLife, changes: readonly Change[]): void {
   for (const one of changes) apply(life, one);
 }
 
-/** One line for each deed. */
+/** One line per deed. */
 const describe = ({ rules, seed, deeds }: History): string[] => [
   `agent ${JSON.stringify(rules)} faults ${seed}`,
   ...deeds.map(({ do: verb, ...rest }) => {
@@ -168,7 +168,7 @@ const describe = ({ rules, seed, deeds }: History): string[] => [
   }),
 ];
 
-test('any history of objects ends in the tables of the last objects, and no step of it leads a client astray', () => {
+test('any history of objects ends in the tables of the last objects, and each write keeps frontends on their own live backends', () => {
   const property = fc.property(history, ({ rules, seed, deeds }) => {
     const life = new AgentLife(configOf(rules), seed);
     for (const one of deeds) run(life, one);

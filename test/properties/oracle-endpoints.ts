@@ -2,7 +2,7 @@ import { type Address, type Family, parseAddress } from '#lib/address.ts';
 import type { Cluster } from './oracle.ts';
 import type { EndpointObject, ServiceObject } from './oracle-objects.ts';
 
-/** An endpoint that counts for a Service port. */
+/** An endpoint of a Service port. */
 export interface Listed {
   readonly address: Address;
   readonly port: number;
@@ -11,7 +11,7 @@ export interface Listed {
 
 type Port = NonNullable<ServiceObject['spec']['ports']>[number];
 
-/** Who answers under policy Cluster and under policy Local, on the node `by`. Sections 1 "Endpoints and slices" and 2 of the rules. */
+/** The endpoints for policy Cluster and for policy Local on the node `by`. Sections 1 "Endpoints and slices" and 2 of the rules. */
 export function endpointsFor(
   cluster: Cluster,
   service: ServiceObject,

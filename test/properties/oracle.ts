@@ -5,11 +5,11 @@ import { endpointsFor, type Listed } from './oracle-endpoints.ts';
 import type { NodeObject, ServiceObject, SliceObject } from './oracle-objects.ts';
 
 /*
- * The rules of docs/semantics.md, read aloud: for one question, over Kubernetes objects as the API prints them. No plan, no table,
- * no code of src but addresses, so what it says is not wrong in the same way. Slow on purpose.
+ * The rules of docs/semantics.md, applied literally to one question and to Kubernetes objects as the API prints them. Uses no plan, no
+ * table and no code of src except addresses, so that it does not share their errors. Simple instead of fast.
  */
 
-/** Everything that exists, and how the agents were started. */
+/** All objects, and the flags of the agents. */
 export interface Cluster {
   readonly flags: ReadonlyMap<string, string>;
   readonly services: readonly ServiceObject[];
@@ -27,7 +27,7 @@ interface Dialled {
   readonly kind: Kind;
 }
 
-/** Who answers a question, by the rules. */
+/** The answer to a question by the rules. */
 export function oracle(cluster: Cluster, question: Question): Answer {
   const dialled = dialledAt(cluster, question);
   return dialled === undefined ? nobodyAt(cluster, question) : answerAt(cluster, dialled, question);
@@ -46,7 +46,7 @@ function answerAt(cluster: Cluster, dialled: Dialled, question: Question): Answe
   }));
 }
 
-/* ---- What is dialled ---- */
+/* ---- The dialled Service port ---- */
 
 /** [headless] [external-name] [headless-label] [foreign-proxy] [single-family] */
 function isProxied({ metadata, spec }: ServiceObject, family: Family): boolean {
@@ -59,7 +59,7 @@ function isProxied({ metadata, spec }: ServiceObject, family: Family): boolean {
 const clusterIPsOf = ({ clusterIP, clusterIPs }: ServiceObject['spec']): readonly Address[] =>
   addresses(clusterIPs ?? (clusterIP === undefined ? [] : [clusterIP]));
 
-/** The best claim to an address, a port and a protocol. */
+/** The claim that wins an address, port and protocol. */
 function dialledAt(cluster: Cluster, question: Question): Dialled | undefined {
   const claims = cluster.services
     .filter((service) => isProxied(service, question.family))
@@ -69,7 +69,7 @@ function dialledAt(cluster: Cluster, question: Question): Dialled | undefined {
   return (atAddress.length > 0 ? atAddress : claims).sort(byClaim)[0];
 }
 
-/** [own-address-twice] [two-protocols] What a Service port makes of the dialled address and port. */
+/** [own-address-twice] [two-protocols] The claim of a Service port to the dialled address and port. */
 function meaning(cluster: Cluster, service: ServiceObject, port: Port, question: Question): Dialled | undefined {
   if ((port.protocol ?? 'TCP') !== question.protocol) return undefined;
   const { spec, status } = service;
@@ -84,7 +84,7 @@ function meaning(cluster: Cluster, service: ServiceObject, port: Port, question:
   return isNodePort ? { service, port, kind: 'nodePort' } : undefined;
 }
 
-/** [conflict-cluster-ip] [conflict-older] Without a date: the youngest; of one age: by name. */
+/** [conflict-cluster-ip] [conflict-older] A Service without a date is the youngest; at equal age the name decides. */
 const byClaim = (a: Dialled, b: Dialled): number =>
   Number(b.kind === 'cluster') - Number(a.kind === 'cluster') || (ageText(a) < ageText(b) ? -1 : 1);
 
@@ -123,7 +123,7 @@ function nobodyAt(cluster: Cluster, question: Question): Answer {
     : oracle(cluster, { ...question, by: owner, via: 'packets' });
 }
 
-/* ---- Who may come, to whom, and as whom ---- */
+/* ---- Admitted sources, endpoints and the source address ---- */
 
 /** [source-ranges] [source-ranges-pods] [source-ranges-node] [source-ranges-blanks] [source-ranges-family] */
 function isAdmitted({ nodes }: Cluster, { spec }: ServiceObject, { source, family, from, by }: Question): boolean {
@@ -139,7 +139,7 @@ function answersLocally(cluster: Cluster, { service, kind }: Dialled, question: 
   return service.spec.externalTrafficPolicy === 'Local' && question.from !== question.by && !isPod(cluster, question);
 }
 
-/** The local detector's opinion of the client. [detector-bridge] [detector-prefix] */
+/** Whether the client is local by the local detector. [detector-bridge] [detector-prefix] */
 function isPod(cluster: Cluster, { source, from, by }: Question): boolean {
   if (goesByDevice(cluster)) return PLACES.some(({ name, kind, node }) => name === from && kind === 'pod' && node === by);
   return detectorRanges(cluster, by).some((range) => prefixContains(range, source));
@@ -159,12 +159,12 @@ function clientAt(cluster: Cluster, dialled: Dialled, endpoint: Listed, question
   const node = nodeAddresses(cluster.nodes, question.by);
   const masked = node.find((address) => familyOf(address) === question.family) ?? question.source;
   if (question.from === question.by) return masked; // The node's own processes.
-  // What is delivered to the node itself leaves it nowhere, so nothing is masked on the way out.
+  // A packet to the node itself is delivered locally and does not pass postrouting, so it keeps its source.
   if (!goesByPackets(dialled, question) || node.includes(endpoint.address)) return question.source;
   return endpoint.address === question.source || isMasked(cluster, dialled, question) ? masked : question.source; // [hairpin]
 }
 
-/** A socket dials before it has a source address, so where ranges must be asked its packets decide. */
+/** A socket has no source address when it dials, so with source ranges its packets decide. */
 const goesByPackets = ({ service, kind }: Dialled, { via, family }: Question): boolean =>
   via === 'packets' || (kind === 'balancer' && asksRanges(service, family));
 
@@ -182,13 +182,13 @@ function isMasked(cluster: Cluster, { service, kind }: Dialled, question: Questi
   return detects && !isPod(cluster, question);
 }
 
-/* ---- Small words ---- */
+/* ---- Predicates ---- */
 
 const addresses = (texts: readonly (string | undefined)[]): readonly Address[] =>
   texts.flatMap((text) => readAddress(text?.trim() ?? '') ?? []);
 const prefixes = (texts: readonly string[]): readonly Prefix[] => texts.flatMap((text) => readPrefix(text) ?? []);
 
-/** The same texts are read again and again. */
+/** Cache: the same texts recur. */
 function remembered<T>(read: (text: string) => T): (text: string) => T {
   const known = new Map<string, T>();
   return (text) => {

@@ -1,4 +1,4 @@
-/** The agents of a scenario's nodes, from objects to tables, without a kernel. */
+/** The agents of a scenario's nodes: objects in, tables out, without a kernel. */
 import { createProgrammer } from '#agent/programmer.ts';
 import { createStore } from '#agent/store.ts';
 import type { Config } from '#config/config.ts';
@@ -19,22 +19,22 @@ import { PLACES } from './world.ts';
 export interface PlanningAgent {
   readonly config: Config;
   readonly tables: Tables;
-  /** What of table `inet weir` goes with the Services. */
+  /** The items of table `inet weir` that depend on Services. */
   ruleset(): Iterable<RulesetItem>;
-  /** Everything that exists from now on. Throws when something did not reach the tables, conflicts excepted. */
+  /** Replaces all objects. Throws if the tables lack a wanted entry, except for conflicts. */
   follow(objects: readonly ModelObject[]): void;
 }
 
-/** Index of the device that leads to the other nodes and to the world. */
+/** Index of the uplink device. */
 export const UPLINK = 2;
 
-/** Index of a pod's device on its node. */
+/** Index of the device of a pod on its node. */
 export const podDevice = (pod: string): number => 10 + PLACES.findIndex(({ name }) => name === pod);
 
-/** Longer than places in the tables rest. */
+/** Longer than the rest time of table entries, ms. */
 const STEP_MS = 60_000;
 
-/** An agent with flags such as `--cluster-cidr=10.0.0.0/8`; nothing is planned yet. */
+/** Creates an agent with flags such as `--cluster-cidr=10.0.0.0/8` and empty tables. */
 export function createPlanningAgent(nodeName: string, flags: readonly string[]): PlanningAgent {
   const config = configOf(nodeName, flags);
   const tables = createFakeTables({ faultRate: 0 });
@@ -61,12 +61,12 @@ export function createPlanningAgent(nodeName: string, flags: readonly string[]):
       programmer.plan(devicesOf(config, objects));
       reconciler.prune();
       const [problem] = reconciler.problems().filter(({ code }) => code !== 'conflict');
-      if (problem !== undefined) throw new Error(`Tables of ${nodeName} are not as planned: ${problem.message}`);
+      if (problem !== undefined) throw new Error(`Tables of ${nodeName} differ from the plan: ${problem.message}`);
     },
   };
 }
 
-/** A ruleset that does what it is told. */
+/** A ruleset without faults. */
 function rulesetIn(items: Map<string, RulesetItem>): Ruleset {
   const put = (some: readonly RulesetItem[]): void => {
     for (const item of some) items.set(itemId(item), item);
@@ -94,7 +94,7 @@ function configOf(nodeName: string, flags: readonly string[]): Config {
   return parsed.value.config;
 }
 
-/** The node's addresses on its uplink, a device for each pod; where a bridge tells who is a pod, they hang on it. */
+/** The uplink with the node's addresses, and a device per pod; with a bridge detector the pods' devices are ports of the bridge. */
 function devicesOf({ nodeName, localDetector }: Config, objects: readonly ModelObject[]): readonly LocalDevice[] {
   const node = objects.find(({ kind, key }) => kind === 'Node' && key === nodeName)?.value as
     | { addresses?: readonly Address[] }

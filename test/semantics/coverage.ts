@@ -1,4 +1,4 @@
-/** Which rule of docs/semantics.md is shown by what. */
+/** Coverage of the rules of docs/semantics.md by scenarios and tests. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { textOf, trackedFiles } from '../house/tree.ts';
@@ -7,17 +7,17 @@ import type { Scenario } from './scenario.ts';
 
 const SCENARIOS = join(import.meta.dirname, 'scenarios');
 
-/** Something that shows rules: a scenario or a test. */
+/** A scenario or test that covers rules. */
 export interface Shower {
   readonly name: string;
-  /** Ids of rules, and names of upstream's tests. */
+  /** Ids of covered rules, and names of upstream's tests. */
   readonly shows: readonly string[];
 }
 
-/** What must be shown, and who shows it. */
+/** Each wanted id with the scenarios and tests that cover it. */
 export interface Coverage {
   readonly shown: ReadonlyMap<string, readonly string[]>;
-  /** Asked for by nobody: `what: id`. */
+  /** Ids that are not wanted, as `NAME: ID`. */
   readonly unknown: readonly string[];
 }
 
@@ -28,13 +28,13 @@ export const allScenarios = (): readonly Scenario[] =>
     .sort()
     .map((name) => readScenario(join(SCENARIOS, name)));
 
-/** Ids of the rules of a text: `- [id] What it says`. */
+/** Ids of the rules of a text: `- [id] RULE`. */
 export const rulesOf = (text: string): readonly string[] => [...text.matchAll(/^- \[([a-z0-9-]+)\] /gm)].map(([, id = '']) => id);
 
-/** Upstream's unit tests that a text names. */
+/** Names of upstream's unit tests in a text. */
 export const upstreamTestsOf = (text: string): readonly string[] => [...new Set(text.match(/\bTest[A-Z]\w+/g))];
 
-/** Who shows which of the `wanted`. */
+/** Coverage of the `wanted` ids. */
 export function coverageOf(wanted: readonly string[], showers: readonly Shower[]): Coverage {
   const shown = new Map<string, string[]>(wanted.map((id) => [id, []]));
   const unknown: string[] = [];
@@ -48,7 +48,7 @@ export function coverageOf(wanted: readonly string[], showers: readonly Shower[]
   return { shown, unknown };
 }
 
-/** What each test file, and each file of the programs' cases, shows by its text. */
+/** Ids that `find` returns for each test file, including the tests of the programs in C. */
 export const testsThatShow = (find: (source: string) => readonly string[]): readonly Shower[] =>
   trackedFiles(/^(?:(?:src|test)\/.*\.test\.ts|bpf\/test\/.*\.[ch])$/)
     .filter((path) => path !== 'test/semantics/coverage.test.ts')
@@ -58,8 +58,8 @@ const NAME_OF_TEST = /\b(?:test|it|describe)\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1
 const TEXT = /(['"`])((?:\\.|(?!\1)[^\\\n])*)\1/g;
 
 /**
- * Ids in the names of tests: `test('... [id]', ...)`, rows of tables of tests, `"... [id]"` of the programs' cases. Names of tests
- * must name rules that exist; elsewhere brackets may mean something else.
+ * Ids in test names (`test('... [id]', ...)`), in rows of test tables, and in the cases of the programs in C (`"... [id]"`). An id in a
+ * test name must exist; elsewhere brackets can have another meaning.
  */
 export function idsInNames(source: string, isRule: (id: string) => boolean): readonly string[] {
   const named = [...source.matchAll(NAME_OF_TEST)].flatMap(([, , name = '']) => bracketed(name));
@@ -70,7 +70,7 @@ export function idsInNames(source: string, isRule: (id: string) => boolean): rea
 const bracketed = (text: string): readonly string[] =>
   [...text.replace(/\$\{[^}]*\}/g, '').matchAll(/\[([a-z][a-z0-9-]{3,})\]/g)].map(([, id = '']) => id);
 
-/** A line for each id: who shows it, the others counted. */
+/** One line per id: at most four covering names, and the number of further ones. */
 export function tableOf({ shown }: Coverage): string {
   const width = Math.max(...[...shown.keys()].map((id) => id.length));
   return Array.from(shown, ([id, places]) => `${id.padEnd(width)}  ${places.length === 0 ? '-' : few(places)}`).join('\n');

@@ -4,7 +4,7 @@ import type { Protocol } from '#model/service.ts';
 import type { Answer, Question, Via } from './scenario.ts';
 import { inFamily, PLACES, type Place, placeOf } from './world.ts';
 
-/** What a line means in one step. */
+/** A line of `expect` and the step around it. */
 export interface Surroundings {
   readonly line: Question['line'];
   readonly families: readonly Family[];
@@ -15,7 +15,7 @@ export interface Surroundings {
 const LINE =
   /^(?<from>\S+) -> (?<to>\S+):(?<port>\d+)(?:\/(?<protocol>tcp|udp|sctp))?(?: via (?<via>sockets|packets))?(?: by (?<by>\S+))?: (?<answer>.+)$/;
 
-/** The questions of a line, one for each family and way. Throws what is wrong with it. */
+/** The questions of a line, one per family and way (sockets, packets). Throws if the line is invalid. */
 export function questionsOf(around: Surroundings): readonly Question[] {
   const found = LINE.exec(around.line.text)?.groups;
   if (found === undefined) throw new Error('The line must be FROM -> ADDRESS:PORT[/udp|/sctp] [via sockets|packets] [by NODE]: ANSWER');
@@ -48,13 +48,13 @@ function knownPlace(name: string): Place {
   return place;
 }
 
-/** A place, or whoever has an address: a client outside. */
+/** A place by its name, or an outside client by its address. */
 function clientAt(name: string): Place {
   if (parseAddress(name) === undefined) return knownPlace(name);
   return { name, kind: 'outside', node: '', addresses: { 4: inFamily(name, 4), 6: inFamily(name, 6) } };
 }
 
-/** Sockets know nothing of SCTP. Clients outside have no sockets on a node, and packets of nodes' processes enter it nowhere. */
+/** Ways of a client. The socket path excludes SCTP and outside clients; packets of a node's processes enter by no device. */
 function waysOf({ kind, name }: Place, protocol: Protocol, wanted: Via | undefined): readonly Via[] {
   const possible: readonly Via[] =
     protocol === 'SCTP' || kind === 'outside' ? ['packets'] : kind === 'node' ? ['sockets'] : ['sockets', 'packets'];
@@ -65,18 +65,18 @@ function waysOf({ kind, name }: Place, protocol: Protocol, wanted: Via | undefin
 
 function firstNode({ kind, node, name }: Place, dialled: Address, by: string | undefined, { nodeAddresses }: Surroundings): string {
   if (kind !== 'outside') {
-    if (by !== undefined) throw new Error(`${name} dials by ${by}, only clients outside choose a node`);
+    if (by !== undefined) throw new Error(`${name} dials by ${by}, only outside clients choose a node`);
     return node;
   }
   const owner = [...nodeAddresses].find(([, own]) => own.some((ip) => [4, 6].some((family) => inFamily(ip, family as Family) === dialled)));
   const chosen = by ?? owner?.[0] ?? 'n1';
-  if (!nodeAddresses.has(chosen)) throw new Error(`It is dialled by ${chosen}, must be a node: ${[...nodeAddresses.keys()].join(', ')}`);
+  if (!nodeAddresses.has(chosen)) throw new Error(`Way is by ${chosen}, must be by a node: ${[...nodeAddresses.keys()].join(', ')}`);
   return chosen;
 }
 
 const NOBODY = ['refused', 'dropped', 'untouched'] as const;
 
-/** `a1:8080 as n1, b1:8080`: groups by the client that they see; without `as` that is the client itself. Ports where they matter. */
+/** `a1:8080 as n1, b1:8080`: groups by the client address that the endpoints see; without `as`, the client's own. Ports are optional. */
 function answerOf(text: string, from: string, family: Family, around: Surroundings): Answer {
   const nobody = NOBODY.find((word) => word === text);
   if (nobody !== undefined) return nobody;
@@ -89,7 +89,7 @@ function answerOf(text: string, from: string, family: Family, around: Surroundin
   });
 }
 
-/** Of a place, or an IPv4 address itself. */
+/** Address of a place, or an IPv4 address. */
 function addressOf(name: string, family: Family, { nodeAddresses }: Surroundings): Address {
   const [first] = nodeAddresses.get(name) ?? [];
   if (first !== undefined) return inFamily(first, family);

@@ -1,22 +1,22 @@
-/** The agents of a scenario lab: their flags, their objects, and how to tell that these are in force. */
+/** The agents of a scenario lab: sets their flags and objects, and waits until these are in force. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
 import { scaled } from '../datapath/ground.ts';
 import { EVERY_PODS_PORT, NODES } from './lab-world.ts';
 import { placeOf } from './world.ts';
 
-/** Agents of both nodes, started with the first objects. */
+/** The agents of both nodes, started with the first objects. */
 export interface LabAgents {
-  /** Resolves when both agents have these objects in their kernel and nothing else; other flags start them anew. */
+  /** Resolves when both kernels have exactly these objects. Changed flags restart the agents. */
   follow(manifests: readonly object[], flags: readonly string[]): Promise<void>;
 }
 
-/** ClusterIPs of the two Services that tell how far the agents are. */
+/** ClusterIPs of the two sentinel Services, which show the progress of the agents. */
 const SENTINELS = ['172.30.255.253', '172.30.255.254'] as const;
 const WAIT_MS = 30_000;
 const POLL_MS = 5;
 
-/** Agents for a lab without any. `scope`: of their sockets. */
+/** Adds agents to a lab without agents. `scope`: their --socket-scope. */
 export function createLabAgents(lab: Lab, scope: 'all' | 'host'): LabAgents {
   let generation = 1;
   let started: string | undefined;
@@ -35,14 +35,14 @@ export function createLabAgents(lab: Lab, scope: 'all' | 'host'): LabAgents {
       if (isAnew) await everyAgent((agent) => agent.start({ extraFlags: [`--socket-scope=${scope}`, ...flags] }));
       started = flags.join(' ');
       await answers(lab, first, generation);
-      // What is seen may still be in the midst of being written. The next change is taken up when all of it is.
+      // The pass that wrote the first sentinel may not be complete. A pass with the second one starts only after that.
       lab.writeManifest('second.json', sentinel('second', second, generation));
       await answers(lab, second, generation);
     },
   };
 }
 
-/** A Service that answers on port `generation` and no other. */
+/** A Service with the one port `generation`. */
 function sentinel(name: string, clusterIP: string, generation: number): object[] {
   const metadata = { name, namespace: 'lab' };
   const endpoints = [{ addresses: [placeOf('a1')?.addresses[4]] }];

@@ -1,59 +1,59 @@
-/** What real traffic in a lab answers to a question of a scenario. */
+/** Answers of real traffic in a lab to a question of a scenario. */
 import type { Seen, Target } from '#lab/probe.ts';
 import { scaled } from '../datapath/ground.ts';
 import type { Dials } from '../datapath/paths.ts';
 import { type Answerer, answerText, type Question, withoutPorts } from './scenario.ts';
 import { PLACES, type Place, placeOf } from './world.ts';
 
-/** Dials at a time, and at most, until everybody who is expected has answered. */
+/** Parallel dials, and maximum of dials, until all expected endpoints have answered. */
 const AT_ONCE = 8;
 const DIALS = 200;
-/** Dials for each answerer, and for one more, after that: nobody else may answer. Each of SCTP is a process of its own. */
+/** Further dials per expected endpoint, and once more, to find unexpected endpoints. Each SCTP dial is a process. */
 const moreDials = ({ protocol }: Question): number => (protocol === 'SCTP' ? 3 : 6);
 
-/** How long an answer is waited for where one must come, and where none should. */
+/** Timeouts of a dial, ms: with an expected answer, and without. */
 const ANSWER_MS = 5000;
 const SILENCE_MS = 300;
 
-/** Why a lab cannot be asked; undefined where it can. */
+/** Why the lab skips a question; undefined if it does not. */
 export function whyNotInLab({ from }: Question, flags: readonly string[]): string | undefined {
-  if (placeOf(from) === undefined) return 'nobody in the lab has an address of a Service';
-  return flags.includes('--detect-local-mode=BridgeInterface') ? 'pods of the lab hang on no bridge' : undefined;
+  if (placeOf(from) === undefined) return 'no place of the lab has an address of a Service';
+  return flags.includes('--detect-local-mode=BridgeInterface') ? 'pods of the lab are not attached to a bridge' : undefined;
 }
 
-/** Who dials in a lab: by sockets, and where Node.js has none. */
+/** Dialling in a lab: by Node.js sockets, and by a C program for SCTP. */
 export interface LabDials {
   readonly sockets: Dials;
   readonly sctp: Dials;
 }
 
-/** `expected ..., the lab says ...`; undefined where it says what is expected. `isSticky`: one of those who may answer always does. */
+/** `expected ..., the lab answers ...`; undefined if the lab answers as expected. `isSticky`: one endpoint answers all dials. */
 export async function objectionOfLab(dials: LabDials, question: Question, isSticky: boolean): Promise<string | undefined> {
   const { answer } = question;
   if (typeof answer === 'string') {
     const seen = await dial(dials, question, SILENCE_MS);
-    return isNobody(seen, answer) ? undefined : objection(question, [seen]);
+    return isFailure(seen, answer) ? undefined : objection(question, [seen]);
   }
   if (!isSticky) {
     const seen = await gather(dials, question, answer);
-    return isEverybody(seen, answer, question) ? undefined : objection(question, seen);
+    return isComplete(seen, answer, question) ? undefined : objection(question, seen);
   }
   const first = await dial(dials, question, ANSWER_MS);
   const seen = [first, ...(await dialAtOnce(dials, question, moreDials(question) * (answer.length + 1)))];
-  return answer.some((one) => isEverybody(seen, [one], question)) ? undefined : objection(question, seen);
+  return answer.some((one) => isComplete(seen, [one], question)) ? undefined : objection(question, seen);
 }
 
 function objection({ answer }: Question, seen: readonly Outcome[]): string {
   const said = [...new Set(seen.map((one) => (typeof one === 'string' ? one : answerText([one]))))].sort().join(', ');
-  return `expected ${answerText(answer)}, the lab says ${said}`;
+  return `expected ${answerText(answer)}, the lab answers ${said}`;
 }
 
-/** An answerer, or what became of the client: `refused`, `dropped` or errno's name. */
+/** An answerer, or the client's failure: `refused`, `dropped` or an errno name. */
 type Outcome = Answerer | string;
 
-const isNobody = (seen: Outcome, expected: string): boolean => (expected === 'untouched' ? typeof seen === 'string' : seen === expected);
+const isFailure = (seen: Outcome, expected: string): boolean => (expected === 'untouched' ? typeof seen === 'string' : seen === expected);
 
-function isEverybody(seen: readonly Outcome[], expected: readonly Answerer[], question: Question): boolean {
+function isComplete(seen: readonly Outcome[], expected: readonly Answerer[], question: Question): boolean {
   const answered = seen.filter((one) => typeof one !== 'string');
   const lost = expected.filter((one) => losesItsWay(one, question));
   if (seen.some((one) => typeof one === 'string' && !(lost.length > 0 && one === 'dropped'))) return false;
@@ -66,7 +66,7 @@ async function gather(dials: LabDials, question: Question, expected: readonly An
   const isSilent = expected.some((one) => losesItsWay(one, question));
   const round = (size: number): Promise<Outcome[]> => dialAtOnce(dials, question, size, isSilent ? SILENCE_MS : ANSWER_MS);
   const seen: Outcome[] = [];
-  while (seen.length < DIALS && !isEverybody(seen, expected, question)) {
+  while (seen.length < DIALS && !isComplete(seen, expected, question)) {
     seen.push(...(await round(AT_ONCE)));
     if (!isSilent && seen.some((one) => typeof one === 'string')) return seen;
   }
@@ -77,8 +77,8 @@ const dialAtOnce = (dials: LabDials, question: Question, times: number, timeoutM
   Promise.all(Array.from({ length: times }, () => dial(dials, question, timeoutMs)));
 
 /**
- * The answer of a server that sees the client's own address goes straight to the client, and only the node that translated can undo it.
- * So it is not understood where it does not pass there, and neither is it with kube-proxy.
+ * A server that sees the client's own address replies directly to the client. Only the node that translated the request can translate
+ * the reply back, so the client drops a reply that bypasses that node. kube-proxy behaves in the same way.
  */
 function losesItsWay({ name, client }: Answerer, { from, source, by, address, via }: Question): boolean {
   if (client !== source) return false;
@@ -104,7 +104,7 @@ async function dial(dials: LabDials, question: Question, timeoutMs: number): Pro
 function outcomeOf(seen: Seen): Outcome {
   if (seen.outcome === 'failed') return seen.code === 'EPERM' ? 'dropped' : seen.code;
   if (seen.outcome !== 'answered') return seen.outcome === 'timeout' ? 'dropped' : seen.outcome;
-  // Servers of SCTP say `a1:2906` of themselves.
+  // SCTP servers identify themselves as `a1:2906`.
   const client = splitPort(seen.client);
   const server = splitPort(seen.server || seen.answeredBy);
   const name = placeAt(server.address)?.name ?? server.address;

@@ -1,4 +1,4 @@
-/** The judge that asks real traffic: two labs, one whose pods' sockets are seen and one whose pods' packets are. */
+/** The judge of real traffic: two labs, one with the socket path for pods and one with the packet path. */
 
 import type { Lab } from '#lab/lab.ts';
 import { familyOf } from '#lib/address.ts';
@@ -11,11 +11,11 @@ import { NODES, raiseScenarioLab } from './lab-world.ts';
 import { type Question, questionText, type Scenario, type Step } from './scenario.ts';
 import { placeOf } from './world.ts';
 
-/** What the labs say to one scenario. */
+/** Results of the labs for one scenario. */
 export interface LabVerdict {
-  /** One line for each wrong answer: `file, step, line: expected ..., the lab says ...`. */
+  /** One line for each wrong answer: `file, step, line: expected ..., the lab answers ...`. */
   readonly wrong: readonly string[];
-  /** Reason -> questions that were not asked. */
+  /** Reason -> number of skipped questions. */
   readonly skipped: ReadonlyMap<string, number>;
 }
 
@@ -24,7 +24,7 @@ export interface LabJudge {
   close(): Promise<void>;
 }
 
-/** Raises the labs for these scenarios. */
+/** Builds the labs for these scenarios. */
 export async function createLabJudge(scenarios: readonly Scenario[], signal: AbortSignal): Promise<LabJudge> {
   const raised = await Promise.allSettled([raiseOne('s', 'all', scenarios, signal), raiseOne('p', 'host', scenarios, signal)]);
   const labs = raised.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -69,20 +69,20 @@ async function raiseOne(letter: string, scope: 'all' | 'host', scenarios: readon
   };
 }
 
-/** Otherwise a client that has its port again would be where an earlier scenario sent it, for two minutes after a SYN without an answer. */
+/** Without this, a client that reuses a port would follow the flow of an earlier scenario, for two minutes after an unanswered SYN. */
 const forgetFlows = (lab: Lab) => Promise.all(NODES.map((node) => lab.exec(node, ['conntrack', '-F'])));
 
-/** Nodes dial by sockets, clients outside by packets: each is asked in one of the labs. */
+/** Each question runs in one lab. Nodes dial by sockets, outside clients by packets. */
 const isFor = ({ via }: Question, scope: 'all' | 'host'): boolean => (via === 'sockets') === (scope === 'all');
 
 interface Asked {
   readonly lab: Lab;
   readonly dials: LabDials;
-  /** What exists. */
+  /** Objects of the step. */
   readonly objects: readonly ModelObject[];
 }
 
-/** Everything at once, but that clients outside go by one node at a time. */
+/** Runs the questions in parallel, except that outside clients use one node at a time. */
 async function ask({ lab, dials, objects }: Asked, questions: readonly Question[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const node of NODES) {
@@ -94,7 +94,7 @@ async function ask({ lab, dials, objects }: Asked, questions: readonly Question[
   return wrong;
 }
 
-/** Whether a Service with session affinity has what is dialled. */
+/** Whether the dialled address and port belong to a Service with session affinity. */
 const isSticky = (objects: readonly ModelObject[], { address, port }: Question): boolean =>
   objects.some(({ kind, value }) => {
     if (kind !== 'Service' || value.affinitySeconds === 0) return false;
@@ -106,7 +106,7 @@ const place = (question: Question): string => `line ${question.line.number}, ${q
 
 const isOutside = ({ from }: Question): boolean => placeOf(from)?.kind === 'outside';
 
-/** The router between outside and the nodes sends what is not a node's own address by the node that is asked for. */
+/** Makes the router between outside and the nodes send the dialled address, unless it is a node's own, by the node of the question. */
 function routeBy(lab: Lab, { address, by, family }: Question): void {
   if (lab.topology.nodes.some((node) => node.addresses.includes(address))) return;
   ip(lab, 'wire', `${familyOf(address) === 6 ? '-6 ' : ''}route replace ${address} via ${placeOf(by)?.addresses[family]}`);

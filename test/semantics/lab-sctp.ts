@@ -1,10 +1,10 @@
-/** SCTP at the places of a lab, without sockets: see test/datapath/speaker.c. */
+/** SCTP at the places of a lab without sockets, see test/datapath/speaker.c. */
 import type { Lab } from '#lab/lab.ts';
 import { buildRawPrograms, startRaw } from '../datapath/sctp.ts';
 import type { Scenario } from './scenario.ts';
 import { PLACES } from './world.ts';
 
-/** Lets every SCTP endpoint of any scenario answer, as `a1:2906`, until the lab is removed. */
+/** Starts a server for every SCTP endpoint of the scenarios, which answers `a1:2906`, until the lab is removed. */
 export async function serveSctp(lab: Lab, scenarios: readonly Scenario[]): Promise<void> {
   const objects = scenarios.flatMap(({ steps }) => steps.flatMap((step) => step.objects));
   const listeners = objects.flatMap((object) => {

@@ -1,4 +1,4 @@
-/** A lab that has every place of world.ts, and whatever any scenario lets listen there. */
+/** A lab with every place of world.ts and every server of the scenarios. */
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import type { ModelObject } from '#model/objects.ts';
@@ -9,10 +9,10 @@ import { PLACES, type Place } from './world.ts';
 
 export const NODES = ['n1', 'n2'] as const;
 
-/** TCP port on which every pod listens, whatever the scenarios say. */
+/** TCP port on which every pod listens in all scenarios. */
 export const EVERY_PODS_PORT = 9999;
 
-/** Raises a lab without agents; `letter` tells apart those of one process. */
+/** Builds a lab without agents. `letter` distinguishes the labs of one process. */
 export async function raiseScenarioLab(letter: string, scenarios: readonly Scenario[], signal: AbortSignal): Promise<Lab> {
   const objects = scenarios.flatMap(({ steps }) => steps.flatMap((step) => step.objects));
   const items = [...NODES.map((name) => nodeObject(name, objects)), ...PLACES.flatMap((place) => listenersAt(place, objects))];
@@ -26,7 +26,7 @@ export async function raiseScenarioLab(letter: string, scenarios: readonly Scena
   }
 }
 
-/** With every address that some scenario gives it, its usual ones first. */
+/** The node with all its addresses of the scenarios, the usual ones first. */
 function nodeObject(name: string, objects: readonly ModelObject[]): object {
   const usual = Object.values(PLACES.find((place) => place.name === name)?.addresses ?? {});
   const others = objects.flatMap((object) => (object.kind === 'Node' && object.key === name ? object.value.addresses : []));
@@ -34,7 +34,7 @@ function nodeObject(name: string, objects: readonly ModelObject[]): object {
   return { apiVersion: 'v1', kind: 'Node', metadata: { name }, status: { addresses } };
 }
 
-/** Slices of no Service: the lab gives each endpoint a place and servers, clients outside too. */
+/** Slices without a Service: the lab gives each endpoint a place and servers, outside clients too. */
 function listenersAt(place: Place, objects: readonly ModelObject[]): object[] {
   return Object.entries(place.addresses).flatMap(([family, address]) => {
     const listed = objects.flatMap((object) => (object.kind === 'EndpointSlice' ? [object.value] : []));

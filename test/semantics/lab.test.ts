@@ -19,11 +19,11 @@ after(async () => {
   await judge?.close();
 });
 
-// Agents start anew for other flags, so those with the same come one after the other.
+// Changed flags restart the agents, so scenarios with equal flags run one after the other.
 for (const scenario of scenarios.toSorted((a, b) => a.agent.join().localeCompare(b.agent.join()))) {
-  test(`real traffic answers as ${scenario.name}.yaml says`, kernel, async (t) => {
+  test(`real traffic answers as ${scenario.name}.yaml expects`, kernel, async (t) => {
     const { wrong, skipped } = (await judge?.judge(scenario)) ?? assert.fail('There is no lab');
-    for (const [reason, count] of skipped) t.diagnostic(`${count} questions not asked: ${reason}`);
+    for (const [reason, count] of skipped) t.diagnostic(`${count} questions skipped: ${reason}`);
     assert.equal(wrong.join('\n'), '');
   });
 }

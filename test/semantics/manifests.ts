@@ -1,18 +1,18 @@
-/** What a scenario writes, as Kubernetes objects of both families. */
+/** The objects of a scenario as Kubernetes objects of both families. */
 import type { Fields } from '#model/fields.ts';
 import { PLACES, placeOf, podCidr, twin } from './world.ts';
 
-/** Objects as written, by name. */
+/** Objects of the scenario file, by name. */
 export interface Written {
   /** `zone`, `addresses` (IPv4), `labels`. */
   readonly nodes: ReadonlyMap<string, Fields>;
   /** `labels`, `annotations`, `created`, `spec`, `status`, `endpoints`. */
   readonly services: ReadonlyMap<string, Fields>;
-  /** Whole EndpointSlices, or `service` and `labels` instead of metadata; addressType is IPv4 if missing, endpoints may be in shorthand. */
+  /** EndpointSlices; `service` and `labels` may replace metadata, addressType defaults to IPv4, endpoints may be in shorthand. */
   readonly slices: ReadonlyMap<string, Fields>;
 }
 
-/** Words of an object as written. */
+/** Keys of an object in a scenario file. */
 export const WORDS: Readonly<Record<keyof Written, readonly string[]>> = {
   nodes: ['zone', 'addresses', 'labels'],
   services: ['labels', 'annotations', 'created', 'spec', 'status', 'endpoints'],
@@ -21,7 +21,7 @@ export const WORDS: Readonly<Record<keyof Written, readonly string[]>> = {
 
 const NAMESPACE = 't';
 
-/** All objects. `dualStack`: each IPv4 address has its twin beside it; without, they are as written. Throws what is wrong with one. */
+/** All objects. `dualStack` adds an IPv6 twin to each IPv4 address. Throws if an object is invalid. */
 export function manifestsOf(written: Written, dualStack: boolean): readonly object[] {
   const both = (slice: Slice): object[] => {
     const isTwinned = dualStack && slice.addressType === 'IPv4';
@@ -37,7 +37,7 @@ export function manifestsOf(written: Written, dualStack: boolean): readonly obje
 
 function nodeObject(name: string, { zone, addresses, labels }: Fields): object {
   const place = placeOf(name);
-  if (place?.kind !== 'node') throw new Error(`Node is called ${name}, must be n1 or n2`);
+  if (place?.kind !== 'node') throw new Error(`Node is ${name}, must be n1 or n2`);
   const listed = (addresses as string[] | undefined) ?? [place.addresses[4]];
   return {
     apiVersion: 'v1',
@@ -58,7 +58,7 @@ function serviceObject(name: string, { labels, annotations, created, spec, statu
   return { apiVersion: 'v1', kind: 'Service', ...(dualStack ? (withTwins(fields) as object) : fields) };
 }
 
-/** Items of lists that hold an IPv4 address are followed by their twins. */
+/** Adds a twin after each list item that contains an IPv4 address. */
 function withTwins(value: unknown): unknown {
   if (Array.isArray(value))
     return value.flatMap((item) => {
@@ -69,7 +69,7 @@ function withTwins(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withTwins(one)]));
 }
 
-/** The same with the twins of all addresses. */
+/** The value with twins of all addresses instead. */
 function twinned<T>(value: T): T {
   if (typeof value === 'string') return twin(value) as T;
   if (Array.isArray(value)) return value.map(twinned) as T;
@@ -77,7 +77,7 @@ function twinned<T>(value: T): T {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, twinned(one)])) as T;
 }
 
-/** An EndpointSlice without what all have; its endpoints as the API prints them. */
+/** An EndpointSlice without the fields that all slices share; endpoints as the API prints them. */
 interface Slice {
   readonly metadata: Fields;
   readonly addressType: unknown;
@@ -109,7 +109,7 @@ const sliceAsWritten = (name: string, { metadata, service, labels, addressType =
   endpoints: endpointsOf(endpoints),
 });
 
-/** The shorthand: one slice with all ports of the Service. */
+/** Slice of endpoints in shorthand, with all ports of the Service. */
 function sliceOfService(service: string, { labels, spec, endpoints }: Fields): Slice {
   const ports = ((spec as Fields | undefined)?.ports ?? []) as readonly Fields[];
   const own = ports.map(({ name, protocol, port, targetPort = port }) => {
@@ -122,7 +122,7 @@ function sliceOfService(service: string, { labels, spec, endpoints }: Fields): S
 
 const HEADLESS = 'service.kubernetes.io/headless';
 
-/** The controller copies a Service's labels to its slices, but says itself what is headless (endpointslice/utils.go, setEndpointSliceLabels). */
+/** The controller copies a Service's labels to its slices and sets the headless label itself (endpointslice/utils.go, setEndpointSliceLabels). */
 function mirroredLabels(labels: unknown, spec: unknown): object {
   const { [HEADLESS]: _, ...others } = (labels ?? {}) as Fields;
   return (spec as Fields | undefined)?.clusterIP === 'None' ? { ...others, [HEADLESS]: '' } : others;
@@ -138,7 +138,7 @@ const CONDITIONS: Readonly<Record<string, object>> = {
   gone: { ready: false, serving: false, terminating: true },
 };
 
-/** `b1 terminating zone=a node=n1`: a pod, or a node for what lives in its network; conditions; hints. */
+/** `b1 terminating zone=a node=n1`: a pod (or a node, for a process in its network), conditions and hints. */
 function endpoint(text: string): object {
   const [name = '', ...words] = text.split(/\s+/);
   const place = placeOf(name);

@@ -1,25 +1,25 @@
-/** What the loaded programs answer to a question of a scenario. */
+/** Answers of the loaded programs to a question of a scenario. */
 import { type Address, familyOf, type Prefix, parsePrefix, prefixContains } from '#lib/address.ts';
 import type { PacketQuestion, ProgramJudge, Verdict } from './programs.ts';
 import { type Answer, type Answerer, answerText, type Question, withoutPorts } from './scenario.ts';
 import { PLACES, type Place } from './world.ts';
 
-/** Flows asked before a set of answerers counts as complete: of 4 equal ones each is missed by 300 once in 10^37 runs. */
+/** Flows until a set of answerers counts as complete: 300 flows miss one of 4 equally likely ones once in 10^37 runs. */
 const FLOWS = 300;
-/** Flows for each answerer, and for one more, that are asked once all who are expected have answered: one more of 3 is missed once in 10^6 runs. */
+/** Further flows per answerer, plus one share, after all expected ones have answered: they miss a third one once in 10^6 runs. */
 const MORE_FLOWS = 12;
 
 type Translated = Extract<Verdict, { readonly outcome: 'translated' }>;
 
-/** Why the programs cannot be asked; undefined where they can. */
+/** Why the programs skip a question; undefined if they do not. */
 export const whyNotAsked = ({ protocol }: Question): string | undefined =>
   protocol === 'SCTP' ? 'the programs leave SCTP to table inet weir' : undefined;
 
-/** Everybody who answers, or what becomes of the question. The judge's nodes are filled. `serviceCidrs`: of the agents. */
+/** All answerers, or the outcome of a question. The tables of the judge's nodes are filled. `serviceCidrs`: of the agents. */
 export const answerOfPrograms = (judge: ProgramJudge, question: Question, serviceCidrs: readonly Prefix[]): Answer =>
   judge.visit(question.by, () => ask(judge, question, serviceCidrs));
 
-/** What becomes of one flow: of several who may answer, one. */
+/** The answer to one flow: one of the possible answerers. */
 export const answerOfOneFlow = (judge: ProgramJudge, question: Question, serviceCidrs: readonly Prefix[]): Answer =>
   judge.visit(question.by, () => {
     const verdict = follow(judge, question);
@@ -49,12 +49,12 @@ const answererOf = ({ backend, port, seen }: Translated, question: Question): An
 });
 
 function mixed({ outcome }: Verdict): never {
-  throw new Error(`Some flows are ${outcome}, others are answered: all should fare alike`);
+  throw new Error(`Some flows are ${outcome}, others are answered: all should have one outcome`);
 }
 
 const placeAt = (address: Address): Place | undefined => PLACES.find((place) => Object.values(place.addresses).includes(address));
 
-/** A socket that is left alone sends packets; packets that are left alone may reach the other node. */
+/** An untranslated socket sends packets; untranslated packets may reach the other node. */
 function follow(judge: ProgramJudge, question: Question): Verdict {
   const protocol = question.protocol === 'TCP' ? 'tcp' : 'udp';
   const { address, port, source, by, from } = question;
@@ -70,7 +70,7 @@ function follow(judge: ProgramJudge, question: Question): Verdict {
   return first.outcome === 'untouched' && owner && owner.name !== by ? packet(owner.name, 'wire') : first;
 }
 
-/** What is left untouched: table `inet weir` drops addresses of the Service ranges; others are the network's affair. */
+/** Table `inet weir` drops untranslated packets to the Service ranges; the network delivers or drops the rest. */
 function finalAnswer(outcome: 'refused' | 'dropped' | 'untouched', question: Question, serviceCidrs: readonly Prefix[]): Answer {
   const { address, source, port } = question;
   if (outcome !== 'untouched') return outcome;

@@ -1,7 +1,7 @@
 /** The first packet of a flow, as an Ethernet frame. */
 import { type Address, addressBytes, familyOf } from '#lib/address.ts';
 
-/** What a frame says. */
+/** Addresses, ports and protocol of a frame. */
 export interface FrameSpec {
   readonly protocol: 'tcp' | 'udp';
   readonly source: Address;
@@ -16,7 +16,7 @@ export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const;
 const ETHERNET_BYTES = 14;
 const TCP_SYN = 0x5002;
 
-/** A SYN, or an empty datagram, for a device of this Ethernet address; checksums are 0, which no program looks at. */
+/** A SYN or an empty datagram to a device with this Ethernet address. Checksums are 0, because the programs do not verify them. */
 export function buildFrame(spec: FrameSpec, ethernetAddress: Buffer): Buffer {
   const family = familyOf(spec.source);
   const ethernet = Buffer.alloc(ETHERNET_BYTES);

@@ -1,4 +1,4 @@
-/** One node whose tables are real: filled as its agent would, and asked through the loaded programs. */
+/** One node with kernel tables, filled as by its agent, and loaded programs that answer questions. */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { localDevices } from '#agent/devices.ts';
 import { createProgrammer, type Programmer } from '#agent/programmer.ts';
@@ -23,10 +23,10 @@ import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
 import { objectsDir } from '#support/kernel-ground.ts';
 import { makeProgramWorld, type ProgramWorld, WIRE_DEVICE } from './programs-world.ts';
 
-/** Enough for any scenario; small arrays load faster. */
+/** Sizes for all scenarios; small arrays load faster. */
 const SIZES = { slots: 20_000, backends: 10_000, services: 4000, affinity: 1000, socket_flows: 100, frontends: 4000 };
 
-/** Between two fills, so that every place that has been given back has rested. */
+/** Time between two fills, ms: longer than the rest time of freed entries. */
 const LONG_MS = 3_600_000;
 
 /** A node with its programs. */
@@ -36,16 +36,16 @@ export interface ProgramNode {
   /** File descriptor of the packet program for devices with an Ethernet header. */
   readonly packetProgram: number;
   config(): Config;
-  /** cgroup v2 folder whose sockets are translated on connect, and show where they really went. */
+  /** cgroup v2 folder with translation on connect; getpeername shows the backend. */
   readonly cgroup: string;
-  /** Brings the tables to what the node's agent makes of these objects under these flags of `weir run`. */
+  /** Writes the tables that the node's agent plans for these objects and flags of `weir run`. */
   fill(objects: readonly ModelObject[], flags: readonly string[]): void;
   close(): void;
 }
 
 let made = 0;
 
-/** Makes the node's namespaces and loads the programs. Throws where the kernel does not take them; nothing is left of it then. */
+/** Creates the node's namespaces and loads the programs. Throws if the kernel rejects them, after it has removed everything. */
 export function openProgramNode(name: string): ProgramNode {
   const undo: (() => void)[] = [];
   const close = (): void => {
@@ -59,7 +59,7 @@ export function openProgramNode(name: string): ProgramNode {
   }
 }
 
-/** `undo` gets what makes each step undone, in the order of the steps. */
+/** Adds to `undo` a function per step that reverts it, in the order of the steps. */
 function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   const world = makeProgramWorld(name);
   const id = `weir-j${process.pid}-${made++}`;
@@ -73,7 +73,7 @@ function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   mkdirSync(cgroup);
   undo.push(() => rmdirSync(cgroup));
   datapath.attachSockets(cgroup);
-  // What a socket is shown of its peer would be the Service address again.
+  // getpeername would show the Service address instead of the backend.
   for (const family of [4, 6]) detachLink(`${linksFolder(stateDir)}/weir_getpeername${family}`);
   inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, conntrackMark: 0x4000 }));
   const agent = createAgent(name, world, datapath);
@@ -87,11 +87,11 @@ function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   };
 }
 
-/** The same program once more, on the same tables, because it is run here and not by a device. */
+/** Loads the packet program a second time on the same tables, for BPF_PROG_TEST_RUN. */
 const loadPackets = (stateDir: string): LoadedObject =>
   loadObject(`${objectsDir}/conntrack.bpf.o`, { folder: `${stateDir}/${mapFolders(stateDir)[0]}`, sizes: tableSizes(SIZES) });
 
-/** What src/agent puts together, without sources and attachments. */
+/** The composition of src/agent without sources and attachments. */
 function createAgent(name: string, world: ProgramWorld, { tables }: KernelDatapath) {
   const cookie = inNetns(world.node, netnsCookie);
   let devices: readonly LocalDevice[] = [];
@@ -140,7 +140,7 @@ function createAgent(name: string, world: ProgramWorld, { tables }: KernelDatapa
   };
 }
 
-/** Addresses that the scenario gives the node are on its wire. */
+/** Puts the scenario's addresses of the node on its wire device. */
 function withNodeAddresses(devices: readonly LocalDevice[], store: Store): readonly LocalDevice[] {
   const addresses = store.node()?.addresses;
   return addresses ? devices.map((device) => (device.name === WIRE_DEVICE ? { ...device, addresses } : device)) : devices;
@@ -163,7 +163,7 @@ function readFlags(name: string, flags: readonly string[]): Config {
   return parsed.value.config;
 }
 
-/** Runs `run` as a process of a cgroup: sockets belong to the one in which they were made. */
+/** Runs `run` as a process of a cgroup, because a socket belongs to the cgroup of its creation. */
 export function inCgroup<T>(cgroup: string, run: () => T): T {
   const enter = (folder: string) => writeFileSync(`${folder}/cgroup.procs`, `${process.pid}`);
   const [, home = ''] = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8')) ?? [];

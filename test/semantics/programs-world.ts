@@ -1,4 +1,4 @@
-/** A node of its own for the judge that asks the loaded programs: two network namespaces without a name, gone with this process. */
+/** A node for the judge of the loaded programs: two anonymous network namespaces, which end with this process. */
 import { closeSync } from 'node:fs';
 import { listLinks } from '#kernel/netlink/links.ts';
 import { inNetns, inScratchNetns, openNetns } from '#kernel/node/netns.ts';
@@ -6,26 +6,26 @@ import type { Family } from '#lib/address.ts';
 import { run } from '#support/kernel-ground.ts';
 import { PLACES, podCidr, twin } from './world.ts';
 
-/** Ethernet address of the devices that frames enter by. */
+/** Ethernet address of the devices that receive frames. */
 export const ETHERNET_ADDRESS = Buffer.from('020000000002', 'hex');
 
-/** The node's network namespace, and one of its pods'. */
+/** The network namespaces of the node and of one of its pods. */
 export interface ProgramWorld {
-  /** Paths, for inNetns. */
+  /** Paths for inNetns. */
   readonly node: string;
   readonly pod: string;
-  /** Interface index of a device that frames enter by; a bridge is made when it is first asked for. */
+  /** Interface index of a device that receives frames. Creates a bridge at the first call for it. */
   device(name: string): number;
   close(): void;
 }
 
-/** The device to the wire, and the one to the pods, named as in the lab. */
+/** The devices to the wire and to the pods, named as in the lab. */
 export const WIRE_DEVICE = 'eth0';
 export const POD_DEVICE = 'veth1';
 
 const ROUTERS: Readonly<Record<Family, string>> = { 4: '192.168.0.1', 6: twin('192.168.0.1') };
 
-/** Namespaces of a node of world.ts, with its addresses and its routes to all pods. */
+/** Creates the namespaces of a node of world.ts, with its addresses and routes to all pods. */
 export function makeProgramWorld(name: string): ProgramWorld {
   const node = scratch(nodeLines(name));
   const pod = scratch(podLines(name));

@@ -15,10 +15,10 @@ const judge = createProgramJudge();
 after(() => judge.close());
 
 for (const file of readdirSync(FOLDER)) {
-  test(`the loaded programs answer as ${file} says`, kernel, (t) => {
+  test(`the loaded programs answer as ${file} expects`, kernel, (t) => {
     const scenario = readScenario(`${FOLDER}/${file}`);
     const [judged, left] = [scenario.steps.flatMap((step) => judgeStep(judge, scenario, step)), skipped(scenario)];
-    for (const [reason, count] of left) t.diagnostic(`${count} lines not asked: ${reason}`);
+    for (const [reason, count] of left) t.diagnostic(`${count} lines skipped: ${reason}`);
     assert.equal(judged.join('\n'), '');
   });
 }
@@ -36,7 +36,7 @@ function wrong(question: Question, answer: Question['answer']): string[] {
   const [expected, actual] = [question.answer, withoutPorts(answer, question.answer)].map(answerText);
   return expected === actual
     ? []
-    : [`line ${question.line.number}, ${questionText(question)}: expected ${expected}, the programs say ${actual}`];
+    : [`line ${question.line.number}, ${questionText(question)}: expected ${expected}, the programs answer ${actual}`];
 }
 
 function skipped({ steps }: Scenario): Map<string, number> {

@@ -1,6 +1,6 @@
 /**
- * The judge that asks the loaded programs: packets through BPF_PROG_TEST_RUN, and the conntrack entry that they made; sockets through a
- * real connect() that sends nothing.
+ * The judge of the loaded programs. Packets run through BPF_PROG_TEST_RUN, and the judge reads the resulting conntrack entry; sockets use
+ * a real connect() that sends nothing.
  */
 
 import { runOnFrame } from '#kernel/bpf/frame-run.ts';
@@ -13,39 +13,39 @@ import { buildFrame, PROTOCOL_NUMBERS } from './programs-frame.ts';
 import { inCgroup, openProgramNode, type ProgramNode } from './programs-node.ts';
 import { ETHERNET_ADDRESS, POD_DEVICE, WIRE_DEVICE } from './programs-world.ts';
 
-/** Who is dialled. */
+/** The dialled address. */
 export interface Dialled {
   readonly protocol: 'tcp' | 'udp';
   readonly address: Address;
   readonly port: number;
 }
 
-/** The first packet of a flow that comes to a node. */
+/** The first packet of a flow, received by a node. */
 export interface PacketQuestion extends Dialled {
   readonly source: Address;
-  /** From its pods, or from elsewhere. */
+  /** Received from its pods, or from the wire. */
   readonly enters: 'pods' | 'wire';
 }
 
-/** A socket of a node that connects: one of its own processes' or of a pod's. */
+/** A connecting socket on a node, of a node process or of a pod. */
 export interface SocketQuestion extends Dialled {
   readonly of: 'node' | 'pod';
 }
 
-/** What becomes of it. `untouched`: it goes on as it is. `seen`: the source that the backend sees, of packets only. */
+/** The outcome. `untouched`: no translation. `seen`: the source address that the backend sees, only for packets. */
 export type Verdict =
   | { readonly outcome: 'translated'; readonly backend: Address; readonly port: number; readonly seen?: Address }
   | { readonly outcome: 'refused' | 'dropped' | 'untouched' };
 
-/** Nodes with their programs; each is loaded when it is first filled. */
+/** Nodes with their programs. The first fill of a node loads its programs. */
 export interface ProgramJudge {
-  /** Brings the tables of a node (n1 or n2) to what its agent makes of these objects; `flags` of `weir run` as `--name=value`. */
+  /** Writes the tables that the agent of a node (n1 or n2) plans for these objects; `flags` of `weir run` as `--name=value`. */
   fill(node: string, objects: readonly ModelObject[], flags: readonly string[]): void;
-  /** One flow of its own; nothing of it stays, no session affinity either. About 100 microseconds. */
+  /** Runs one flow and removes its conntrack entry and session affinity. About 100 microseconds. */
   packet(node: string, question: PacketQuestion): Verdict;
-  /** One connect() on its own. About 20 microseconds. */
+  /** Runs one connect(). About 20 microseconds. */
   socket(node: string, question: SocketQuestion): Verdict;
-  /** Runs synchronous code that asks one node for many packets: half of what each costs is to enter its network namespace. */
+  /** Runs synchronous code inside the network namespace of a node: entering it is half of the cost of a packet. */
   visit<T>(node: string, run: () => T): T;
   close(): void;
 }
@@ -54,7 +54,7 @@ const TC_ACT_SHOT = 2;
 const FIRST_PORT = 10_000;
 const PORTS = 50_000;
 
-/** A judge without nodes. */
+/** Creates a judge without nodes. */
 export function createProgramJudge(): ProgramJudge {
   const nodes = new Map<string, OpenNode>();
   const open = (name: string): OpenNode => {

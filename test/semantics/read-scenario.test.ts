@@ -17,7 +17,7 @@ const linesOf = ({ steps }: Scenario): string[] =>
 // biome-ignore lint/suspicious/noExplicitAny: objects as the API prints them
 const objectsOf = (scenario: Scenario, step = 0): any[] => [...(scenario.steps[step]?.manifests ?? [])];
 
-test('a line is asked for both families, and of a pod for both ways', () => {
+test('a line makes questions for both families, and for both ways of a pod', () => {
   const scenario = parseScenario('s', 'expect: ["a1 -> 172.30.0.41:80/udp: a1:8080 as n1, b1", "outside -> 192.168.0.3:30080: refused"]');
   assert.deepEqual(linesOf(scenario), [
     'a1 -> 172.30.0.41:80/udp via sockets by n1: a1:8080 as 192.168.0.2, b1 as 10.180.0.1',
@@ -29,7 +29,7 @@ test('a line is asked for both families, and of a pod for both ways', () => {
   ]);
 });
 
-test('IPv4 addresses get their twins, in the Service and in a slice of their own', () => {
+test('IPv4 addresses get twins, in the Service and in a separate slice', () => {
   const objects = objectsOf(parseScenario('s', WEB));
   const { spec, status } = objects.find(({ kind }) => kind === 'Service');
   assert.deepEqual(spec.clusterIPs, ['172.30.0.41', 'fd00::ac1e:29']);
@@ -43,7 +43,7 @@ test('IPv4 addresses get their twins, in the Service and in a slice of their own
   assert.deepEqual(six.endpoints[1].hints, { forZones: [{ name: 'x' }] });
 });
 
-test('with one family objects are as written', () => {
+test('with one family objects stay as in the file', () => {
   const scenario = parseScenario('s', `families: [4]\n${WEB}expect: ['n1 -> 5.6.7.8:80: dropped', 'n1 -> fd00::1:80: refused']`);
   assert.equal(objectsOf(scenario).filter(({ kind }) => kind === 'EndpointSlice').length, 1);
   assert.deepEqual(linesOf(scenario), [
@@ -52,7 +52,7 @@ test('with one family objects are as written', () => {
   ]);
 });
 
-test('a later step keeps what it does not write again, and null deletes', () => {
+test('a later step keeps fields that it omits, and null deletes an object', () => {
   const scenario = parseScenario('s', `${WEB}then: [{ services: { web: { endpoints: [] } } }, { services: { web: null } }]`);
   const kinds = [0, 1, 2].map((step) => objectsOf(scenario, step).map(({ kind }) => kind));
   assert.deepEqual(kinds[1], kinds[0]);
@@ -60,7 +60,7 @@ test('a later step keeps what it does not write again, and null deletes', () => 
   assert.deepEqual(objectsOf(scenario, 1).find(({ kind }) => kind === 'EndpointSlice').endpoints, []);
 });
 
-test('flags of the agent get twins of their ranges; ranges of Services are always told', () => {
+test('ranges in flags of the agent get twins; the ranges of Services are always set', () => {
   const { agent } = parseScenario('s', 'agent: [--cluster-cidr=10.0.0.0/8, "--nodeport-addresses=primary,0.0.0.0/0"]');
   assert.deepEqual(agent, [
     '--cluster-cidr=10.0.0.0/8,fd00::a00:0/104',
@@ -75,10 +75,10 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
     'then:\n  - expect:\n      - a1 -> 172.30.0.41:80: a9',
     /s: step 2: line 3 "a1 -> 172.30.0.41:80: a9": Name is a9, must be one of n1,/,
   ],
-  ['no line', 'expect: [a1 to b1]', /step 1: line 1 "a1 to b1": The line must be FROM -> ADDRESS:PORT/],
+  ['the syntax of a line', 'expect: [a1 to b1]', /step 1: line 1 "a1 to b1": The line must be FROM -> ADDRESS:PORT/],
   ['a way', "expect: ['n1 -> 1.2.3.4:80 via packets: a1']", /n1 dials via packets, must be via sockets/],
-  ['a word', 'service: {}', /"service" is none of covers, /],
-  ['a word of an object', 'services: { web: { port: 80 } }', /services: web: "port" is none of labels, /],
+  ['a key', 'service: {}', /Key is "service", must be one of covers, /],
+  ['a key of an object', 'services: { web: { port: 80 } }', /services: web: Key is "port", must be one of labels, /],
   ['an endpoint', 'services: { web: { endpoints: [a1 leaving] } }', /Endpoint a1 is leaving, must be ready, unready, terminating, gone/],
   ['an object', 'services: { web: { spec: { clusterIP: x, ports: [{ port: 80 }] } } }', /Service t\/web: spec.clusterIPs\[0\] is "x"/],
   ['a deletion', 'services: { web: null }', /services: web is deleted, must exist/],
@@ -86,6 +86,6 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 ];
 
 for (const [what, text, message] of MISTAKES)
-  test(`a mistake in ${what} is told with its place`, () => {
+  test(`an error in ${what} names its step and line`, () => {
     assert.throws(() => parseScenario('s', text), message);
   });

@@ -1,8 +1,8 @@
 /**
- * Scenario files. Top: `covers`, `upstream`, `agent` (flags instead of --cluster-cidr), `families: [4]` (objects as written; without it
- * each IPv4 address has a twin and each question is asked twice), the first step, and under `then` a list of further ones. A step:
- * `nodes`, `services`, `slices` by name (slices also as a list) and `expect`. In later steps an object keeps the fields that are not
- * written again, and null deletes it. What an object may have stands in manifests.ts, a line of `expect` in expectations.ts.
+ * Scenario files. Top level: `covers`, `upstream`, `agent` (flags instead of --cluster-cidr), `families: [4]` (objects as in the file;
+ * without it each IPv4 address has a twin and each question runs for both families), the first step, and under `then` a list of further
+ * steps. A step: `nodes`, `services`, `slices` by name (slices also as a list) and `expect`. In later steps an object keeps its omitted
+ * fields, and null deletes the object. manifests.ts describes objects, expectations.ts describes lines of `expect`.
  */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -21,10 +21,10 @@ const TOP_WORDS = ['covers', 'upstream', 'agent', 'families', ...STEP_WORDS, 'th
 
 const dual = (ranges: string): string => `${ranges},${twin(ranges)}`;
 
-/** Throws with file, step and line for what is wrong. */
+/** Reads a scenario file. An error names file, step and line. */
 export const readScenario = (file: string): Scenario => parseScenario(basename(file, '.yaml'), readFileSync(file, 'utf8'));
 
-/** The same for a text. */
+/** Reads the text of a scenario file. */
 export function parseScenario(name: string, text: string): Scenario {
   const parsed = parseYaml(text);
   if (!parsed.ok) throw new Error(`${name}: line ${parsed.line}: ${parsed.reason}`);
@@ -85,7 +85,7 @@ function readQuestions(step: Fields, { nodes }: Written, dualStack: boolean, lin
 
 type LineFinder = (item: unknown) => Question['line'];
 
-/** YAML takes `FROM -> TO: ANSWER` for a mapping with one key. The parser tells no places, so a line is looked for from the one before on. */
+/** YAML reads `FROM -> TO: ANSWER` as a mapping with one key. The parser gives no positions, so the search starts at the previous line. */
 function createLineFinder(source: string): LineFinder {
   const lines = source.split('\n');
   let last = 0;
@@ -97,7 +97,7 @@ function createLineFinder(source: string): LineFinder {
   };
 }
 
-/** Objects of one kind after a step: fields that it names replace those of before. */
+/** Objects of one kind after a step: its fields replace the earlier ones. */
 function changed(written: Written, step: Fields, kind: keyof Written): ReadonlyMap<string, Fields> {
   const now = new Map(written[kind]);
   for (const [name, fields] of byName(step[kind] ?? {})) {
@@ -121,7 +121,7 @@ function decoded(manifest: object): readonly ModelObject[] {
   return result.type === 'object' ? [result.object] : [];
 }
 
-/** `--cluster-cidr=10.0.0.0/8` gets the twin behind a comma. */
+/** Appends the twin of the range to a flag such as `--cluster-cidr=10.0.0.0/8`. */
 function dualFlag(flag: string): string {
   const [name, value] = flag.split('=');
   const items = value?.split(',').flatMap((item) => [...new Set([item, twin(item)])]);
@@ -129,9 +129,9 @@ function dualFlag(flag: string): string {
 }
 
 function known(value: unknown, words: readonly string[]): asserts value is Fields {
-  if (!isFields(value)) throw new Error(`It is ${show(value)}, must be a mapping`);
+  if (!isFields(value)) throw new Error(`Value is ${show(value)}, must be a mapping`);
   const unknown = Object.keys(value).find((key) => !words.includes(key));
-  if (unknown !== undefined) throw new Error(`"${unknown}" is none of ${words.join(', ')}`);
+  if (unknown !== undefined) throw new Error(`Key is "${unknown}", must be one of ${words.join(', ')}`);
 }
 
 function list(top: Fields, key: string): readonly string[] | undefined {

@@ -1,25 +1,25 @@
 /**
- * The first judge on what table `inet weir` does with the first packet of a flow that the programs leave alone: SCTP, and whatever
- * nobody translated. It reads the items that come and go with the Services.
+ * The first judge of table `inet weir`: its verdict on the first packet of a flow that the programs do not translate, such as SCTP. It
+ * reads the items that depend on Services.
  */
 
 import type { Choice, Dialled } from '#explain/verdict.ts';
 import { type Address, type Family, familyOf, parsePrefix, prefixContains } from '#lib/address.ts';
 import { itemId, type RulesetChain, type RulesetItem, type SetName } from '#reconcile/ports/ruleset.ts';
 
-/** What the items do not say of a node. */
+/** State of a node outside the items. */
 export interface RulesetSurroundings {
-  /** The node's source on the way to an address; undefined: it is delivered here, and keeps its source. */
+  /** The node's source address on the route to an address; undefined for local delivery, which keeps the source. */
   sourceFor(address: Address): Address | undefined;
 }
 
 export interface RulesetDial extends Dialled {
   readonly source: Address;
-  /** Where it enters the node; undefined: a process of the node sends it. */
+  /** Device by which it enters the node; undefined for a process of the node. */
   readonly ifindex: number | undefined;
 }
 
-/** What the table does with a flow. */
+/** Verdict of the table on a flow. */
 export type RulesetVerdict =
   | { readonly kind: 'refused' | 'dropped' | 'passed' }
   | { readonly kind: 'translated'; readonly choices: readonly Choice[] };
@@ -28,7 +28,7 @@ export type RulesetTracer = (dial: RulesetDial) => RulesetVerdict;
 
 const SCTP = 132;
 
-/** Throws where an item leads to a chain that does not exist. */
+/** Throws if an item refers to a missing chain. */
 export function createRulesetTracer(items: Iterable<RulesetItem>, around: RulesetSurroundings): RulesetTracer {
   const held = new Map([...items].map((item) => [itemId(item), item]));
   const find = (set: `${SetName}${Family}` | 'pod_devices', key: string | number) => {
@@ -37,7 +37,7 @@ export function createRulesetTracer(items: Iterable<RulesetItem>, around: Rulese
   };
   const chainNamed = (name: string): RulesetChain => {
     const item = held.get(`chain ${name}`);
-    if (item?.kind !== 'chain') throw new Error(`Something leads to chain ${name}, which must exist`);
+    if (item?.kind !== 'chain') throw new Error(`An item refers to chain ${name}, which must exist`);
     return item;
   };
   const targetsOf = (name: string): readonly { readonly address: Address; readonly port: number }[] =>

@@ -1,4 +1,4 @@
-/** The first judge: a scenario's cluster from the agents' tables alone, with a network that delivers the packets that weir passes on. */
+/** The first judge: a scenario's cluster by the agents' tables alone, with a network that delivers the packets that weir passes. */
 import { type Choice, createExplainer, type Dialled, type Explainer, type Verdict } from '#explain/verdict.ts';
 import { type Address, familyOf } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
@@ -21,25 +21,25 @@ interface TracedNode {
   readonly addresses: readonly Address[];
 }
 
-/** Agents of both nodes with the flags of a scenario. */
+/** Creates agents of both nodes with the flags of a scenario. */
 export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): TracedCluster {
   const agents = new Map(['n1', 'n2'].map((name) => [name, createPlanningAgent(name, flags)]));
   let nodes: readonly TracedNode[] = [];
 
   const nodeNamed = (name: string): TracedNode => {
     const node = nodes.find((one) => one.name === name);
-    if (node === undefined) throw new Error(`Node ${name} is asked, must exist`);
+    if (node === undefined) throw new Error(`The question names node ${name}, which must exist`);
     return node;
   };
 
-  /** What the programs do with a packet, and where they leave it alone the ruleset. */
+  /** Verdict of the programs on a packet; the ruleset's verdict if the programs pass it. */
   const packet = (node: TracedNode, dialled: Dialled, { from, source }: Pick<Question, 'from' | 'source'>): Verdict | RulesetVerdict => {
     const ifindex = deviceOf(from, node.name);
     const verdict = ifindex === undefined ? undefined : node.explainer.packet({ ...dialled, source, ifindex });
     return verdict === undefined || verdict.kind === 'passed' ? node.ruleset({ ...dialled, source, ifindex }) : verdict;
   };
 
-  /** What a node does, and after it others. */
+  /** The answer of a node, and of the next nodes if it passes the packet. */
   const hop = (node: TracedNode, dialled: Dialled, { from, source, via }: Pick<Question, 'from' | 'source' | 'via'>): Answer => {
     const verdict = via === 'sockets' ? askSocket(node, dialled, from) : packet(node, dialled, { from, source });
     if (verdict.kind === 'translated') return verdict.choices.map((choice) => answerer(choice, source));
@@ -78,7 +78,7 @@ export function createTracedCluster({ agent: flags }: Pick<Scenario, 'agent'>): 
 const askSocket = (node: TracedNode, dialled: Dialled, from: string): Verdict =>
   node.explainer.socket({ ...dialled, ofNode: from === node.name });
 
-/** Where packets of a client enter a node; nowhere if it is the node itself. */
+/** Device by which packets of a client enter a node; undefined if the client is the node. */
 function deviceOf(from: string, node: string): number | undefined {
   if (from === node) return undefined;
   const pod = PLACES.find(({ name, kind }) => name === from && kind === 'pod');

@@ -1,19 +1,19 @@
-/** Who lives where in every scenario; upstream's address plan (pkg/proxy/nftables/proxier_test.go). */
+/** Places of all scenarios, with upstream's address plan (pkg/proxy/nftables/proxier_test.go). */
 import { type Address, type Family, parseAddress } from '#lib/address.ts';
 
 export interface Place {
   readonly name: string;
   readonly kind: 'pod' | 'node' | 'outside';
-  /** Node of a pod, a node itself, empty outside. */
+  /** Node of a pod; a node's own name; empty for outside clients. */
   readonly node: string;
   readonly addresses: Readonly<Record<Family, Address>>;
 }
 
-/** Networks of pods and of Services, as flags have them. */
+/** Networks of pods and of Services, for flags. */
 export const CLUSTER_CIDR = '10.0.0.0/8';
 export const SERVICE_CIDR = '172.30.0.0/16';
 
-/** Pods of each node, and where their addresses begin. */
+/** Pods of each node, and the start of their addresses. */
 const POD_NETWORKS: Readonly<Record<string, { readonly letter: string; readonly network: string }>> = {
   n1: { letter: 'a', network: '10.180.0' },
   n2: { letter: 'b', network: '10.180.1' },
@@ -39,7 +39,7 @@ export const placeOf = (name: string): Place | undefined => PLACES.find((one) =>
 /** Range of the pods of a node, IPv4. */
 export const podCidr = (node: string): string => `${POD_NETWORKS[node]?.network}.0/24`;
 
-/** The same text for IPv6: `10.0.0.0/8` becomes `fd00::a00:0/104`; texts without an IPv4 address stay as they are. */
+/** The IPv6 twin of a text: `10.0.0.0/8` becomes `fd00::a00:0/104`. A text without an IPv4 address stays unchanged. */
 export function twin(text: string): string {
   return text.replace(IPV4, (all, ip: string, length: string | undefined) => {
     const address = ip.startsWith('127.') ? '::1' : parseAddress(`fd00::${ip}`);
@@ -50,7 +50,7 @@ export function twin(text: string): string {
   });
 }
 
-/** An address in a family: an IPv4 address itself or its twin. Throws for what is no IPv4 address. */
+/** An IPv4 address or its twin, by family. Throws if `ip` is not an IPv4 address. */
 export function inFamily(ip: string, family: Family): Address {
   const address = parseAddress(family === 4 ? ip : twin(ip));
   if (address === undefined) throw new Error(`Address is ${ip}, must be an IPv4 address`);
