@@ -89,7 +89,10 @@ class CoveredAgent {
       'run',
       ...this.#flags,
     ];
-    this.#child = spawnAt(this.#place, argv, { env: { ...process.env, TRIP_FILE: this.#file }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawnAt(this.#place, argv, {
+      env: { ...process.env, TRIP_FILE: this.#file, TRIP_ROOT: root },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.setEncoding('utf8').on('data', (text) => {
         this.log += text;
@@ -115,7 +118,7 @@ class CoveredAgent {
 
 /** Counts by file and room; `functions` are lines of coverage.ts. */
 function counted(functions: readonly string[]): { readonly files: number; readonly rooms: number; readonly functions: number } {
-  const files = new Set(functions.map((line) => line.split(' ')[0]?.split('/src/')[1] ?? ''));
+  const files = new Set(functions.map((line) => line.split(' ')[0] ?? ''));
   return { files: files.size, rooms: new Set([...files].map((file) => file.split('/')[0])).size, functions: functions.length };
 }
 
@@ -140,7 +143,9 @@ async function measure(): Promise<Readonly<Record<string, readonly string[]>>> {
       await agent.stop();
       await server.put(slicesWith(2).slice(0, 1));
       await agent.start();
-      return { 'first start': start, 'one more endpoint': endpoint, 'restart from the journal': await agent.take() };
+      const restart = await agent.take();
+      if (!restart.some((line) => line.includes('#resume'))) throw new Error('Cannot measure a restart: the agent did not use its journal');
+      return { 'first start': start, 'one more endpoint': endpoint, 'restart from the journal': restart };
     } finally {
       await agent.stop();
       server.stop();

@@ -1,5 +1,5 @@
 import type { Config } from '#config/config.ts';
-import type { Announcer } from '#events/announcer.ts';
+import type { EventRecorder } from '#events/event-recorder.ts';
 import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
 import { listLinks, watchLinks } from '#kernel/netlink/links.ts';
@@ -39,7 +39,7 @@ export interface Surroundings {
   /** Folder with the compiled programs. */
   readonly objectsDir: string;
   readonly source: Source;
-  readonly announcer: Announcer;
+  readonly events: EventRecorder;
   readonly log: Log;
   readonly counters: Counters;
   /** Ends the process, after the start too. */
@@ -56,14 +56,14 @@ export interface Agent {
  * Starts the agent of a node in this network namespace. Resolves when its source is followed; `Ready` is logged when the kernel
  * holds the first complete state and programs are attached. Throws an ExitError if a person can remedy the cause, any other error otherwise.
  */
-export async function startAgent(config: Config, { objectsDir, source, announcer, log, counters, fail }: Surroundings): Promise<Agent> {
+export async function startAgent(config: Config, { objectsDir, source, events, log, counters, fail }: Surroundings): Promise<Agent> {
   const { cgroupRoot, datapath, release } = await takeNode(config, objectsDir);
   applyProcessSettings(config, log);
   const now = (): number => performance.now();
   const wanted = createWantedState();
   const tables = createTablesWriter({ tables: datapath.tables, wanted, now });
   const store = createStore(config.nodeName);
-  const alarm = createAlarm(log, announcer);
+  const alarm = createAlarm(log, events);
   const health = healthOf(wanted.health, now, alarm, log);
   const ruleset = createRulesetWriter({
     ruleset: createRuleset({ rejectMark: config.packetMark, conntrackMark: config.conntrackMark }),
@@ -94,12 +94,12 @@ export async function startAgent(config: Config, { objectsDir, source, announcer
   const loop = createLoop({ store, runPass, reconciler, ...health, ...kernel, metrics, passLog });
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log, fail });
-  const outcomes = watchOutcomes(datapath.tables, { log, announcer });
-  announcer.say({ reason: 'Starting', note: 'Starting weir' });
+  const outcomes = watchOutcomes(datapath.tables, { log, events });
+  events.record({ reason: 'Starting', note: 'Starting weir' });
   followSource(source, { store, loop, metrics, log, counters });
   const stop = async (): Promise<void> => {
     await source.stop();
-    announcer.stop();
+    events.stop();
     loop.stop();
     staleFlows.stop();
     socketFlows?.close();

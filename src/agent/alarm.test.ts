@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Announcement, SILENT } from '#events/announcer.ts';
+import { NO_EVENTS, type RecordedEvent } from '#events/event-recorder.ts';
 import { createLog } from '#observe/log.ts';
 import { createAlarm } from './alarm.ts';
 
 test('a problem is logged and recorded as an Event, each with its facts', () => {
   const lines: string[] = [];
-  const said: Announcement[] = [];
+  const said: RecordedEvent[] = [];
   const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
-  const alarm = createAlarm(log, { ...SILENT, say: (one) => said.push(one) });
+  const alarm = createAlarm(log, { ...NO_EVENTS, record: (one) => said.push(one) });
   alarm.warn('HiddenProcesses', 'Cannot see processes', { processes: 3 });
   alarm.error('TableFull', 'Cannot program it', { error: new Error('full') }, 't/web');
   assert.deepEqual(lines, ['WARN  Cannot see processes processes=3', 'ERROR Cannot program it error=full']);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SILENT } from '#events/announcer.ts';
+import { NO_EVENTS } from '#events/event-recorder.ts';
 import type { Link } from '#kernel/netlink/links.ts';
 import { createLog } from '#observe/log.ts';
 import { createAlarm } from './alarm.ts';
@@ -43,7 +43,7 @@ function machine() {
     layers,
     refuses,
     lines,
-    attachments: createAttachments({ datapath, listLinks, rules, alarm: createAlarm(log, SILENT), log }),
+    attachments: createAttachments({ datapath, listLinks, rules, alarm: createAlarm(log, NO_EVENTS), log }),
   };
 }
 

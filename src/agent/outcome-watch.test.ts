@@ -7,7 +7,7 @@ import {
   OUTCOME_PACKET_DROP_SOURCE_RANGE,
   type TableName,
 } from '#abi/generated.ts';
-import { type Announcement, SILENT } from '#events/announcer.ts';
+import { NO_EVENTS, type RecordedEvent } from '#events/event-recorder.ts';
 import { createLog } from '#observe/log.ts';
 import { createFakeTables } from '#support/fake-tables.ts';
 import { watchOutcomes } from './outcome-watch.ts';
@@ -16,7 +16,7 @@ import { watchOutcomes } from './outcome-watch.ts';
 function watched(quietMs: number) {
   const tables = createFakeTables({ faultRate: 0 });
   const lines: string[] = [];
-  const said: Announcement[] = [];
+  const said: RecordedEvent[] = [];
   const looks = new Map<TableName, number>();
   const log = createLog(0, (line) => lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
   const counted: Pick<typeof tables, 'dump'> = {
@@ -33,7 +33,7 @@ function watched(quietMs: number) {
     said,
     count,
     looks: () => looks.get('counters') ?? 0,
-    start: () => watchOutcomes(counted, { log, announcer: { ...SILENT, say: (one) => said.push(one) } }, { lookMs: 1, quietMs }),
+    start: () => watchOutcomes(counted, { log, events: { ...NO_EVENTS, record: (one) => said.push(one) } }, { lookMs: 1, quietMs }),
   };
 }
 

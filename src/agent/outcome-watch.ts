@@ -6,7 +6,7 @@ import {
   OUTCOME_PACKET_DROP_NO_SOURCE_PORT,
   OUTCOME_SOCKET_REFUSED_BROKEN_TABLE,
 } from '#abi/generated.ts';
-import type { Announcer, Reason } from '#events/announcer.ts';
+import type { EventReason, EventRecorder } from '#events/event-recorder.ts';
 import { sysctl } from '#kernel/node/sysctl.ts';
 import { type Facts, type Log, withFacts } from '#observe/log.ts';
 import type { Tables } from '#reconcile/ports/tables.ts';
@@ -17,7 +17,7 @@ type Readable = Pick<Tables, 'dump'>;
 /** The warning about an outcome: the exhausted resource, the remedy, and current facts. */
 interface Trouble {
   readonly outcome: number;
-  readonly reason: Reason;
+  readonly reason: EventReason;
   readonly message: string;
   readonly facts?: (tables: Readable) => Facts;
 }
@@ -80,7 +80,7 @@ export interface WatchTimes {
 /** Warns when an error counter increases, at most once a minute per outcome. Ignores counts from before the start. */
 export function watchOutcomes(
   tables: Readable,
-  { log, announcer }: { readonly log: Log; readonly announcer: Announcer },
+  { log, events }: { readonly log: Log; readonly events: EventRecorder },
   { lookMs, quietMs }: WatchTimes = { lookMs: 5000, quietMs: 60_000 },
 ): { stop(): void } {
   const told = new Map([...countOutcomes(tables)].map(([outcome, count]) => [outcome, { count, until: 0 }]));
@@ -94,7 +94,7 @@ export function watchOutcomes(
       if (count <= (before?.count ?? 0) || now < (before?.until ?? 0)) continue;
       const known = facts?.(tables);
       log.warn(message, { times: count - (before?.count ?? 0), ...known });
-      announcer.say({ reason, note: withFacts(message, known) });
+      events.record({ reason, note: withFacts(message, known) });
       told.set(outcome, { count, until: now + quietMs });
     }
   };

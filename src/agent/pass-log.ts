@@ -1,9 +1,9 @@
-import type { Reason } from '#events/announcer.ts';
+import type { EventReason } from '#events/event-recorder.ts';
 import type { Counters } from '#observe/counters.ts';
 import type { Log } from '#observe/log.ts';
 import type { FlushReport, Reconciler } from '#reconcile/reconciler.ts';
 import type { Problem } from '#reconcile/writer.ts';
-import { createStanding, type Finding } from '#sources/standing.ts';
+import { createActiveProblems, type IdentifiedProblem } from '#sources/active-problems.ts';
 import type { Alarm } from './alarm.ts';
 
 /** Logs what passes do: what they wrote, and each problem once, however often the write is retried. */
@@ -36,11 +36,11 @@ interface Parts {
   readonly counters: Counters;
 }
 
-const REASON_OF: Partial<Record<Problem['code'], Reason>> = { conflict: 'AddressConflict', full: 'TableFull' };
+const REASON_OF: Partial<Record<Problem['code'], EventReason>> = { conflict: 'AddressConflict', full: 'TableFull' };
 
 /** Nothing is logged yet. */
 export function createPassLog({ nodeName, reconciler, alarm, log, counters }: Parts): PassLog {
-  const standing = createStanding<Problem & Finding>(({ code, port, message }) => {
+  const active = createActiveProblems<Problem & IdentifiedProblem>(({ code, port, message }) => {
     counters.increment('table_problems', code);
     // A service id without a name belongs to no Service
     const service = port?.includes('/') ? port.replace(/:[^:]*$/, '') : undefined;
@@ -50,7 +50,7 @@ export function createPassLog({ nodeName, reconciler, alarm, log, counters }: Pa
   return {
     passed({ writes }) {
       const problems = reconciler.problems().map((problem) => ({ ...problem, id: problem.message, reason: problem.code }));
-      const areSolved = standing.replace('tables', problems);
+      const areSolved = active.replace('tables', problems);
       if (Object.keys(writes).length > 0) log.debug(2, 'Wrote tables', { ...writes });
       if (areSolved) log.info('Earlier failures are repaired: the kernel holds everything that is wanted');
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SILENT } from '#events/announcer.ts';
+import { NO_EVENTS } from '#events/event-recorder.ts';
 import { createLog } from '#observe/log.ts';
 import { createAlarm } from './alarm.ts';
 import { createRulesetGuard } from './ruleset-guard.ts';
@@ -17,7 +17,7 @@ function guarded() {
     },
   };
   const log = createLog(0, (line) => state.lines.push(line.slice(line.indexOf(' ') + 1).trimEnd()));
-  return { state, guard: createRulesetGuard(ruleset, createAlarm(log, SILENT), 1) };
+  return { state, guard: createRulesetGuard(ruleset, createAlarm(log, NO_EVENTS), 1) };
 }
 
 async function until(holds: () => boolean): Promise<void> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Config, SourceConfig } from '#config/config.ts';
-import { type Announcer, SILENT } from '#events/announcer.ts';
-import { createApiAnnouncer } from '#events/api-announcer.ts';
+import { createApiEventRecorder } from '#events/api-event-recorder.ts';
+import { type EventRecorder, NO_EVENTS } from '#events/event-recorder.ts';
 import { type Result, success } from '#lib/result.ts';
 import { formatTarget } from '#lib/target.ts';
 import type { Log } from '#observe/log.ts';
@@ -14,7 +14,7 @@ import type { Source } from '#sources/source.ts';
 /** The source of objects, and the recipient of Events about them. */
 export interface Origin {
   readonly source: Source;
-  readonly announcer: Announcer;
+  readonly events: EventRecorder;
 }
 
 /** The configured source, and the node that it is for; undefined = the whole cluster. */
@@ -28,15 +28,15 @@ interface OriginConfig {
 /** Opens the configured source, or returns why it cannot. Reads the files that say how to reach a server first. */
 export async function createOrigin({ source, nodeName, journal }: OriginConfig, log: Log): Promise<Result<Origin>> {
   const note = (message: string): void => log.info(message);
-  if (source.type === 'manifests') return success({ source: createManifestSource({ dir: source.dir, note }), announcer: SILENT });
+  if (source.type === 'manifests') return success({ source: createManifestSource({ dir: source.dir, note }), events: NO_EVENTS });
   if (source.type === 'kpng') return createKpngOrigin(source, nodeName, log);
   const access = readAccess(source);
   if (!access.ok) return access;
   log.info('Following an API server', { server: access.value.server.href, identity: access.value.identity.described });
   const server = { readAccess: () => readAccess(source), nodeName, note };
   const problem = (message: string): void => log.warn(message);
-  const announcer = nodeName === undefined ? SILENT : createApiAnnouncer({ ...server, nodeName, problem });
-  return success({ source: createApiSource({ ...server, journal }), announcer });
+  const events = nodeName === undefined ? NO_EVENTS : createApiEventRecorder({ ...server, nodeName, problem });
+  return success({ source: createApiSource({ ...server, journal }), events });
 }
 
 /** Imported on demand, because it costs memory. */
@@ -53,7 +53,7 @@ async function createKpngOrigin(
   const read = readTls();
   if (!read.ok) return read;
   log.info('Following a KPNG server', { server: formatTarget(target), tls: tls === undefined ? 'none' : 'mutual' });
-  return success({ source: createKpngSource({ target, readTls, nodeName, note: (message) => log.info(message) }), announcer: SILENT });
+  return success({ source: createKpngSource({ target, readTls, nodeName, note: (message) => log.info(message) }), events: NO_EVENTS });
 }
 
 /** Path of the journal. There is one per state folder, because one agent at a time uses a state folder. */

@@ -8,7 +8,7 @@ import { readTlsFiles } from '#grpc/tls-files.ts';
 import { type KpngServer, startKpngServer } from '#kpng-server/server.ts';
 import { formatTarget } from '#lib/target.ts';
 import { createLog, type Log } from '#observe/log.ts';
-import { createSparing } from '#sources/sparing.ts';
+import { createRateLimitedReporter } from '#sources/rate-limited-reporter.ts';
 import { flagOption, givenFlags, refuse } from './flag-options.ts';
 
 /** Interval of checks for changed certificate files, ms. */
@@ -33,7 +33,7 @@ async function serve(_: unknown, command: Command): Promise<void> {
   if (!tls.ok) return refuse(command, tls.errors);
   const origin = await createOrigin({ source: config.source, nodeName: undefined, journal: undefined }, log);
   if (!origin.ok) return refuse(command, origin.errors);
-  const sparing = createSparing((message) => log.warn(message));
+  const report = createRateLimitedReporter((message) => log.warn(message));
   const memory = createSpareMemory();
   const server = await startKpngServer({
     busy: memory.busy,
@@ -43,7 +43,7 @@ async function serve(_: unknown, command: Command): Promise<void> {
     verifyNodeNames: config.verifyNodeNames,
     log: {
       info: (message) => log.info(message),
-      refused: (peer, reason) => sparing(peer, `Refused ${peer}: ${reason}`),
+      refused: (peer, reason) => report(peer, `Refused ${peer}: ${reason}`),
       problem: ({ message }) => log.warn(message),
       debug: (message) => log.debug(2, message),
     },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Announcement, REASONS } from './announcer.ts';
+import { REASONS, type RecordedEvent } from './event-recorder.ts';
 
 /** An object that an Event is about (core/v1, ObjectReference). */
 export interface ObjectReference {
@@ -21,7 +21,7 @@ const CONTROLLER = 'weir';
  * An Event (events.k8s.io/v1), and where it is created. The name follows from the content: one that arrives twice, or from every node
  * where one does for all, exists already.
  */
-export function eventOf({ reason, note }: Announcement, at: Date, nodeName: string, regarding: ObjectReference) {
+export function eventOf({ reason, note }: RecordedEvent, at: Date, nodeName: string, regarding: ObjectReference) {
   const { type, action, everywhere } = { everywhere: false, ...REASONS[reason] };
   const namespace = regarding.namespace ?? 'default';
   const said = regarding.kind === 'Node' || everywhere ? note : `Node ${nodeName}: ${note}`;

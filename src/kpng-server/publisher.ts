@@ -1,6 +1,6 @@
 /** Connects the source to the clients: stores its objects, and notifies all subscriptions of the changed items. */
 import type { ModelObject } from '#model/objects.ts';
-import type { Problem, Sink } from '#sources/source.ts';
+import type { Sink, SourceProblem } from '#sources/source.ts';
 import { createItemStore, type ItemStore } from './item-store.ts';
 import { type SourceProgress, Subscription, type SubscriptionParts } from './subscription.ts';
 
@@ -9,7 +9,7 @@ export interface PublisherParts {
   readonly busy: () => void;
   readonly log: {
     info(message: string): void;
-    problem(problem: Problem): void;
+    problem(problem: SourceProblem): void;
   };
 }
 

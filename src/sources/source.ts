@@ -1,7 +1,7 @@
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 
 /** One thing that is wrong with what a source delivers. */
-export interface Problem {
+export interface SourceProblem {
   /** Metric label, one of a small fixed set per source, for example `parse`, `unknown_kind`, `invalid_object`, `duplicate`, `folder_missing`. */
   readonly reason: string;
   /** Whole sentence for a person: names the file, the object, the field, what is and what should be. */
@@ -21,7 +21,7 @@ export interface Sink {
   synced(): void;
   /** Nothing is held back by an error any more: what was not delivered does not exist. Called once, not before `synced`. */
   complete(): void;
-  problem(problem: Problem): void;
+  problem(problem: SourceProblem): void;
 }
 
 /** A place that objects come from: a folder, or the Kubernetes API. */

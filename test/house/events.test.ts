@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { REASONS } from '#events/announcer.ts';
+import { REASONS } from '#events/event-recorder.ts';
 import { textOf } from './tree.ts';
 
 test('docs/events.md has a row for every reason of an Event, with its type, and for no other', () => {

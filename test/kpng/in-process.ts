@@ -7,10 +7,10 @@ import { createItemStore } from '#kpng-server/item-store.ts';
 import type { Subscriber } from '#kpng-server/items.ts';
 import { type SourceProgress, Subscription } from '#kpng-server/subscription.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
+import { createActiveProblems } from '#sources/active-problems.ts';
 import { ChangeSetReader } from '#sources/kpng/change-set.ts';
 import { PeerState } from '#sources/kpng/peer-state.ts';
 import type { Sink } from '#sources/source.ts';
-import { createStanding } from '#sources/standing.ts';
 
 /** A server: its items, and the subscriptions of its clients. */
 export class TestServer {
@@ -54,7 +54,7 @@ export class TestClient {
     };
     this.#state = new PeerState({
       sink: all,
-      standing: createStanding((problem) => all.problem(problem)),
+      problems: createActiveProblems((problem) => all.problem(problem)),
       nodeName: subscriber.stream === 'local' ? subscriber.nodeName : '',
       mistake: (_, message) => void this.problems.push(message),
     });

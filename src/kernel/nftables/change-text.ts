@@ -1,5 +1,5 @@
 import { formatPrefix } from '#lib/address.ts';
-import type { RulesetChain, RulesetChange, RulesetElement, RulesetItem, RulesetRule, Verdict } from '#reconcile/ports/ruleset.ts';
+import type { RulesetChain, RulesetChange, RulesetElement, RulesetItem, RulesetRule, RulesetVerdict } from '#reconcile/ports/ruleset.ts';
 
 /** Commands of one transaction; nft follows their order, so nothing is named before it exists or removed while it is used. */
 export function changeText({ add, replace, remove }: RulesetChange): string {
@@ -38,7 +38,7 @@ const elementText = ({ key, verdict, comment }: RulesetElement): string =>
 
 const VERDICT_TEXTS = { drop: 'drop', accept: 'accept', refuse: 'goto refuse', masquerade: 'goto sctp_masquerade' };
 
-const verdictText = (verdict: Verdict): string => (typeof verdict === 'object' ? `goto ${verdict.chain}` : VERDICT_TEXTS[verdict]);
+const verdictText = (verdict: RulesetVerdict): string => (typeof verdict === 'object' ? `goto ${verdict.chain}` : VERDICT_TEXTS[verdict]);
 
 /** nft takes 128 bytes, the zero at the end included, and no quotation marks. */
 const commentText = (text: string): string => text.replace(/[^ -~]|["\\]/g, '?').slice(0, 127);

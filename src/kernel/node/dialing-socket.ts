@@ -9,7 +9,7 @@ const IPPROTO_TCP = 6;
 const TCP_REPAIR = 19;
 
 /** Where a socket ended up, or the errno's name that connect() failed with. */
-export type Dialled = { readonly address: Address; readonly port: number } | { readonly code: string };
+export type DialResult = { readonly address: Address; readonly port: number } | { readonly code: string };
 
 /**
  * A socket that dials one address after the other and says where it really got to; nothing is ever sent. It belongs to the
@@ -27,7 +27,7 @@ export class DialingSocket {
     if (protocol === 'tcp') setIntOption(this.#fd, IPPROTO_TCP, TCP_REPAIR, 1);
   }
 
-  dial(address: Address, port: number): Dialled {
+  dial(address: Address, port: number): DialResult {
     const to = socketAddress(this.#family, address, port);
     if (libc.connect(this.#fd, to, to.length) < 0) return { code: errnoName(koffi.errno()) };
     const peer = this.#readPeer();
@@ -35,7 +35,7 @@ export class DialingSocket {
     return peer;
   }
 
-  #readPeer(): Dialled {
+  #readPeer(): DialResult {
     const length = Buffer.from([this.#peer.length, 0, 0, 0]);
     checkedErrno(libc.getpeername(this.#fd, this.#peer, length), 'read where a socket is connected to');
     const at = this.#family === 4 ? 4 : 8;

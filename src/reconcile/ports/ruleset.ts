@@ -26,7 +26,7 @@ export type SetName =
   | 'snat_node_ports_outside';
 
 /** The fate of a flow, or of its source: `masquerade` replaces it, `accept` keeps it. `chain` names a RulesetChain. */
-export type Verdict = 'drop' | 'refuse' | 'masquerade' | 'accept' | { readonly chain: string };
+export type RulesetVerdict = 'drop' | 'refuse' | 'masquerade' | 'accept' | { readonly chain: string };
 
 /** An element of a set, or of a map if it has a verdict. `key` is in nft syntax. */
 export interface RulesetElement {
@@ -34,7 +34,7 @@ export interface RulesetElement {
   /** `pod_devices`: indices of the devices that pods send through. */
   readonly set: `${SetName}${Family}` | 'pod_devices';
   readonly key: string;
-  readonly verdict?: Verdict;
+  readonly verdict?: RulesetVerdict;
   /** `namespace/name` or `namespace/name:port` of the Service. */
   readonly comment?: string;
 }

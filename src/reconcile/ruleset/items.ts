@@ -10,7 +10,7 @@ import {
 } from '#abi/generated.ts';
 import { familyOf, formatPrefix, type Prefix, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
 import type { EndpointList, PlannedBackend, PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
-import type { RulesetChain, RulesetItem, RulesetMemory, RulesetRule, Verdict } from '../ports/ruleset.ts';
+import type { RulesetChain, RulesetItem, RulesetMemory, RulesetRule, RulesetVerdict } from '../ports/ruleset.ts';
 import type { NodeFacts } from '../wanted/wanted-state.ts';
 
 /** IPPROTO_SCTP: the one protocol of Services that the ruleset translates; the conntrack functions of the kernel take TCP and UDP only. */
@@ -87,7 +87,7 @@ function frontendItems(plan: PortPlan, frontend: PlannedFrontend): readonly Rule
   });
 }
 
-function verdictOf(plan: PortPlan, frontend: PlannedFrontend, side: Side): Verdict {
+function verdictOf(plan: PortPlan, frontend: PlannedFrontend, side: Side): RulesetVerdict {
   const list = side === 'local' ? frontend.localSource : frontend.outsideSource;
   if (backendsIn(plan, list).length > 0) return { chain: chainName(plan, list) };
   return (frontend.flags & DROP_BITS[side]) !== 0 ? 'drop' : 'refuse';

@@ -4,7 +4,7 @@ import { clip, isFields } from '#model/fields.ts';
  * Why an API server could not be used; metric label. `gone`: it no longer knows what was since that resource version. `exists`: an object
  * of that name is there. `cut`: the answer broke off. `garbled`: the answer is no answer.
  */
-export type FailureReason =
+export type ApiFailureReason =
   | 'credentials'
   | 'unreachable'
   | 'unauthorized'
@@ -19,18 +19,18 @@ export type FailureReason =
 
 /** One request that failed. The message is a whole sentence. */
 export class ApiFailure extends Error {
-  readonly reason: FailureReason;
+  readonly reason: ApiFailureReason;
   /** What the server asked to wait, ms; 0 = nothing. */
   readonly waitMs: number;
 
-  constructor(reason: FailureReason, message: string, waitMs = 0) {
+  constructor(reason: ApiFailureReason, message: string, waitMs = 0) {
     super(message);
     this.reason = reason;
     this.waitMs = waitMs;
   }
 }
 
-const BY_STATUS: Readonly<Record<number, FailureReason>> = {
+const BY_STATUS: Readonly<Record<number, ApiFailureReason>> = {
   400: 'unsupported',
   401: 'unauthorized',
   403: 'forbidden',
@@ -41,7 +41,7 @@ const BY_STATUS: Readonly<Record<number, FailureReason>> = {
 };
 
 /** What an HTTP status, or that of a Status object, means. */
-export const reasonOf = (status: number): FailureReason => BY_STATUS[status] ?? 'refused';
+export const reasonOf = (status: number): ApiFailureReason => BY_STATUS[status] ?? 'refused';
 
 const MAX_SHOWN = 300;
 

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '#lib/result.ts';
 import { createBackOff } from '#timing/back-off.ts';
+import { createActiveProblems } from '../active-problems.ts';
 import type { Sink, Source } from '../source.ts';
-import { createStanding } from '../standing.ts';
+import { createMemory } from './checkpoint.ts';
 import { clusterUid } from './cluster-uid.ts';
 import { type Connection, createConnection } from './connection.ts';
 import type { Access } from './credentials.ts';
-import { Holdings } from './holdings.ts';
 import { Journal, type Recollection, type Snapshot } from './journal.ts';
-import { createMemory } from './memory.ts';
+import { ObjectCache } from './object-cache.ts';
 import { Reflector } from './reflector.ts';
 import { type Resource, resourcesOf } from './resources.ts';
 import { API_TIMES, type ApiTimes } from './times.ts';
@@ -82,18 +82,18 @@ class Follower {
 
   #follow(recollection: Recollection | undefined): Promise<unknown> {
     const { connection, resources, sink, journal, times, note } = this.#parts;
-    const standing = createStanding((problem) => sink.problem(problem));
+    const problems = createActiveProblems((problem) => sink.problem(problem));
     const all = resources.map((resource) => {
-      const holdings = new Holdings(resource.kind, sink, standing);
-      const memory = createMemory({ kind: resource.kind, holdings, journal, recollection, askCluster: () => this.#askCluster() });
-      return { resource, holdings, memory };
+      const cache = new ObjectCache(resource.kind, sink, problems);
+      const memory = createMemory({ kind: resource.kind, cache, journal, recollection, askCluster: () => this.#askCluster() });
+      return { resource, cache, memory };
     });
     const snapshots = (): readonly Snapshot[] => all.map(({ memory }) => memory.snapshot());
     const listed = countLists(sink, all.length, () => void this.#keep(snapshots));
     this.#reflectors = all.map(
-      ({ resource, holdings, memory }, i) =>
+      ({ resource, cache, memory }, i) =>
         new Reflector(resource, {
-          ...{ connection, holdings, memory, standing, times, note },
+          ...{ connection, cache, memory, problems, times, note },
           listed: (sure) => listed(i, sure),
           missed: () => sink.missed(resource.kind),
         }),

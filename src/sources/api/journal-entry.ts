@@ -3,7 +3,7 @@ import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 
 /** What stands to be said about an object. */
-export interface Said {
+export interface ObjectProblems {
   /** See Problem. */
   readonly reason: string;
   readonly messages: readonly string[];
@@ -13,11 +13,11 @@ export interface Said {
 export interface Entry {
   readonly key: string;
   readonly object?: ModelObject | undefined;
-  readonly said?: Said | undefined;
+  readonly said?: ObjectProblems | undefined;
 }
 
 /** An entry as JSON takes it. */
-export type PackedEntry = readonly [key: string, value?: unknown, said?: Said];
+export type PackedEntry = readonly [key: string, value?: unknown, said?: ObjectProblems];
 
 /** Endpoints are most of what there is: as lists they take a quarter of the room and of the time. */
 type PackedEndpoint = readonly [

@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackOff, createBackOff } from '#timing/back-off.ts';
 import { createPace } from '#timing/pace.ts';
-import { doubtFinding, isDoubtful } from '../doubt.ts';
-import type { Standing } from '../standing.ts';
+import type { ActiveProblems } from '../active-problems.ts';
+import { doubtfulListProblem, isDoubtful } from '../doubtful-list.ts';
 import { ApiFailure } from './api-failure.ts';
+import type { Memory } from './checkpoint.ts';
 import type { Connection } from './connection.ts';
-import type { Holdings } from './holdings.ts';
-import type { Memory } from './memory.ts';
+import { isOfServer, isWorthTelling, problemOf, SERVER_SUBJECT } from './failure-problem.ts';
+import type { ObjectCache } from './object-cache.ts';
 import type { Resource } from './resources.ts';
 import { eventsOf, pageOf, type WatchEvent } from './response-body.ts';
-import { findingOf, isOfServer, isWorthTelling, SERVER_SUBJECT } from './tell.ts';
 import type { ApiTimes } from './times.ts';
 import { isOlder } from './versions.ts';
 
 export interface ReflectorParts {
   readonly connection: Connection;
-  readonly holdings: Holdings;
+  readonly cache: ObjectCache;
   readonly memory: Memory;
-  readonly standing: Standing;
+  readonly problems: ActiveProblems;
   readonly times: ApiTimes;
   /** Told what is good news. */
   readonly note: (message: string) => void;
@@ -88,12 +88,12 @@ export class Reflector {
 
   /** A watch from a version on, or one that begins with a list. */
   async #watch(from?: string): Promise<void> {
-    const { times, holdings, memory } = this.#parts;
+    const { times, cache, memory } = this.#parts;
     const seconds = Math.ceil(times.minWatchSeconds * (1 + Math.random()));
     const start = from === undefined ? { resourceVersionMatch: 'NotOlderThan', sendInitialEvents: 'true' } : { resourceVersion: from };
     const began = performance.now();
     const body = await this.#get({ watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...start });
-    if (from === undefined) holdings.startList();
+    if (from === undefined) cache.startList();
     if (this.#resumes) this.#resume();
     for await (const events of eventsOf(body, `Watch of ${this.#resource.what}`)) {
       for (const event of events) this.#take(event);
@@ -110,9 +110,9 @@ export class Reflector {
   }
 
   #take({ type, object, version, endsInitial }: WatchEvent): void {
-    const { holdings } = this.#parts;
-    if (type === 'DELETED') holdings.remove(object);
-    else if (type !== 'BOOKMARK') holdings.set(object);
+    const { cache } = this.#parts;
+    if (type === 'DELETED') cache.remove(object);
+    else if (type !== 'BOOKMARK') cache.set(object);
     if (this.#version !== undefined) this.#advance(this.#version, version);
     else if (endsInitial) this.#endList(version);
   }
@@ -144,14 +144,14 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
-    const { holdings, memory } = this.#parts;
+    const { cache, memory } = this.#parts;
     const pace = createPace();
-    holdings.startList();
+    cache.startList();
     for (let next = ''; ; ) {
       const body = await this.#get({ limit: String(this.#pageSize), ...(next !== '' && { continue: next }) });
       const page = await pageOf(body, `List of ${this.#resource.what}`);
       for (const item of page.items) {
-        holdings.set(item);
+        cache.set(item);
         if (!pace.due()) continue;
         memory.write(undefined);
         await pace.rest();
@@ -176,23 +176,23 @@ export class Reflector {
   }
 
   #endList(version: string): void {
-    const { holdings, standing, times, note, listed } = this.#parts;
+    const { cache, problems, times, note, listed } = this.#parts;
     const { what, mayBeEmpty = false } = this.#resource;
     this.#version = version;
     this.#mayBeRestored = false;
     this.#hasListed = true;
     this.#pageSize = PAGE_SIZE;
-    const { missing, before } = holdings.missing;
-    const doubtful = (!mayBeEmpty || before > 0) && isDoubtful({ missing, before }, holdings.size);
+    const { missing, before } = cache.missing;
+    const doubtful = (!mayBeEmpty || before > 0) && isDoubtful({ missing, before }, cache.size);
     if (doubtful && !this.#confirms) {
-      standing.replace(`doubt ${what}`, [doubtFinding('API server', what, { missing, before }, times.confirmMs)]);
+      problems.replace(`doubt ${what}`, [doubtfulListProblem('API server', what, { missing, before }, times.confirmMs)]);
       this.#confirmation ??= setTimeout(() => this.#listAgain(), times.confirmMs);
     } else {
       clearTimeout(this.#confirmation);
       this.#confirmation = undefined;
       this.#confirms = false;
-      holdings.removeMissing();
-      if (standing.replace(`doubt ${what}`, [])) note(`Another list of ${what} has ${holdings.size}, and lacks ${missing}: that counts`);
+      cache.removeMissing();
+      if (problems.replace(`doubt ${what}`, [])) note(`Another list of ${what} has ${cache.size}, and lacks ${missing}: that counts`);
     }
     listed(this.#confirmation === undefined);
   }
@@ -255,16 +255,16 @@ export class Reflector {
 
   #tell(error: ApiFailure): void {
     if (this.#hasListed && this.#failures < 2 && !isWorthTelling(error)) return;
-    const { subject, finding } = findingOf(error, this.#resource, this.#hasListed);
-    this.#parts.standing.replace(subject, [finding]);
+    const { subject, finding } = problemOf(error, this.#resource, this.#hasListed);
+    this.#parts.problems.replace(subject, [finding]);
   }
 
   #answered(): void {
-    const { standing, note } = this.#parts;
+    const { problems, note } = this.#parts;
     const { what } = this.#resource;
     this.#failures = 0;
-    if (standing.replace(SERVER_SUBJECT, [])) note('The API server answers again');
-    if (standing.replace(`follow ${what}`, [])) note(`Following ${what} again`);
+    if (problems.replace(SERVER_SUBJECT, [])) note('The API server answers again');
+    if (problems.replace(`follow ${what}`, [])) note(`Following ${what} again`);
   }
 
   #get(query: Readonly<Record<string, string>>): ReturnType<Connection['get']> {

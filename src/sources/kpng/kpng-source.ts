@@ -6,10 +6,10 @@ import { METHODS } from '#kpng/sets.ts';
 import type { Result } from '#lib/result.ts';
 import { formatTarget, type GrpcTarget } from '#lib/target.ts';
 import { createBackOff } from '#timing/back-off.ts';
-import { doubtFinding, isDoubtful, type Missing } from '../doubt.ts';
+import { type ActiveProblems, createActiveProblems } from '../active-problems.ts';
+import { doubtfulListProblem, isDoubtful, type Missing } from '../doubtful-list.ts';
+import { createRateLimitedReporter } from '../rate-limited-reporter.ts';
 import type { Sink, Source } from '../source.ts';
-import { createSparing } from '../sparing.ts';
-import { createStanding, type Standing } from '../standing.ts';
 import { ChangeSetReader, readOperation } from './change-set.ts';
 import { PeerState } from './peer-state.ts';
 import { KPNG_TIMES, type KpngTimes } from './times.ts';
@@ -48,7 +48,7 @@ export function createKpngSource(options: KpngSourceOptions): Source {
 class Follower {
   readonly #options: KpngSourceOptions;
   readonly #sink: Sink;
-  readonly #standing: Standing;
+  readonly #problems: ActiveProblems;
   readonly #state: PeerState;
   readonly #mistake: (what: string, message: string) => void;
   readonly #backOff: ReturnType<typeof createBackOff>;
@@ -75,10 +75,10 @@ class Follower {
     this.#sink = sink;
     this.#times = times;
     this.#backOff = createBackOff(times);
-    this.#standing = createStanding((problem) => sink.problem(problem));
-    const tell = createSparing((message) => sink.problem({ reason: 'kpng_mistake', message }));
+    this.#problems = createActiveProblems((problem) => sink.problem(problem));
+    const tell = createRateLimitedReporter((message) => sink.problem({ reason: 'kpng_mistake', message }));
     this.#mistake = (what, message) => tell(what, `The ${PEER} ${formatTarget(options.target)} ${message}`);
-    this.#state = new PeerState({ sink, standing: this.#standing, nodeName: nodeName ?? '', mistake: this.#mistake });
+    this.#state = new PeerState({ sink, problems: this.#problems, nodeName: nodeName ?? '', mistake: this.#mistake });
     this.#method = nodeName === undefined ? METHODS.global : METHODS.local;
     this.#request =
       nodeName === undefined
@@ -146,14 +146,14 @@ class Follower {
   #judge(missing: Missing): void {
     const what = 'Services and endpoints';
     if (isDoubtful(missing, this.#state.size) && !this.#confirms) {
-      this.#standing.replace('doubt', [doubtFinding(PEER, what, missing, this.#times.confirmMs)]);
+      this.#problems.replace('doubt', [doubtfulListProblem(PEER, what, missing, this.#times.confirmMs)]);
       this.#confirmation ??= setTimeout(() => this.#fetchAgain(), this.#times.confirmMs);
       return;
     }
     clearTimeout(this.#confirmation);
     this.#confirmation = undefined;
     this.#confirms = false;
-    if (this.#standing.replace('doubt', [])) this.#options.note?.(`The ${PEER} has sent its full state again; accepting it`);
+    if (this.#problems.replace('doubt', [])) this.#options.note?.(`The ${PEER} has sent its full state again; accepting it`);
   }
 
   #fetchAgain(): void {
@@ -165,16 +165,16 @@ class Follower {
 
   #reportSilence(): void {
     const message = `The ${PEER} ${formatTarget(this.#options.target)} has not sent its full state within ${this.#times.syncMs / 1000} s; still waiting`;
-    this.#standing.replace('silence', [{ id: 'silence', reason: 'kpng_silent', message }]);
+    this.#problems.replace('silence', [{ id: 'silence', reason: 'kpng_silent', message }]);
   }
 
   #reportConnected(isExtended: boolean): void {
     this.#failures = 0;
     clearTimeout(this.#silence);
-    this.#standing.replace('silence', []);
-    if (this.#standing.replace('connection', [])) this.#options.note?.(`The ${PEER} answers again`);
+    this.#problems.replace('silence', []);
+    if (this.#problems.replace('connection', [])) this.#options.note?.(`The ${PEER} answers again`);
     const message = `The ${PEER} ${formatTarget(this.#options.target)} does not support weir's extensions, so some Service rules are lost; "weir doctor" with the same --source lists them`;
-    this.#standing.replace('extensions', isExtended ? [] : [{ id: 'old', reason: 'kpng_old_peer', message }]);
+    this.#problems.replace('extensions', isExtended ? [] : [{ id: 'old', reason: 'kpng_old_peer', message }]);
   }
 
   #recover({ reason, message }: CallFailure): void {
@@ -184,7 +184,7 @@ class Follower {
     if (!this.#isSynced || this.#failures > 1 || reason !== 'cut') {
       const effect = this.#isSynced ? 'Its last state stays in force' : 'Nothing is served until this is solved';
       const text = `Cannot follow ${PEER} ${formatTarget(this.#options.target)}: ${message}. ${effect}; trying again`;
-      this.#standing.replace('connection', [{ id: text, reason: `kpng_${reason}`, message: text }]);
+      this.#problems.replace('connection', [{ id: text, reason: `kpng_${reason}`, message: text }]);
     }
     this.#timer = setTimeout(() => this.connect(), this.#backOff.next());
   }

@@ -4,16 +4,16 @@ import { assembleSlices, type DecodedService } from '#kpng/assemble-slices.ts';
 import type { DecodedValue, NamespacedName } from '#kpng/decode.ts';
 import type { DecodedEndpoint } from '#kpng/decode-endpoint.ts';
 import type { EndpointSlice } from '#model/endpoint-slice.ts';
-import type { Missing } from '../doubt.ts';
+import type { ActiveProblems } from '../active-problems.ts';
+import type { Missing } from '../doubtful-list.ts';
 import type { Sink } from '../source.ts';
-import type { Standing } from '../standing.ts';
 import type { ChangeSet } from './change-set.ts';
 
 type DecodedEndpointValue = Extract<DecodedValue, { readonly type: 'endpoint' }>;
 
 export interface PeerStateParts {
   readonly sink: Sink;
-  readonly standing: Standing;
+  readonly problems: ActiveProblems;
   /** The node that follows the stream; empty in the global stream. */
   readonly nodeName: string;
   /** Reports protocol errors of the peer; equal `what` means the same kind of error. */
@@ -90,7 +90,7 @@ export class PeerState {
 
   #remove(id: string, triggeredAt: number): void {
     const before = this.#known.get(id);
-    this.#parts.standing.replace(id, []);
+    this.#parts.problems.replace(id, []);
     if (before === undefined) {
       this.#parts.mistake('delete', `deletes ${describe(id)}, which it never set`);
       return;
@@ -145,7 +145,7 @@ export class PeerState {
     const ids = [...(this.#endpointsOf.get(key) ?? [])].sort();
     const service = this.#services.get(key);
     const message = `${ids.length} endpoints of Service ${key} have arrived without their Service, for example ${describe(ids[0] ?? '')}`;
-    this.#parts.standing.replace(
+    this.#parts.problems.replace(
       `orphans ${key}`,
       service === undefined && ids.length > 0 ? [{ id: 'orphans', reason: 'no_service', message }] : [],
     );
@@ -157,7 +157,7 @@ export class PeerState {
     const effect = isKnown ? 'its last good version stays in force' : 'it is left out';
     const messages = content === undefined ? [`${errors.join('; ')}; ${effect}`] : warnings;
     const reason = content === undefined ? 'invalid_object' : 'object_warning';
-    this.#parts.standing.replace(
+    this.#parts.problems.replace(
       id,
       messages.map((message) => ({ id: message, reason, message })),
     );

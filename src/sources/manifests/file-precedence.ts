@@ -1,21 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ModelObject } from '#model/objects.ts';
-import type { Finding } from '../standing.ts';
+import type { IdentifiedProblem } from '../active-problems.ts';
 
 /** Objects by `objectId`. */
 export type ObjectsById = ReadonlyMap<string, ModelObject>;
 
 /** Which version of an object counts when several files have it: that of the first file by name. */
-export interface Claims {
+export interface FilePrecedence {
   /** What a file holds now; nothing for one that is gone. An object that is as before is the same JavaScript object. */
   replace(path: string, objects: ObjectsById): void;
 }
 
-export interface ClaimsOutput {
+export interface FilePrecedenceOutput {
   set(object: ModelObject): void;
   remove(object: ModelObject): void;
   /** All that is wrong with how files share one object. */
-  shared(id: string, findings: readonly Finding[]): void;
+  shared(id: string, findings: readonly IdentifiedProblem[]): void;
 }
 
 /** Unique among all objects; how messages call it. */
@@ -24,8 +24,8 @@ export const objectId = ({ kind, key }: ModelObject): string => `${kind} ${key}`
 const NOTHING: ObjectsById = new Map();
 const NOBODY: readonly string[] = [];
 
-/** Claims of no file yet. */
-export function createClaims(output: ClaimsOutput): Claims {
+/** FilePrecedence of no file yet. */
+export function createFilePrecedence(output: FilePrecedenceOutput): FilePrecedence {
   const files = new Map<string, ObjectsById>();
   const ownersOf = new Map<string, readonly string[]>();
 
@@ -60,7 +60,7 @@ export function createClaims(output: ClaimsOutput): Claims {
   };
 }
 
-function sharing(id: string, owners: readonly string[]): readonly Finding[] {
+function sharing(id: string, owners: readonly string[]): readonly IdentifiedProblem[] {
   if (owners.length < 2) return [];
   const message = `${id} stands in ${owners[0]} and in ${owners.slice(1).join(', ')}: the one of ${owners[0]} counts`;
   return [{ id: message, reason: 'duplicate', message }];

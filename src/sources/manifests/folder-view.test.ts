@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { temporaryFolder } from '#support/manifest-folder.ts';
-import { createStanding } from '../standing.ts';
+import { createActiveProblems } from '../active-problems.ts';
 import type { Signature } from './folder.ts';
 import { FolderView } from './folder-view.ts';
 
@@ -13,8 +13,8 @@ function viewed(): { dir: string; view: FolderView; judged: Map<string, Signatur
   const dir = temporaryFolder();
   const judged = new Map<string, Signature>();
   const known = { paths: () => judged.keys(), isJudged: (file: string, signature: Signature) => judged.get(file) === signature };
-  const standing = createStanding(() => {});
-  const view = new FolderView(dir, 3_600_000, standing);
+  const problems = createActiveProblems(() => {});
+  const view = new FolderView(dir, 3_600_000, problems);
   const look = async (): Promise<readonly string[]> => {
     const changed = (await view.look(known)) ?? [];
     for (const [path, signature] of changed) judged.set(path, signature);

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
+import type { ActiveProblems, IdentifiedProblem } from '../active-problems.ts';
 import { describeFileError } from '../file-error.ts';
-import type { Finding, Standing } from '../standing.ts';
 import {
   type FolderWatch,
   folderIdentity,
@@ -34,7 +34,7 @@ export type Changed = readonly (readonly [path: string, signature: Signature])[]
 export class FolderView {
   readonly #dir: string;
   readonly #rescanMs: number;
-  readonly #standing: Standing;
+  readonly #problems: ActiveProblems;
   readonly #halt = new AbortController();
   #alarm = new AbortController();
   #watch: FolderWatch | undefined;
@@ -51,10 +51,10 @@ export class FolderView {
   /** How often everything was looked at. Doubtful states are believed when they last from one rescan to the next. */
   rescans = 0;
 
-  constructor(dir: string, rescanMs: number, standing: Standing) {
+  constructor(dir: string, rescanMs: number, problems: ActiveProblems) {
     this.#dir = dir;
     this.#rescanMs = rescanMs;
-    this.#standing = standing;
+    this.#problems = problems;
   }
 
   get stopped(): boolean {
@@ -117,7 +117,7 @@ export class FolderView {
     this.#allTouched = false;
     const listed = await listManifests(this.#dir);
     this.#everRead = true;
-    this.#standing.replace('folder', []);
+    this.#problems.replace('folder', []);
     this.#rescanAt = performance.now() + this.#rescanMs;
     return new Map([...written(listed), ...written(known.paths()), ...candidates]);
   }
@@ -151,11 +151,11 @@ export class FolderView {
   #startWatch(): FolderWatch | undefined {
     try {
       const watch = watchFolder(this.#dir, (path, touch) => this.#ring(path, touch));
-      this.#standing.replace('watch', []);
+      this.#problems.replace('watch', []);
       return watch;
     } catch (error) {
       const message = `Cannot watch folder ${this.#dir}: ${describeFileError(error)}; changes are seen within ${this.#rescanMs / 1000} seconds`;
-      this.#standing.replace('watch', [{ id: message, reason: 'folder_unwatched', message }]);
+      this.#problems.replace('watch', [{ id: message, reason: 'folder_unwatched', message }]);
       return undefined;
     }
   }
@@ -165,7 +165,7 @@ export class FolderView {
     this.#watch = undefined;
     this.#identity = undefined;
     this.#unsettled.clear();
-    this.#standing.replace('folder', [missing(this.#dir, error, this.#everRead)]);
+    this.#problems.replace('folder', [missing(this.#dir, error, this.#everRead)]);
   }
 
   #ring(path?: string, touch: Touch = 'written'): void {
@@ -179,7 +179,7 @@ export class FolderView {
   }
 }
 
-function missing(dir: string, error: unknown, wasThere: boolean): Finding {
+function missing(dir: string, error: unknown, wasThere: boolean): IdentifiedProblem {
   const effect = wasThere ? 'what was read from it stays in force' : 'waiting for it';
   const message = `Cannot read folder ${dir}: ${describeFileError(error)}; ${effect}`;
   return { id: message, reason: 'folder_missing', message };

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import type { ActiveProblems, IdentifiedProblem } from '../active-problems.ts';
 import { describeFileError } from '../file-error.ts';
-import type { Finding, Standing } from '../standing.ts';
-import type { Claims } from './file-precedence.ts';
+import type { FilePrecedence } from './file-precedence.ts';
 import { type Signature, signatureOf } from './folder.ts';
 import { type Manifest, NO_MANIFEST, readManifest } from './read-manifest.ts';
 
@@ -14,8 +14,8 @@ interface FileState {
 
 /** Where the files' content goes. */
 export interface FilesOutput {
-  readonly claims: Claims;
-  readonly standing: Standing;
+  readonly precedence: FilePrecedence;
+  readonly problems: ActiveProblems;
   note(message: string): void;
   stopped(): boolean;
 }
@@ -57,9 +57,9 @@ export class ManifestFiles {
     this.#states.delete(path);
     this.#doubts.delete(path);
     this.#refused.delete(path);
-    this.#output.claims.replace(path, NO_MANIFEST.objects);
-    this.#output.standing.replace(`text ${path}`, []);
-    this.#output.standing.replace(`objects ${path}`, []);
+    this.#output.precedence.replace(path, NO_MANIFEST.objects);
+    this.#output.problems.replace(`text ${path}`, []);
+    this.#output.problems.replace(`objects ${path}`, []);
   }
 
   /** Reads a file whose signature has settled. False: it changed meanwhile, look again. */
@@ -91,19 +91,19 @@ export class ManifestFiles {
     this.#complain(path, 'parse', `Cannot use ${path}: ${reason}; what it said when it was last good stays in force`);
   }
 
-  #accept(path: string, signature: Signature, manifest: Manifest, findings: readonly Finding[]): void {
+  #accept(path: string, signature: Signature, manifest: Manifest, findings: readonly IdentifiedProblem[]): void {
     this.#states.set(path, { signature, manifest });
     this.#doubts.delete(path);
-    this.#output.claims.replace(path, manifest.objects);
-    if (this.#output.standing.replace(`text ${path}`, findings)) this.#output.note(`${path} can be read again`);
-    this.#output.standing.replace(`objects ${path}`, manifest.findings);
+    this.#output.precedence.replace(path, manifest.objects);
+    if (this.#output.problems.replace(`text ${path}`, findings)) this.#output.note(`${path} can be read again`);
+    this.#output.problems.replace(`objects ${path}`, manifest.findings);
     if (manifest.findings.some(({ reason }) => reason === 'invalid_object')) this.#refused.add(path);
     else this.#refused.delete(path);
   }
 
   #complain(path: string, reason: string, message: string): void {
     this.#refused.add(path);
-    this.#output.standing.replace(`text ${path}`, [{ id: message, reason, message }]);
+    this.#output.problems.replace(`text ${path}`, [{ id: message, reason, message }]);
   }
 
   /** True until the state has lasted from one rescan to the next: writers that empty a file first are caught at it now and then. */
@@ -114,7 +114,7 @@ export class ManifestFiles {
   }
 }
 
-function emptiness(path: string, lost: number): Finding {
+function emptiness(path: string, lost: number): IdentifiedProblem {
   const message =
     lost === 0 ? `${path} is empty` : `${path} is empty, so what it held is gone: ${lost} ${lost === 1 ? 'object' : 'objects'}`;
   return { id: message, reason: 'empty_file', message };

@@ -1,7 +1,7 @@
 import type { ModelObject } from '#model/objects.ts';
+import { createActiveProblems } from '../active-problems.ts';
 import type { Sink, Source } from '../source.ts';
-import { createStanding } from '../standing.ts';
-import { createClaims } from './file-precedence.ts';
+import { createFilePrecedence } from './file-precedence.ts';
 import { FolderView } from './folder-view.ts';
 import { ManifestFiles } from './manifest-files.ts';
 import { createOrphans, type Orphans } from './orphans.ts';
@@ -26,14 +26,14 @@ export function createManifestSource({ dir, note = () => {}, rescanMs = 5000 }: 
   let stop = async (): Promise<void> => {};
   return {
     start(sink) {
-      const standing = createStanding((problem) => sink.problem(problem));
-      const view = new FolderView(dir, rescanMs, standing);
-      const orphans = createOrphans((slice, findings) => standing.replace(`slice ${slice}`, findings));
-      const claims = createClaims({
+      const problems = createActiveProblems((problem) => sink.problem(problem));
+      const view = new FolderView(dir, rescanMs, problems);
+      const orphans = createOrphans((slice, findings) => problems.replace(`slice ${slice}`, findings));
+      const precedence = createFilePrecedence({
         ...deliver(sink, orphans),
-        shared: (id, findings) => standing.replace(`object ${id}`, findings),
+        shared: (id, findings) => problems.replace(`object ${id}`, findings),
       });
-      const files = new ManifestFiles({ claims, standing, note, stopped: () => view.stopped });
+      const files = new ManifestFiles({ precedence, problems, note, stopped: () => view.stopped });
       const finished = follow(view, files, sink, orphans);
       stop = () => {
         view.stop();

@@ -1,5 +1,5 @@
 import type { ModelObject } from '#model/objects.ts';
-import type { Finding } from '../standing.ts';
+import type { IdentifiedProblem } from '../active-problems.ts';
 
 /** Watches for EndpointSlices that no Service uses. They are kept: the Service may come. */
 export interface Orphans {
@@ -10,7 +10,7 @@ export interface Orphans {
 }
 
 /** `tell` gets all that is wrong with one slice. */
-export function createOrphans(tell: (slice: string, findings: readonly Finding[]) => void): Orphans {
+export function createOrphans(tell: (slice: string, findings: readonly IdentifiedProblem[]) => void): Orphans {
   const services = new Set<string>();
   /** Service key by slice key; empty for a slice without the label. */
   const serviceOf = new Map<string, string>();
@@ -58,7 +58,7 @@ export function createOrphans(tell: (slice: string, findings: readonly Finding[]
   };
 }
 
-function findingsOf(slice: string, service: string | undefined, services: ReadonlySet<string>): readonly Finding[] {
+function findingsOf(slice: string, service: string | undefined, services: ReadonlySet<string>): readonly IdentifiedProblem[] {
   if (service === undefined || services.has(service)) return [];
   const message =
     service === ''

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Decoded, decodeObject, flattenLists } from '#model/decode.ts';
 import type { ModelObject } from '#model/objects.ts';
 import { createPace } from '#timing/pace.ts';
-import type { Finding } from '../standing.ts';
+import type { IdentifiedProblem } from '../active-problems.ts';
 import { type ObjectsById, objectId } from './file-precedence.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 
@@ -10,7 +10,7 @@ import { type Piece, piecesOf } from './pieces.ts';
 export interface Manifest {
   /** Of an object that is no longer valid the last version that was. */
   readonly objects: ObjectsById;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly IdentifiedProblem[];
   /** What each piece became, by digest. */
   readonly decoded: ReadonlyMap<string, readonly Decoded[]>;
 }
@@ -104,12 +104,12 @@ function keep(
 interface Findings {
   add(reason: string, sentence: string): void;
   ignored(kind: string, sentence: string): void;
-  all(): readonly Finding[];
+  all(): readonly IdentifiedProblem[];
 }
 
 /** Objects of an unused kind share one line: a cluster's whole output has thousands of them. */
 function createFindings(path: string): Findings {
-  const found: Finding[] = [];
+  const found: IdentifiedProblem[] = [];
   const ignored = new Map<string, { readonly sentence: string; count: number }>();
   return {
     add: (reason, sentence) => {

@@ -1,4 +1,4 @@
-import type { Finding } from './standing.ts';
+import type { IdentifiedProblem } from './active-problems.ts';
 
 /** How many objects a list lacked that were there before. */
 export interface Missing {
@@ -13,7 +13,7 @@ export interface Missing {
 export const isDoubtful = ({ missing, before }: Missing, size: number): boolean => (before === 0 ? size === 0 : missing * 2 > before);
 
 /** What is said of such a list of `who`, for example `API server`. */
-export function doubtFinding(who: string, what: string, { missing, before }: Missing, confirmMs: number): Finding {
+export function doubtfulListProblem(who: string, what: string, { missing, before }: Missing, confirmMs: number): IdentifiedProblem {
   const some = missing === before ? `no longer lists ${what}` : `lists ${before - missing} of ${before} ${what} that were there`;
   const seen = before === 0 ? `has no ${what} at all` : some;
   const message = `The ${who} ${seen}: nothing is removed until another list confirms that in ${confirmMs / 1000} s`;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSparing } from './sparing.ts';
+import { createRateLimitedReporter } from './rate-limited-reporter.ts';
 
 test('what happens often is told at once, then once a minute with how often it was', () => {
   const told: string[] = [];
   let now = 0;
-  const tell = createSparing(
+  const tell = createRateLimitedReporter(
     (message) => told.push(message),
     () => now,
   );
@@ -21,7 +21,7 @@ test('what happens often is told at once, then once a minute with how often it w
 
 test('of very many kinds the oldest is forgotten', () => {
   const told: string[] = [];
-  const tell = createSparing(
+  const tell = createRateLimitedReporter(
     (message) => told.push(message),
     () => 0,
   );

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '#lib/result.ts';
 import { isFields } from '#model/fields.ts';
-import { ApiFailure, type FailureReason } from '#sources/api/api-failure.ts';
+import { createActiveProblems } from '#sources/active-problems.ts';
+import { ApiFailure, type ApiFailureReason } from '#sources/api/api-failure.ts';
 import { type Connection, createConnection } from '#sources/api/connection.ts';
 import type { Access } from '#sources/api/credentials.ts';
 import { pageOf } from '#sources/api/response-body.ts';
 import { API_TIMES, type ApiTimes } from '#sources/api/times.ts';
-import { createStanding } from '#sources/standing.ts';
 import { createBackOff } from '#timing/back-off.ts';
-import type { Announcement, Announcer } from './announcer.ts';
 import { eventOf, type ObjectReference } from './event-body.ts';
 import { createEventQuota, type EventQuota } from './event-quota.ts';
+import type { EventRecorder, RecordedEvent } from './event-recorder.ts';
 
 export interface ApiAnnouncerOptions {
   /** Asked before each request, so that rotated files count. */
@@ -27,17 +27,17 @@ export interface ApiAnnouncerOptions {
 const MAX_WAITING = 50;
 /** Of one that the server does not take now; a server that cannot be reached is waited for. */
 const MAX_TRIES = 5;
-const PASSING: readonly FailureReason[] = ['refused', 'cut'];
+const PASSING: readonly ApiFailureReason[] = ['refused', 'cut'];
 
-interface Saying extends Announcement {
+interface Saying extends RecordedEvent {
   readonly at: Date;
 }
 
 /** Announcements as Events, one after the other, over a connection of their own: they hold up nothing else. */
-export function createApiAnnouncer(options: ApiAnnouncerOptions): Announcer {
+export function createApiEventRecorder(options: ApiAnnouncerOptions): EventRecorder {
   const { readAccess, nodeName, problem, note, times = API_TIMES, quota = createEventQuota() } = options;
   const connection = createConnection(readAccess, times);
-  const standing = createStanding(({ message }) => problem(message));
+  const problems = createActiveProblems(({ message }) => problem(message));
   const end = new AbortController();
   const { signal } = end;
   const waiting: Saying[] = [];
@@ -47,7 +47,7 @@ export function createApiAnnouncer(options: ApiAnnouncerOptions): Announcer {
     const { reason, message } = error instanceof ApiFailure ? error : { reason: 'unexpected', message: String(error) };
     const advice = reason === 'forbidden' ? 'Allow create on events of events.k8s.io, and list on services, to whom it names. ' : '';
     const text = `Cannot send Events: ${message}. ${advice}What they would say stands in this log`;
-    standing.replace('Events', [{ id: reason, reason, message: text }]);
+    problems.replace('Events', [{ id: reason, reason, message: text }]);
   };
 
   const send = async (saying: Saying): Promise<void> => {
@@ -55,7 +55,7 @@ export function createApiAnnouncer(options: ApiAnnouncerOptions): Announcer {
     for (let tries = 1; ; ) {
       try {
         await create(connection, nodeName, saying, signal);
-        if (standing.replace('Events', [])) note('Events arrive at the API server again');
+        if (problems.replace('Events', [])) note('Events arrive at the API server again');
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -76,10 +76,10 @@ export function createApiAnnouncer(options: ApiAnnouncerOptions): Announcer {
   };
 
   return {
-    say(announcement) {
-      const { service = '', reason, note: text } = announcement;
+    record(event) {
+      const { service = '', reason, note: text } = event;
       if (signal.aborted || waiting.length >= MAX_WAITING || !quota.admits(service, `${reason} ${text}`)) return;
-      waiting.push({ ...announcement, at: new Date() });
+      waiting.push({ ...event, at: new Date() });
       if (!isSending) void sendAll();
     },
     stop() {

@@ -3,28 +3,28 @@ import { decodeObject } from '#model/decode.ts';
 import type { Fields } from '#model/fields.ts';
 import { keyOf } from '#model/metadata.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
-import type { Missing } from '../doubt.ts';
+import type { ActiveProblems } from '../active-problems.ts';
+import type { Missing } from '../doubtful-list.ts';
 import type { Sink } from '../source.ts';
-import type { Standing } from '../standing.ts';
-import type { Entry, Said } from './journal-entry.ts';
+import type { Entry, ObjectProblems } from './journal-entry.ts';
 
 /** All objects of one kind as the sink has them. */
-export class Holdings {
+export class ObjectCache {
   readonly #kind: ModelKind;
   readonly #sink: Sink;
-  readonly #standing: Standing;
+  readonly #problems: ActiveProblems;
   readonly #objects = new Map<string, ModelObject>();
-  readonly #said = new Map<string, Said>();
+  readonly #said = new Map<string, ObjectProblems>();
   /** Since the last look. */
   #changed = new Set<string>();
   /** While a list comes in: what was there before and has not come. */
   #unseen = new Set<string>();
   #before = 0;
 
-  constructor(kind: ModelKind, sink: Sink, standing: Standing) {
+  constructor(kind: ModelKind, sink: Sink, problems: ActiveProblems) {
     this.#kind = kind;
     this.#sink = sink;
-    this.#standing = standing;
+    this.#problems = problems;
   }
 
   get size(): number {
@@ -117,7 +117,7 @@ export class Holdings {
     if (messages.length > 0 || this.#said.has(key)) this.#changed.add(key);
     if (messages.length > 0) this.#said.set(key, { reason, messages });
     else this.#said.delete(key);
-    this.#standing.replace(
+    this.#problems.replace(
       `${this.#kind} ${key}`,
       messages.map((message) => ({ id: message, reason, message })),
     );

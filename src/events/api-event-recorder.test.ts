@@ -5,16 +5,16 @@ import { readAccess } from '#sources/api/access.ts';
 import { refuse, type TestApiServer } from '#support/fake-api-server.ts';
 import { QUICK, served, service } from '#support/followed-api-server.ts';
 import { until } from '#support/manifest-folder.ts';
-import type { Announcement, Announcer } from './announcer.ts';
-import { createApiAnnouncer } from './api-announcer.ts';
+import { createApiEventRecorder } from './api-event-recorder.ts';
+import type { EventRecorder, RecordedEvent } from './event-recorder.ts';
 
 const WEB = { ...service('web'), metadata: { name: 'web', namespace: 'shop', uid: 'u-1' } };
-const CONFLICT: Announcement = { reason: 'AddressConflict', note: 'web lacks an address', service: 'shop/web' };
-const FULL: Announcement = { reason: 'ConntrackFull', note: 'The table is full' };
+const CONFLICT: RecordedEvent = { reason: 'AddressConflict', note: 'web lacks an address', service: 'shop/web' };
+const FULL: RecordedEvent = { reason: 'ConntrackFull', note: 'The table is full' };
 
-const announcers: Announcer[] = [];
+const announcers: EventRecorder[] = [];
 afterEach(() => {
-  for (const announcer of announcers.splice(0)) announcer.stop();
+  for (const events of announcers.splice(0)) events.stop();
 });
 
 /** What says Events to a test server for a node, and what it says of itself. */
@@ -22,9 +22,9 @@ function announcing(server: TestApiServer, nodeName = 'n1') {
   const lines: string[] = [];
   const tell = (message: string): void => void lines.push(message.replaceAll(server.url, 'URL'));
   const access = { kubeconfig: undefined, master: server.url };
-  const announcer = createApiAnnouncer({ readAccess: () => readAccess(access), nodeName, problem: tell, note: tell, times: QUICK });
-  announcers.push(announcer);
-  return { lines, announcer };
+  const events = createApiEventRecorder({ readAccess: () => readAccess(access), nodeName, problem: tell, note: tell, times: QUICK });
+  announcers.push(events);
+  return { lines, events };
 }
 
 const notes = ({ events }: TestApiServer): string[] => events.created.map(({ note }) => note);
@@ -33,7 +33,7 @@ const untilCreated = (server: TestApiServer, count: number): Promise<void> =>
 
 test('an Event about the node has the name of the Node as uid, as those of kube-proxy', async () => {
   const server = await served();
-  announcing(server).announcer.say({ reason: 'Starting', note: 'Starting weir' });
+  announcing(server).events.record({ reason: 'Starting', note: 'Starting weir' });
   await untilCreated(server, 1);
   const { metadata, eventTime, ...event } = server.events.created[0] ?? assert.fail();
   assert.equal(metadata.namespace, 'default');
@@ -46,7 +46,7 @@ test('an Event about the node has the name of the Node as uid, as those of kube-
 
 test('an Event about a Service has its uid and namespace, and says which node speaks', async () => {
   const server = await served([{ ...WEB, metadata: { ...WEB.metadata, namespace: 'other', uid: 'u-2' } }, WEB]);
-  announcing(server).announcer.say({ reason: 'TableFull', note: 'No room', service: 'shop/web' });
+  announcing(server).events.record({ reason: 'TableFull', note: 'No room', service: 'shop/web' });
   await untilCreated(server, 1);
   const [event] = server.events.created;
   assert.deepEqual(event?.regarding, { apiVersion: 'v1', kind: 'Service', namespace: 'shop', name: 'web', uid: 'u-1' });
@@ -57,9 +57,9 @@ test('an Event about a Service has its uid and namespace, and says which node sp
 test('what every node finds is one Event, what each finds for itself is one of each', async () => {
   const server = await served([WEB]);
   for (const node of ['n1', 'n2', 'n3']) {
-    const { announcer, lines } = announcing(server, node);
-    announcer.say(CONFLICT);
-    announcer.say({ ...CONFLICT, reason: 'TableFull' });
+    const { events, lines } = announcing(server, node);
+    events.record(CONFLICT);
+    events.record({ ...CONFLICT, reason: 'TableFull' });
     await until('told', () => notes(server).includes(`Node ${node}: web lacks an address`));
     assert.deepEqual(lines, []);
   }
@@ -71,33 +71,33 @@ test('what every node finds is one Event, what each finds for itself is one of e
 
 test('the same again is no other Event, and nobody is told about a Service that is gone', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   for (let i = 0; i < 3; i++) {
-    announcer.say(FULL);
+    events.record(FULL);
     await sleep(2);
   }
-  announcer.say(CONFLICT);
-  announcer.say({ ...FULL, note: 'last' });
+  events.record(CONFLICT);
+  events.record({ ...FULL, note: 'last' });
   await untilCreated(server, 2);
   assert.deepEqual([notes(server), lines], [[FULL.note, 'last'], []]);
 });
 
 test('a note that is too long is cut to the bytes that an API server takes', async () => {
   const server = await served();
-  announcing(server, 'n'.repeat(200)).announcer.say({ ...FULL, note: 'ü'.repeat(2000) });
+  announcing(server, 'n'.repeat(200)).events.record({ ...FULL, note: 'ü'.repeat(2000) });
   await untilCreated(server, 1);
   assert.equal(notes(server)[0], `${'ü'.repeat(510)}...`);
 });
 
 test('what is refused is said once, with the right that is missing, and that it works again', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   let posts = 0;
   server.fault = (_url, response) => ++posts > 0 && refuse(response, 403, 'no rights');
-  for (let i = 0; i < 3; i++) announcer.say({ ...FULL, note: `${i}` });
+  for (let i = 0; i < 3; i++) events.record({ ...FULL, note: `${i}` });
   await until('three tries', () => posts === 3);
   server.fault = () => false;
-  announcer.say(FULL);
+  events.record(FULL);
   await untilCreated(server, 1);
   await until('two lines', () => lines.length === 2);
   assert.deepEqual(lines, [
@@ -109,27 +109,27 @@ test('what is refused is said once, with the right that is missing, and that it 
 
 test('a server that is busy is asked again a few times; the next Event gets its own tries', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   let left = 2;
   server.fault = (_url, response) => left-- > 0 && refuse(response, 503, 'busy');
-  announcer.say(FULL);
+  events.record(FULL);
   await untilCreated(server, 1);
   left = Number.POSITIVE_INFINITY;
-  announcer.say({ ...FULL, note: 'lost' });
+  events.record({ ...FULL, note: 'lost' });
   await until('a line', () => lines.length === 1);
   assert.match(lines[0] ?? '', /^Cannot send Events: API server URL answered 503 \(busy\)\. What they would say stands in this log$/);
   left = 0;
-  announcer.say({ ...FULL, note: 'next' });
+  events.record({ ...FULL, note: 'next' });
   await untilCreated(server, 2);
   assert.deepEqual(notes(server), [FULL.note, 'next']);
 });
 
 test('a server that cannot be reached is waited for, as at the start of a node', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   await server.stop();
-  announcer.say(FULL);
-  announcer.say({ ...FULL, note: 'next' });
+  events.record(FULL);
+  events.record({ ...FULL, note: 'next' });
   await sleep(200);
   await server.start();
   await untilCreated(server, 2);
@@ -138,7 +138,7 @@ test('a server that cannot be reached is waited for, as at the start of a node',
 
 test('a namespace that is ending takes no Event, which is no trouble', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   let isFirst = true;
   const said = 'events.events.k8s.io "x" is forbidden: unable to create new content in namespace t because it is being terminated';
   server.fault = (_url, response) => {
@@ -146,15 +146,15 @@ test('a namespace that is ending takes no Event, which is no trouble', async () 
     isFirst = false;
     return refuses && refuse(response, 403, said);
   };
-  announcer.say(FULL);
-  announcer.say({ ...FULL, note: 'next' });
+  events.record(FULL);
+  events.record({ ...FULL, note: 'next' });
   await untilCreated(server, 1);
   assert.deepEqual([notes(server), lines], [['next'], []]);
 });
 
 test('an answer that is lost on the way makes no second Event', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   let isFirst = true;
   server.fault = (_url, response, request) => {
     if (!isFirst) return false;
@@ -163,21 +163,21 @@ test('an answer that is lost on the way makes no second Event', async () => {
     void server.events.answer(request, response).catch(() => {});
     return true;
   };
-  announcer.say(FULL);
-  announcer.say({ ...FULL, note: 'next' });
+  events.record(FULL);
+  events.record({ ...FULL, note: 'next' });
   await untilCreated(server, 2);
   assert.deepEqual([notes(server), lines], [[FULL.note, 'next'], []]);
 });
 
 test('a server that says nothing holds up nobody, and the end comes at once', async () => {
   const server = await served();
-  const { announcer, lines } = announcing(server);
+  const { events, lines } = announcing(server);
   let posts = 0;
   server.fault = () => ++posts > 0;
-  for (let i = 0; i < 200; i++) announcer.say({ ...FULL, note: `${i}` });
+  for (let i = 0; i < 200; i++) events.record({ ...FULL, note: `${i}` });
   await until('asked', () => posts === 1);
-  announcer.stop();
-  announcer.say(FULL);
+  events.stop();
+  events.record(FULL);
   await sleep(30);
   assert.deepEqual([posts, lines], [1, []]);
 });

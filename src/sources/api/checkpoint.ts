@@ -1,6 +1,6 @@
 import type { ModelKind } from '#model/objects.ts';
-import type { Holdings } from './holdings.ts';
 import type { Journal, Recollection, Snapshot } from './journal.ts';
+import type { ObjectCache } from './object-cache.ts';
 import { newestOf } from './versions.ts';
 
 /** What an earlier agent knew of one kind, and where it is written down what this one knows. */
@@ -11,7 +11,7 @@ export interface Memory {
   readonly newest: string | undefined;
   /** Whether the server is one of the cluster that this is known of. Throws ApiFailure. */
   isOfCluster(): Promise<boolean>;
-  /** Gives it to the holdings. */
+  /** Gives it to the cache. */
   recall(): void;
   /** The server does not go on from there. */
   forget(): void;
@@ -23,7 +23,7 @@ export interface Memory {
 
 interface Parts {
   readonly kind: ModelKind;
-  readonly holdings: Holdings;
+  readonly cache: ObjectCache;
   /** Undefined: nothing is kept for another agent. */
   readonly journal: Journal | undefined;
   readonly recollection: Recollection | undefined;
@@ -31,9 +31,9 @@ interface Parts {
   readonly askCluster: () => Promise<string>;
 }
 
-/** What is recalled is let go once it has been given to the holdings. */
-export function createMemory({ kind, holdings, journal, recollection, askCluster }: Parts): Memory {
-  // Let go when it has been given: it is as large as what the holdings make of it
+/** What is recalled is let go once it has been given to the cache. */
+export function createMemory({ kind, cache, journal, recollection, askCluster }: Parts): Memory {
+  // Let go when it has been given: it is as large as what the cache make of it
   let snapshot = recollection?.snapshots.get(kind);
   const [version, cluster] = [snapshot?.version, recollection?.cluster];
   let upTo = version;
@@ -52,16 +52,16 @@ export function createMemory({ kind, holdings, journal, recollection, askCluster
       return isSame;
     },
     recall() {
-      if (snapshot !== undefined) holdings.recall(snapshot.entries());
+      if (snapshot !== undefined) cache.recall(snapshot.entries());
       snapshot = undefined;
     },
     forget,
     write(now) {
-      const changes = holdings.takeChanges();
+      const changes = cache.takeChanges();
       if (now !== undefined) upTo = now || undefined;
       journal?.write(kind, now, changes);
     },
-    // What has not been recalled the holdings do not have
-    snapshot: () => ({ kind, version: snapshot === undefined ? upTo : undefined, entries: () => holdings.entries() }),
+    // What has not been recalled the cache do not have
+    snapshot: () => ({ kind, version: snapshot === undefined ? upTo : undefined, entries: () => cache.entries() }),
   };
 }

@@ -1,23 +1,23 @@
-import type { Finding } from '../standing.ts';
-import type { ApiFailure, FailureReason } from './api-failure.ts';
+import type { IdentifiedProblem } from '../active-problems.ts';
+import type { ApiFailure, ApiFailureReason } from './api-failure.ts';
 import type { Resource } from './resources.ts';
 
 /** What concerns every resource alike is told once. */
 export const SERVER_SUBJECT = 'API server';
 
 /** It is the same for every resource. */
-export const isOfServer = (reason: FailureReason): boolean => ['credentials', 'unreachable', 'unauthorized'].includes(reason);
+export const isOfServer = (reason: ApiFailureReason): boolean => ['credentials', 'unreachable', 'unauthorized'].includes(reason);
 
 /** Others may be over with the next try, a watch that was cut for example. */
 export const isWorthTelling = ({ reason }: ApiFailure): boolean =>
   ['credentials', 'unauthorized', 'forbidden', 'not_served'].includes(reason);
 
 /** What is said of a failure, and what it is about. */
-export function findingOf(
+export function problemOf(
   { reason, message }: ApiFailure,
   { what, path, lack }: Resource,
   hasListed: boolean,
-): { readonly subject: string; readonly finding: Finding } {
+): { readonly subject: string; readonly finding: IdentifiedProblem } {
   const isLacking = lack !== undefined && !hasListed;
   const effect =
     isLacking && !isOfServer(reason) ? lack : hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
@@ -27,7 +27,7 @@ export function findingOf(
   return { subject: isOfServer(reason) ? SERVER_SUBJECT : `follow ${what}`, finding: { id: text, reason: `api_${reason}`, message: text } };
 }
 
-const ADVICE: Partial<Record<FailureReason, (resource: string) => string>> = {
+const ADVICE: Partial<Record<ApiFailureReason, (resource: string) => string>> = {
   forbidden: (resource) => `Allow list and watch on ${resource} to whom it names. `,
   not_served: () => 'Weir needs Kubernetes 1.30 or later. ',
 };

@@ -5,10 +5,13 @@ const PAUSE_MS = 60_000;
 const MAX_KINDS = 1000;
 
 /** Tells what may happen very often: at once, then at most once a minute, with how often it has happened since. */
-export type Sparing = (what: string, message: string) => void;
+export type RateLimitedReporter = (what: string, message: string) => void;
 
 /** `what` is what makes two the same. `now`: ms of a clock that never goes back. */
-export function createSparing(tell: (message: string) => void, now: () => number = () => performance.now()): Sparing {
+export function createRateLimitedReporter(
+  tell: (message: string) => void,
+  now: () => number = () => performance.now(),
+): RateLimitedReporter {
   const toldAt = new Map<string, number>();
   const untold = new Map<string, number>();
   return (what, message) => {

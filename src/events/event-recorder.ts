@@ -27,11 +27,11 @@ export const REASONS = {
   HiddenProcesses: { type: 'Warning', action: 'StartWeir' },
 } as const satisfies Readonly<Record<string, ReasonFacts>>;
 
-export type Reason = keyof typeof REASONS;
+export type EventReason = keyof typeof REASONS;
 
 /** Something that should stand beside the object that it is about, and not only in the log of a node. */
-export interface Announcement {
-  readonly reason: Reason;
+export interface RecordedEvent {
+  readonly reason: EventReason;
   /** One sentence. */
   readonly note: string;
   /** `namespace/name` of the Service that it is about; undefined = this node. */
@@ -39,10 +39,10 @@ export interface Announcement {
 }
 
 /** Takes what people should see who look at objects. Never throws and never waits; what cannot be said is dropped. */
-export interface Announcer {
-  say(announcement: Announcement): void;
+export interface EventRecorder {
+  record(event: RecordedEvent): void;
   stop(): void;
 }
 
 /** Where there is nobody to tell: manifests have no Events. */
-export const SILENT: Announcer = { say() {}, stop() {} };
+export const NO_EVENTS: EventRecorder = { record() {}, stop() {} };
