@@ -27,7 +27,7 @@ export function spread(values: readonly number[]): { min: number; median: number
   return { min: at(0), median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2, max: at(sorted.length - 1) };
 }
 
-/** The comparisons as Markdown tables, one for each group. Ratios are those of one round: what disturbs it disturbs both. */
+/** The comparisons as Markdown tables, one for each group. Ratios are of one round: a disturbance affects both sides. */
 export function report(comparisons: readonly Comparison[]): string {
   return [...Map.groupBy(comparisons, ({ group }) => group)].map(([group, ofGroup]) => table(group, ofGroup)).join('\n\n');
 }

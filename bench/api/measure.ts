@@ -25,7 +25,7 @@ export interface Change {
   readonly fromAccepted: number;
 }
 
-/** Milliseconds until what had changed was in force, and until the agent had compared everything. */
+/** Milliseconds until the change was in force, and until the agent had compared everything. */
 export interface Restart {
   readonly inForce: number;
   readonly compared: number;
@@ -42,7 +42,7 @@ export interface Measured {
   readonly memory: { readonly small: number; readonly rest: number; readonly peak: number };
 }
 
-/** Everything, one after the other. `say` is told what goes on. */
+/** Everything, one after the other. Calls `say` with the progress. */
 export async function measureAll(on: BenchCluster, small: Size, size: Size, say: (step: string) => void): Promise<Measured> {
   say(`${small.services} Services`);
   await on.controlPlane.apply(cluster(small));

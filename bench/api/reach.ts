@@ -49,7 +49,7 @@ export class Reach {
     this.#waiting.push(waiting);
     this.#child.stdin?.write(`${[intervalUs, endpoint, ...services.map(clusterIP)].join(' ')}\n`);
     const reached = waiting.promise.finally(() => clearTimeout(timer));
-    // Whoever started this may not be looking yet when it fails
+    // The caller may not be listening yet when it fails
     reached.catch(() => {});
     return reached;
   }

@@ -5,7 +5,7 @@ import type { Size } from './objects.ts';
 
 const HEAD = ['', 'measured', 'target', 'kube-proxy, given'];
 
-/** What was measured as a Markdown table. What kube-proxy did was given, not measured here: nftables mode, in such a lab on such a machine. */
+/** The measurements as a Markdown table. The figures of kube-proxy are given, not measured here: nftables mode, in such a lab on such a machine. */
 export function report(measured: Measured, small: Size): string {
   const { lists, listBytes, starts, restarts, idle, busy, memory } = measured;
   const list = spread(lists).median;

@@ -87,7 +87,7 @@ function notesOf({ flags, localSource, outsideSource, affinitySeconds }: Fronten
 const SHOWN_BACKENDS = 3;
 
 const answeredBy = (list: readonly string[]): string => {
-  if (list.length === 0) return 'nobody';
+  if (list.length === 0) return 'none';
   const more = list.length - SHOWN_BACKENDS;
   return list.slice(0, SHOWN_BACKENDS).join(' ') + (more > 0 ? ` +${more}` : '');
 };

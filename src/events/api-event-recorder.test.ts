@@ -31,7 +31,7 @@ const notes = ({ events }: TestApiServer): string[] => events.created.map(({ not
 const untilCreated = (server: TestApiServer, count: number): Promise<void> =>
   until(`${count} Events, are ${JSON.stringify(notes(server))}`, () => server.events.created.length >= count);
 
-test('an Event about the node has the name of the Node as uid, as those of kube-proxy', async () => {
+test('an Event about the node has the name of the Node as uid, like Events of kube-proxy', async () => {
   const server = await served();
   announcing(server).events.record({ reason: 'Starting', note: 'Starting weir' });
   await untilCreated(server, 1);
@@ -69,7 +69,7 @@ test('what every node finds is one Event, what each finds for itself is one of e
   );
 });
 
-test('the same again is no other Event, and nobody is told about a Service that is gone', async () => {
+test('a repetition makes no other Event, nor does a Service that is gone', async () => {
   const server = await served();
   const { events, lines } = announcing(server);
   for (let i = 0; i < 3; i++) {
@@ -89,7 +89,7 @@ test('a note that is too long is cut to the bytes that an API server takes', asy
   assert.equal(notes(server)[0], `${'ü'.repeat(510)}...`);
 });
 
-test('what is refused is said once, with the right that is missing, and that it works again', async () => {
+test('a refusal is reported once, with the missing right, and so is the recovery', async () => {
   const server = await served();
   const { events, lines } = announcing(server);
   let posts = 0;
@@ -101,7 +101,7 @@ test('what is refused is said once, with the right that is missing, and that it 
   await untilCreated(server, 1);
   await until('two lines', () => lines.length === 2);
   assert.deepEqual(lines, [
-    'Cannot send Events: API server URL answered 403 (no rights). Allow create on events of events.k8s.io, and list on services, to whom ' +
+    'Cannot send Events: API server URL answered 403 (no rights). Allow create on events of events.k8s.io, and list on services, to the user that ' +
       'it names. What they would say stands in this log',
     'Events arrive at the API server again',
   ]);
@@ -136,7 +136,7 @@ test('a server that cannot be reached is waited for, as at the start of a node',
   assert.deepEqual([notes(server), lines], [[FULL.note, 'next'], []]);
 });
 
-test('a namespace that is ending takes no Event, which is no trouble', async () => {
+test('a namespace that is ending takes no Event, which is not a problem', async () => {
   const server = await served();
   const { events, lines } = announcing(server);
   let isFirst = true;
@@ -169,7 +169,7 @@ test('an answer that is lost on the way makes no second Event', async () => {
   assert.deepEqual([notes(server), lines], [[FULL.note, 'next'], []]);
 });
 
-test('a server that says nothing holds up nobody, and the end comes at once', async () => {
+test('a silent server delays no caller, and the recorder stops at once', async () => {
   const server = await served();
   const { events, lines } = announcing(server);
   let posts = 0;

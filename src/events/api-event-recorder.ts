@@ -16,7 +16,7 @@ export interface ApiAnnouncerOptions {
   /** Asked before each request, so that rotated files count. */
   readonly readAccess: () => Result<Access>;
   readonly nodeName: string;
-  /** Told once why Events do not arrive, until one does. */
+  /** Receives once why Events do not arrive, until one does. */
   readonly problem: (message: string) => void;
   readonly note: (message: string) => void;
   readonly times?: ApiTimes;
@@ -45,7 +45,8 @@ export function createApiEventRecorder(options: ApiAnnouncerOptions): EventRecor
 
   const failed = (error: unknown): void => {
     const { reason, message } = error instanceof ApiFailure ? error : { reason: 'unexpected', message: String(error) };
-    const advice = reason === 'forbidden' ? 'Allow create on events of events.k8s.io, and list on services, to whom it names. ' : '';
+    const advice =
+      reason === 'forbidden' ? 'Allow create on events of events.k8s.io, and list on services, to the user that it names. ' : '';
     const text = `Cannot send Events: ${message}. ${advice}What they would say stands in this log`;
     problems.replace('Events', [{ id: reason, reason, message: text }]);
   };
@@ -106,7 +107,7 @@ async function create(connection: Connection, nodeName: string, saying: Saying, 
 const isOfEndingNamespace = ({ reason, message }: ApiFailure): boolean =>
   reason === 'forbidden' && message.includes('because it is being terminated');
 
-/** Undefined if it is gone. Listed, because whom kube-proxy's role (system:node-proxier) is given may list Services, but not get one. */
+/** Undefined if it is gone. Lists it, because kube-proxy's role (system:node-proxier) allows to list Services, but not to get one. */
 async function serviceReference(connection: Connection, key: string, signal: AbortSignal): Promise<ObjectReference | undefined> {
   const [namespace = '', name = ''] = key.split('/');
   const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}` });

@@ -6,7 +6,7 @@ export interface ObjectReference {
   readonly kind: 'Service' | 'Node';
   readonly namespace?: string;
   readonly name: string;
-  /** `kubectl describe` shows the Events that have the object's, and for a Node also those that have its name, as kube-proxy's do. */
+  /** `kubectl describe` shows Events with the object's uid, and for a Node also Events with its name as uid, like kube-proxy's. */
   readonly uid: string;
 }
 

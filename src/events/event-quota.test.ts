@@ -38,7 +38,7 @@ test('all objects together have a burst, then one more after each while', () => 
   assert.equal(objects.filter((object) => quota.admits(object, 'y')).length, 2);
 });
 
-test('of what was said only the newest is remembered', () => {
+test('only the newest Events are remembered', () => {
   const { quota } = limited({ burst: 100 });
   for (const object of ['a', 'b', 'c', 'd']) assert.equal(quota.admits(object, 'x'), true);
   assert.deepEqual([quota.admits('d', 'x'), quota.admits('a', 'x')], [false, true]);

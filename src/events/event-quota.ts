@@ -22,7 +22,7 @@ export const EVENT_LIMITS: EventLimits = {
   remembered: 1000,
 };
 
-/** Decides what is worth an Event, so that trouble of a node is none of the API server. */
+/** Limits Events, so that problems of a node do not become problems of the API server. */
 export interface EventQuota {
   /** Whether `saying` may be said about `object` now; counts it if so. */
   admits(object: string, saying: string): boolean;

@@ -7,7 +7,7 @@ interface ReasonFacts {
   readonly everywhere?: true;
 }
 
-/** Every reason of an Event; docs/events.md says what each means. Those that kube-proxy has, too, have its names. */
+/** Every reason of an Event; docs/events.md explains each. Reasons that kube-proxy has as well have its names. */
 export const REASONS = {
   Starting: { type: 'Normal', action: 'StartWeir' },
   AddressConflict: { type: 'Warning', action: 'Program', everywhere: true },
@@ -44,5 +44,5 @@ export interface EventRecorder {
   stop(): void;
 }
 
-/** Where there is nobody to tell: manifests have no Events. */
+/** For sources without Events, such as manifests. */
 export const NO_EVENTS: EventRecorder = { record() {}, stop() {} };

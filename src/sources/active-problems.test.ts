@@ -4,7 +4,7 @@ import { createActiveProblems } from './active-problems.ts';
 
 const finding = (id: string, message = id) => ({ id, reason: 'conflict', message });
 
-test('a problem is told once while it stands, also when it is found twice at a time', () => {
+test('a problem is reported once while it is active, also when it is found twice at a time', () => {
   const told: string[] = [];
   const problems = createActiveProblems(({ message }) => told.push(message));
   problems.replace('tables', [finding('a'), finding('a'), finding('b')]);
@@ -12,7 +12,7 @@ test('a problem is told once while it stands, also when it is found twice at a t
   assert.deepEqual(told, ['a', 'b', 'c']);
 });
 
-test('a problem that was solved and comes back is told again', () => {
+test('a problem that was solved and comes back is reported again', () => {
   const told: string[] = [];
   const problems = createActiveProblems(({ message }) => told.push(message));
   assert.equal(problems.replace('tables', []), false);

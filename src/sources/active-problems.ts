@@ -5,7 +5,7 @@ export interface IdentifiedProblem extends SourceProblem {
   readonly id: string;
 }
 
-/** The problems that stand now, by what they are about. Each is told once, until it has been solved and comes back. */
+/** The active problems by subject. Reports each once, and again if it comes back after it was solved. */
 export interface ActiveProblems<F extends IdentifiedProblem = IdentifiedProblem> {
   /** All problems of one subject. Returns whether there were some before and are none now. */
   replace(subject: string, findings: readonly F[]): boolean;

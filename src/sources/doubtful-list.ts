@@ -7,12 +7,12 @@ export interface Missing {
 }
 
 /**
- * Whether a list may be a mistake of the server: it lacks more than half of what was there, or the first list is empty. That is how
- * an etcd looks that was restored from nothing. Every cluster has Services and EndpointSlices, its own to begin with.
+ * Whether a list may be a mistake of the server: it lacks more than half of the earlier objects, or the first list is empty, as after
+ * etcd was restored empty. Every cluster has Services and EndpointSlices, its own to begin with.
  */
 export const isDoubtful = ({ missing, before }: Missing, size: number): boolean => (before === 0 ? size === 0 : missing * 2 > before);
 
-/** What is said of such a list of `who`, for example `API server`. */
+/** The report of such a list of `who`, for example `API server`. */
 export function doubtfulListProblem(who: string, what: string, { missing, before }: Missing, confirmMs: number): IdentifiedProblem {
   const some = missing === before ? `no longer lists ${what}` : `lists ${before - missing} of ${before} ${what} that were there`;
   const seen = before === 0 ? `has no ${what} at all` : some;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRateLimitedReporter } from './rate-limited-reporter.ts';
 
-test('what happens often is told at once, then once a minute with how often it was', () => {
+test('a frequent event is reported at once, then once a minute with its count', () => {
   const told: string[] = [];
   let now = 0;
   const tell = createRateLimitedReporter(

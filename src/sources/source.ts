@@ -4,7 +4,7 @@ import type { ModelKind, ModelObject } from '#model/objects.ts';
 export interface SourceProblem {
   /** Metric label, one of a small fixed set per source, for example `parse`, `unknown_kind`, `invalid_object`, `duplicate`, `folder_missing`. */
   readonly reason: string;
-  /** Whole sentence for a person: names the file, the object, the field, what is and what should be. */
+  /** Whole sentence for a person: names the file, the object, the field, its value and the expected value. */
   readonly message: string;
 }
 
@@ -12,14 +12,14 @@ export interface SourceProblem {
 export interface Sink {
   /** A new object, or a changed one. Not called for an object that is as it was. */
   set(object: ModelObject): void;
-  /** An object as it was when an earlier agent followed the source; what has changed since then follows by `set` and `remove`. */
+  /** An object as an earlier agent knew it; changes since then follow by `set` and `remove`. */
   recall(object: ModelObject): void;
   remove(kind: ModelKind, key: string): void;
   /** Changes of this kind may have gone by unseen: everything is looked at again. */
   missed(kind: ModelKind): void;
   /** Everything that could be read at first has been delivered. Called once. */
   synced(): void;
-  /** Nothing is held back by an error any more: what was not delivered does not exist. Called once, not before `synced`. */
+  /** No error holds back objects any more: an object that was not delivered does not exist. Called once, not before `synced`. */
   complete(): void;
   problem(problem: SourceProblem): void;
 }

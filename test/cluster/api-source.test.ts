@@ -111,7 +111,7 @@ test('a Service that is removed does not answer any more', ground, async () => {
   await controlPlane.apply(web(15, [P1]));
   await untilWebAnswers(15, P1);
   await controlPlane.remove(web(15, []));
-  await until('nobody answers', async () => (await lab.dial('n1', target(15))).outcome !== 'answered');
+  await until('no endpoint answers', async () => (await lab.dial('n1', target(15))).outcome !== 'answered');
 });
 
 test('a second agent on a node is refused, the first one goes on', ground, async () => {

@@ -47,10 +47,10 @@ async function mended(bad: string, says: RegExp): Promise<void> {
 }
 
 test('a token that the server does not know is said once; the right one is taken from the file without a restart', ground, () =>
-  mended(kubeconfig({ token: 'nobody' }), /WARN .*answered 401 .*trying again$/m),
+  mended(kubeconfig({ token: 'unknown' }), /WARN .*answered 401 .*trying again$/m),
 );
 
-test('a server whose certificate nobody vouches for is said, with what to give', ground, async () => {
+test('a server with an unknown certificate is reported, with the remedy', ground, async () => {
   const other = join(manifestsDir(cluster.lab.topology.name), '..', 'other.crt');
   const { stdout, code } = await cluster.lab.exec('n1', [
     ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-subj', '/CN=other'],
@@ -61,7 +61,7 @@ test('a server whose certificate nobody vouches for is said, with what to give',
   await mended(kubeconfig({ authority: other }), /WARN .*certificate.*(certificate-authority|signed).*trying again$/m);
 });
 
-test('somebody without rights is told which to give, for each resource', ground, async () => {
+test('a user without rights is reported with the missing right, for each resource', ground, async () => {
   const { controlPlane, lab } = cluster;
   await controlPlane.apply([N1]);
   const file = join(manifestsDir(lab.topology.name), '..', 'kubeconfig');
@@ -74,7 +74,7 @@ test('somebody without rights is told which to give, for each resource', ground,
   const started = agent.start({ extraFlags: ['--source', 'api', '--kubeconfig', file] });
   for (const resource of ['services', 'endpointslices', 'nodes', 'servicecidrs'])
     await until(`it asks for ${resource}`, async () =>
-      new RegExp(`answered 403 .*Allow list and watch on ${resource} to whom it names`).test(agent.log),
+      new RegExp(`answered 403 .*Allow list and watch on ${resource} to the user that it names`).test(agent.log),
     );
   const { metadata, ...rest } = bound as ApiObject & { metadata: { name: string } };
   await controlPlane.apply([{ ...rest, metadata: { name: metadata.name } } as ApiObject]);

@@ -86,7 +86,7 @@ test('a Service gets ClusterIPs of both families, its slice is as it was written
   assert.deepEqual((await controlPlane.read(slice('web-1', []))).endpoints, slice('web-1', ['10.244.1.2', '10.244.1.3']).endpoints);
 });
 
-test('what is removed is gone, and what the API server refuses is an error that says why', ground, async () => {
+test('removed objects are gone, and a refusal of the API server is an error with the reason', ground, async () => {
   const { controlPlane } = cluster;
   const gone = service('gone', {});
   await controlPlane.apply([gone]);

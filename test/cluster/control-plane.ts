@@ -29,7 +29,7 @@ const GATE = join(import.meta.dirname, 'gate.ts');
 export interface ControlPlaneSpec {
   /** The API server listens where the lab's router is, which all nodes reach. */
   readonly lab: Lab;
-  /** True: pods make EndpointSlices. False: only what is applied is there. */
+  /** True: pods make EndpointSlices. False: only applied objects exist. */
   readonly controllerManager?: boolean;
   /** True: for nodes with kubelets, so with service accounts, every controller and a scheduler, and to stay when this process ends. */
   readonly kubelets?: boolean;
@@ -102,7 +102,7 @@ export class ControlPlane {
     }
   }
 
-  /** Ends the API server and etcd, lets somebody change the folder that etcd keeps its objects in, and starts both. */
+  /** Ends the API server and etcd, lets the caller change etcd's folder, and starts both. */
   async changeStore(change: (dir: string) => void): Promise<void> {
     await this.stopApiServer();
     await this.#daemons.etcd.kill('SIGKILL');
@@ -218,7 +218,7 @@ function apiServerFlags(dir: string, address: Address, kubelets: boolean): strin
     ...['--audit-policy-file', auditPolicyPath(dir), '--audit-log-path', auditPath(dir)],
     ...(kubelets
       ? ['--allow-privileged', '--kubelet-preferred-address-types', 'InternalIP']
-      : // Nobody makes the service accounts that pods would need.
+      : // No controller makes the service accounts that pods would need.
         ['--disable-admission-plugins', 'ServiceAccount']),
   ];
 }

@@ -8,7 +8,7 @@ import type { ApiObject } from './api-client.ts';
 import { whyNoControlPlane } from './binaries.ts';
 import { type Cluster, raiseCluster } from './ground.ts';
 
-/** An Event of core/v1, which is how kubectl reads those of events.k8s.io. */
+/** An Event of core/v1, which is how kubectl reads Events of events.k8s.io. */
 interface SeenEvent {
   readonly type: string;
   readonly reason: string;

@@ -12,7 +12,7 @@ export interface Cluster {
   readonly controlPlane: ControlPlane;
 }
 
-/** A lab without agents and a control plane in it. `letter` tells apart those of one process, an interruption of which removes them. */
+/** A lab without agents and a control plane in it. `letter` distinguishes the labs of one process; an interruption removes them. */
 export async function raiseCluster(
   letter: string,
   objects: LabSpec['objects'] & object,
@@ -42,7 +42,7 @@ function removeOnInterruption(lab: string): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
 }
 
-/** What was interrupted fails and removes the lab as well, so that each may find gone what it was about to remove. */
+/** An interrupted test fails and removes the lab as well, so each step may find its objects gone. */
 async function removeSurely(lab: string): Promise<void> {
   for (let attempt = 0; attempt < REMOVALS && labExists(lab); attempt++) {
     await removeLab(lab).catch(() => sleep(REMOVAL_PAUSE_MS));

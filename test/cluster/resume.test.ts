@@ -43,8 +43,8 @@ const target = (n: number) => ({ protocol: 'tcp', address: clusterIP(n, 4), port
 
 const untilAnswers = (n: number, { name }: PodSpec): Promise<void> => untilAnsweredBy(cluster.lab, 'n1', target(n), name);
 
-const untilNobodyAnswers = (n: number): Promise<void> =>
-  until(`nobody answers for web-${n}`, async () => (await cluster.lab.dial('n1', target(n))).outcome !== 'answered');
+const untilUnanswered = (n: number): Promise<void> =>
+  until(`no endpoint answers for web-${n}`, async () => (await cluster.lab.dial('n1', target(n))).outcome !== 'answered');
 
 async function start(): Promise<void> {
   await cluster.lab.agent('n1').start({ extraFlags: ['--source', 'api', '--kubeconfig', cluster.controlPlane.kubeconfig] });
@@ -79,12 +79,12 @@ test('what changed, came and went while no agent ran is in force without a list'
   await untilAnswers(10, P2);
   await untilAnswers(11, P1);
   await untilAnswers(13, P1);
-  await untilNobodyAnswers(12);
+  await untilUnanswered(12);
   await cluster.controlPlane.apply(slicesOf(11, P2));
   await untilAnswers(11, P2);
 });
 
-test('an API server that is started again meanwhile may have forgotten what was; everything is as it should be', ground, async () => {
+test('an API server that restarts meanwhile may have forgotten revisions; everything is as it should be', ground, async () => {
   const { controlPlane } = cluster;
   await kill();
   await controlPlane.apply(slicesOf(10, P1));
@@ -123,7 +123,7 @@ test('a file that is damaged is said once and asked for anew', ground, async () 
   await untilWrittenDown();
 });
 
-test('an etcd that was restored from a backup is believed, not what was written down', ground, async () => {
+test('an etcd that was restored from a backup counts, not the journal', ground, async () => {
   const { controlPlane, lab } = cluster;
   await controlPlane.changeStore((dir) => cpSync(dir, `${dir}.kept`, { recursive: true }));
   await controlPlane.apply([...web(14, P1), ...slicesOf(10, P2)]);
@@ -136,11 +136,11 @@ test('an etcd that was restored from a backup is believed, not what was written 
     rmSync(dir, { recursive: true });
     cpSync(`${dir}.kept`, dir, { recursive: true });
   });
-  // Of what has not changed since the backup the versions are still right
+  // Versions of objects that have not changed since the backup are still right
   const lists = (await listsDuring(start)).join();
   for (const path of ['/api/v1/services', '/apis/discovery.k8s.io/v1/endpointslices']) assert.ok(lists.includes(`${path}?`), lists);
   await untilAnswers(10, P1);
-  await untilNobodyAnswers(14);
+  await untilUnanswered(14);
   assert.doesNotMatch(lab.agent('n1').log, /WARN .*doubt/);
   await untilWrittenDown();
 });
@@ -152,5 +152,5 @@ test('another cluster at the same address begins with nothing of the one before'
   await controlPlane.apply([N1, ...web(20, P2)]);
   assert.equal((await listsDuring(start)).length, 4);
   await untilAnswers(20, P2);
-  await untilNobodyAnswers(10);
+  await untilUnanswered(10);
 });

@@ -153,7 +153,7 @@ test('a port of another process is one line with Service, field and port, and op
   await until('IPv6 answers', async () => statusOf(await ask(nodeAddress('n1', 6), taken)) === 200);
   await assertPaths(lab, [['outside', tcp(nodeAddress('n1'), nodePort(WEB)), answer(OUTSIDE, 'p2')]]);
   assert.equal(lines().length, 1);
-  assert.match(lines()[0] ?? '', /Cannot open spec\.healthCheckNodePort 31052 of Service t\/web at 192\.0\.2\.11: somebody else listens/);
+  assert.match(lines()[0] ?? '', /Cannot open spec\.healthCheckNodePort 31052 of Service t\/web at 192\.0\.2\.11: another process listens/);
   squatter.kill();
   await until('IPv4 answers', async () => statusOf(await ask(nodeAddress('n1'), taken)) === 200);
   assert.match(lines()[1] ?? '', /Opened spec\.healthCheckNodePort 31052 of Service t\/web/);

@@ -30,7 +30,7 @@ interface Dialled {
 /** The answer to a question by the rules. */
 export function oracle(cluster: Cluster, question: Question): Answer {
   const dialled = dialledAt(cluster, question);
-  return dialled === undefined ? nobodyAt(cluster, question) : answerAt(cluster, dialled, question);
+  return dialled === undefined ? unansweredAt(cluster, question) : answerAt(cluster, dialled, question);
 }
 
 function answerAt(cluster: Cluster, dialled: Dialled, question: Question): Answer {
@@ -110,7 +110,7 @@ const isEmptyOr = (all: readonly Prefix[], family: Family, address: Address): bo
 };
 
 /** [missing-port] [unowned-address], or a NodePort of another node. */
-function nobodyAt(cluster: Cluster, question: Question): Answer {
+function unansweredAt(cluster: Cluster, question: Question): Answer {
   const { flags, services, nodes } = cluster;
   const { address, family, by } = question;
   const isLive = services.some((service) => isProxied(service, family) && clusterIPsOf(service.spec).includes(address));

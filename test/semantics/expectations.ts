@@ -78,8 +78,8 @@ const NOBODY = ['refused', 'dropped', 'untouched'] as const;
 
 /** `a1:8080 as n1, b1:8080`: groups by the client address that the endpoints see; without `as`, the client's own. Ports are optional. */
 function answerOf(text: string, from: string, family: Family, around: Surroundings): Answer {
-  const nobody = NOBODY.find((word) => word === text);
-  if (nobody !== undefined) return nobody;
+  const none = NOBODY.find((word) => word === text);
+  if (none !== undefined) return none;
   return text.split(/,\s*/).flatMap((group) => {
     const [, names = '', client = from] = /^(.+?)(?: as (\S+))?$/.exec(group) ?? [];
     return names.split(/\s+/).map((word) => {

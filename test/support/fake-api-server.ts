@@ -93,7 +93,7 @@ export class TestApiServer {
     this.#change(object, undefined);
   }
 
-  /** What was before now can neither be watched from nor paged through. */
+  /** Forgets earlier revisions: clients can neither watch from them nor page through them. */
   compact(): void {
     this.#compacted = this.#revision;
     this.#history = [];

@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** A server that is told to stop after the test. */
+/** A server that stops after the test. */
 export async function served(objects: readonly ApiObject[] = [], server = new TestApiServer()): Promise<TestApiServer> {
   for (const object of objects) server.put(object);
   await server.start();

@@ -13,7 +13,7 @@ export interface Recorded {
   readonly objects: Map<string, ModelObject>;
 }
 
-/** A sink that writes down what it is told; `short` takes out of messages what differs from run to run. */
+/** A sink that records its calls; `short` removes the parts of messages that differ from run to run. */
 export function recordingSink(short: (message: string) => string): Recorded & { readonly sink: Sink } {
   const [calls, problems, missed, objects] = [[] as string[], [] as string[], [] as ModelKind[], new Map<string, ModelObject>()];
   const sink: Sink = {

@@ -46,8 +46,8 @@ export class DialingSocket {
 
   /** AF_UNSPEC: the source address and port that connect() chose are given back too. */
   #disconnect(): void {
-    const nobody = Buffer.alloc(16);
-    checkedErrno(libc.connect(this.#fd, nobody, nobody.length), 'disconnect a socket');
+    const unspecified = Buffer.alloc(16);
+    checkedErrno(libc.connect(this.#fd, unspecified, unspecified.length), 'disconnect a socket');
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import type { Access } from './credentials.ts';
 import { readInCluster } from './in-cluster.ts';
 import { parseServer, readKubeconfig, SERVER } from './kubeconfig.ts';
 
-/** What was configured; neither of both = the service account of this pod. */
+/** The configured access; without both fields the service account of this pod. */
 export interface AccessSettings {
   readonly kubeconfig: string | undefined;
   /** Address of the API server instead of the kubeconfig's. */
@@ -11,8 +11,8 @@ export interface AccessSettings {
 }
 
 /**
- * Reads the files that say how to reach the API server, and their own files, too: what is rotated is read anew by reading everything
- * again. Errors name the file, the field, what is and what should be.
+ * Reads the files that say how to reach the API server, and the files that they name; reading everything again picks up rotated
+ * credentials. Errors name the file, the field, its value and the expected value.
  */
 export function readAccess({ kubeconfig, master }: AccessSettings, env: NodeJS.ProcessEnv = process.env): Result<Access> {
   if (kubeconfig !== undefined) return readKubeconfig(kubeconfig, master);

@@ -70,7 +70,7 @@ const nextJournal = (): string => join(dir, `${journals++}.journal`);
 
 const TIMES = { confirmMs: 20, quietMs: 1 };
 
-/** What is there whatever happens. */
+/** Objects that every history keeps. */
 const GIVEN = [kubernetes('one'), slice('x'), node('n1')];
 
 /** What the server holds, and what it should look like at the sink. */

@@ -1,8 +1,8 @@
 import { clip, isFields } from '#model/fields.ts';
 
 /**
- * Why an API server could not be used; metric label. `gone`: it no longer knows what was since that resource version. `exists`: an object
- * of that name is there. `cut`: the answer broke off. `garbled`: the answer is no answer.
+ * Why an API server could not be used; metric label. `gone`: it has forgotten that resource version. `exists`: an object
+ * of that name exists. `cut`: the answer broke off. `garbled`: the answer cannot be decoded.
  */
 export type ApiFailureReason =
   | 'credentials'

@@ -9,7 +9,7 @@ const SHOP = [service('a'), service('b'), slice('a'), slice('b'), node('n1'), no
 
 const isWatchFrom = (request: string): boolean => request.includes('resourceVersion=');
 
-test('what is there comes first, then what changes', async () => {
+test('existing objects come first, then changes', async () => {
   const { server, calls, objects } = await followed(await served(SHOP));
   assert.deepEqual([...objects.keys()].sort(), [
     'EndpointSlice shop/a-1',
@@ -114,7 +114,7 @@ test('bookmarks move the place to go on from', async () => {
   assert.equal(server.requests.filter((request) => request.includes('sendInitialEvents')).length, 0);
 });
 
-test('a version that the server has forgotten leads to a list, which tells what is gone [api-forgotten]', async () => {
+test('a version that the server has forgotten leads to a list, which shows removed objects [api-forgotten]', async () => {
   const { server, calls, objects, problems, missed } = await followed(await served([...SHOP, service('c'), service('d')]));
   calls.splice(0);
   server.fault = (url, response) => url.searchParams.get('watch') === 'true' && refuse(response, 503, 'starting');
@@ -129,7 +129,7 @@ test('a version that the server has forgotten leads to a list, which tells what 
   assert.ok(missed.includes('Service'));
 });
 
-test('410 inside a watch leads to a list, and is no problem', async () => {
+test('410 inside a watch leads to a list, and is not a problem', async () => {
   const { server, objects, problems } = await followed(await served(SHOP));
   server.compact();
   server.say('{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":410,"message":"too old resource version"}}\n');
@@ -148,7 +148,7 @@ test('another error inside a watch leads to no list', async () => {
   assert.ok(!server.requests.some((request) => request.includes('sendInitialEvents')));
 });
 
-test('a line that is no JSON leads to a list, because the same would come again', async () => {
+test('a line other than JSON leads to a list, because the same would come again', async () => {
   const { server, objects } = await followed(await served(SHOP));
   let garbled = 0;
   server.fault = (url, response) => {
@@ -200,14 +200,14 @@ test('an outage is said once, and when it is over [api-outage]', async () => {
   assert.deepEqual(notes, ['The API server answers again']);
 });
 
-test('missing rights are said once, with whom to give which', async () => {
+test('missing rights are reported once, with the user and the right', async () => {
   const server = await served(SHOP);
   let refused = 0;
   const said = 'services is forbidden: User "weir" cannot list resource "services"';
   server.fault = (url, response) => url.pathname === '/api/v1/services' && ++refused < 10 && refuse(response, 403, said);
   const { problems, notes } = await followed(server);
   assert.deepEqual(problems, [
-    `api_forbidden: Cannot follow Services: API server URL answered 403 (${said}). Allow list and watch on services to whom it names. Nothing is served before that works; trying again`,
+    `api_forbidden: Cannot follow Services: API server URL answered 403 (${said}). Allow list and watch on services to the user that it names. Nothing is served before that works; trying again`,
   ]);
   assert.deepEqual(notes, ['Following Services again']);
 });
@@ -254,7 +254,7 @@ test('nothing reaches the sink after it was stopped', async () => {
 
 const RANGES_PATH = '/apis/networking.k8s.io/v1/servicecidrs';
 const WITHOUT_RANGES =
-  'Traffic to Service addresses that nobody owns is dropped only where --service-cidr names them (Kubernetes has ServiceCIDRs from 1.33 on); trying again';
+  'Traffic to unowned Service addresses is dropped only where --service-cidr names them (Kubernetes has ServiceCIDRs from 1.33 on); trying again';
 
 test('ServiceCIDRs arrive and change', async () => {
   const { server, calls, objects } = await followed(await served([...SHOP, serviceCIDR('10.96.0.0/16')]));
@@ -277,7 +277,7 @@ test('a server that has no ServiceCIDRs, or does not give them, is followed all 
   await until('told', () => problems.length === 2);
   assert.equal(
     problems[1],
-    `api_forbidden: Cannot follow ServiceCIDRs: API server URL answered 403 (${said}). Allow list and watch on servicecidrs to whom it names. ${WITHOUT_RANGES}`,
+    `api_forbidden: Cannot follow ServiceCIDRs: API server URL answered 403 (${said}). Allow list and watch on servicecidrs to the user that it names. ${WITHOUT_RANGES}`,
   );
   server.put(serviceCIDR('10.96.0.0/16'));
   server.fault = () => false;
@@ -289,5 +289,8 @@ test('a server that fails at ServiceCIDRs alone holds nothing up', async () => {
   server.fault = (url, response) => url.pathname === RANGES_PATH && refuse(response, 500, 'internal error');
   const { calls, problems } = await followed(server, { watches: 3 });
   assert.ok(calls.includes('complete'));
-  assert.match(problems[0] ?? '', /^api_refused: Cannot follow ServiceCIDRs: API server URL answered 500 .*Traffic to Service addresses/);
+  assert.match(
+    problems[0] ?? '',
+    /^api_refused: Cannot follow ServiceCIDRs: API server URL answered 500 .*Traffic to unowned Service addresses/,
+  );
 });

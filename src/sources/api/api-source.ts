@@ -20,7 +20,7 @@ export interface ApiSourceOptions {
   readonly nodeName: string | undefined;
   /** File in which it is written down what the server says, so that another source can go on from there; undefined: nowhere. */
   readonly journal?: string | undefined;
-  /** Told what is good news and so no problem. */
+  /** Receives good news. */
   readonly note?: (message: string) => void;
   readonly times?: ApiTimes;
 }

@@ -15,7 +15,7 @@ export interface Memory {
   recall(): void;
   /** The server does not go on from there. */
   forget(): void;
-  /** Writes down what has changed; see Journal. */
+  /** Writes changes to the journal; see Journal. */
   write(version: string | undefined): void;
   /** All that is known now. */
   snapshot(): Snapshot;
@@ -31,7 +31,7 @@ interface Parts {
   readonly askCluster: () => Promise<string>;
 }
 
-/** What is recalled is let go once it has been given to the cache. */
+/** Releases the recalled objects once the cache has them. */
 export function createMemory({ kind, cache, journal, recollection, askCluster }: Parts): Memory {
   // Let go when it has been given: it is as large as what the cache make of it
   let snapshot = recollection?.snapshots.get(kind);
@@ -61,7 +61,7 @@ export function createMemory({ kind, cache, journal, recollection, askCluster }:
       if (now !== undefined) upTo = now || undefined;
       journal?.write(kind, now, changes);
     },
-    // What has not been recalled the cache do not have
+    // The cache lacks objects that were not recalled
     snapshot: () => ({ kind, version: snapshot === undefined ? upTo : undefined, entries: () => cache.entries() }),
   };
 }

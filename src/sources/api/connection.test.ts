@@ -117,7 +117,7 @@ test('a token that is rotated is read again, and one that is refused is said', a
   assert.equal(new Set(follows.problems).size, 1);
 });
 
-test('a token file that is gone for a while is said, and leaves what was there in force', async () => {
+test('a token file that is missing for a while is reported, and the last token stays in force', async () => {
   const { dir, server, follow } = await secured(serving, { tokenFile: 'token' });
   writeFileSync(join(dir, 'token'), 'one');
   const follows = await follow();

@@ -83,7 +83,7 @@ export function createConnection(readAccess: () => Result<Access>, times: Reques
 
 interface Asked {
   readonly url: URL;
-  /** What is posted; undefined = a GET. */
+  /** Body of a POST; undefined = a GET. */
   readonly object: object | undefined;
   readonly agent: Agent;
   readonly identity: Identity;

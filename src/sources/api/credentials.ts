@@ -40,6 +40,6 @@ export interface ExecPlugin {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly installHint: string;
-  /** What it is told of the cluster, in the words of a kubeconfig. */
+  /** The cluster that it receives, in the fields of a kubeconfig. */
   readonly cluster: Readonly<Record<string, unknown>> | undefined;
 }

@@ -2,7 +2,7 @@ import type { IdentifiedProblem } from '../active-problems.ts';
 import type { ApiFailure, ApiFailureReason } from './api-failure.ts';
 import type { Resource } from './resources.ts';
 
-/** What concerns every resource alike is told once. */
+/** Subject of problems that concern every resource alike; they are reported once. */
 export const SERVER_SUBJECT = 'API server';
 
 /** It is the same for every resource. */
@@ -12,7 +12,7 @@ export const isOfServer = (reason: ApiFailureReason): boolean => ['credentials',
 export const isWorthTelling = ({ reason }: ApiFailure): boolean =>
   ['credentials', 'unauthorized', 'forbidden', 'not_served'].includes(reason);
 
-/** What is said of a failure, and what it is about. */
+/** The report of a failure, and its subject. */
 export function problemOf(
   { reason, message }: ApiFailure,
   { what, path, lack }: Resource,
@@ -28,6 +28,6 @@ export function problemOf(
 }
 
 const ADVICE: Partial<Record<ApiFailureReason, (resource: string) => string>> = {
-  forbidden: (resource) => `Allow list and watch on ${resource} to whom it names. `,
+  forbidden: (resource) => `Allow list and watch on ${resource} to the user that it names. `,
   not_served: () => 'Weir needs Kubernetes 1.30 or later. ',
 };

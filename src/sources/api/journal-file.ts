@@ -27,7 +27,7 @@ export function* recordsOf(bytes: Buffer): Generator<Record> {
 
 const hex = (n: number): string => n.toString(16).padStart(8, '0');
 
-/** A file that records are appended to. Whoever is killed while one is written leaves all before it. Errors are those of node:fs. */
+/** A file to which records are appended. A process that is killed during a write leaves all earlier records. Errors come from node:fs. */
 export class JournalFile {
   readonly #fd: number;
   #path: string;

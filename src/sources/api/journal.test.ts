@@ -47,7 +47,7 @@ const pods: Entry = {
 };
 const bad: Entry = { key: 'ns1/bad', object: undefined, said: { reason: 'invalid_object', messages: ['spec is wrong'] } };
 
-/** A journal, what it says, and what is known when it is written anew. */
+/** A journal, its reports, and the objects for a rewrite. */
 class Book {
   readonly notes: string[] = [];
   readonly problems: string[] = [];
@@ -96,7 +96,7 @@ async function recalled(book = new Book()): Promise<Readonly<Record<string, read
 
 const objects = (...entries: readonly Entry[]): object[] => entries.map(({ key, object, said }) => ({ key, object, said }));
 
-test('what was known first and what was written since is read again', async () => {
+test('the first objects and later changes are read again', async () => {
   const book = new Book();
   book.write('Service', '10', web(1), bad);
   book.write('EndpointSlice', '11', pods);
@@ -125,7 +125,7 @@ test('a version that is unknown cannot be gone on from, and a kind that is forgo
   assert.deepEqual(await recalled(), { 'Service undefined': objects(web(1)), 'EndpointSlice undefined': [] });
 });
 
-test('wherever a file is cut or damaged, what is read is what once held', async () => {
+test('wherever a file is cut or damaged, it yields a state that once held', async () => {
   const book = await new Book().begin();
   const states = [JSON.stringify(await recalled())];
   for (const [i, entry] of [bad, web(2), { key: 'ns1/bad' }].entries()) {

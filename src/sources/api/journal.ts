@@ -7,7 +7,7 @@ import { createPace } from '#timing/pace.ts';
 import { type Entry, type PackedEntry, packEntry, unpackEntry } from './journal-entry.ts';
 import { JournalFile, recordsOf } from './journal-file.ts';
 
-/** What is known of one kind. */
+/** The known objects of one kind. */
 export interface Snapshot {
   readonly kind: ModelKind;
   /** Every change up to this resource version is in the entries; undefined = nothing can go on from them. */
@@ -24,7 +24,7 @@ export interface Recollection {
 
 export interface JournalParts {
   readonly path: string;
-  /** What was written with another one means something else. */
+  /** A journal of another format is useless. */
   readonly format: string;
   /** Told what an operator may want to know, whole sentences. */
   readonly note: (message: string) => void;
@@ -52,7 +52,7 @@ const MOST_AGE_MS = 300_000;
 /**
  * What the API server said, written down as it comes and before anything is done about it, so that another agent can go on from there: a
  * file of records, each a change. Reading as many of them as are whole gives a state that once held, however the writer ended. A
- * file that has grown to twice its size is written anew beside itself. After an error there is none: nothing is better than what is old.
+ * file that has doubled is rewritten beside itself. After an error there is no journal: an outdated one would be worse.
  */
 export class Journal {
   readonly #parts: JournalParts;
@@ -66,16 +66,16 @@ export class Journal {
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
-    // Another build may read and mean things differently
+    // Another build may decode differently
     this.#format = hash('sha256', hash('sha256', readFileSync(import.meta.filename)) + parts.format);
   }
 
-  /** Whether what is written down can be gone on from. */
+  /** Whether a later agent can continue from the file. */
   get isOpen(): boolean {
     return this.#file !== undefined;
   }
 
-  /** What stands there; from now on write() adds to it. Undefined where nothing usable stands. */
+  /** Reads the file; from then on write() appends to it. Undefined if it is missing or useless. */
   async read(): Promise<Recollection | undefined> {
     const { path, note, problem } = this.#parts;
     try {
@@ -85,7 +85,7 @@ export class Journal {
       const why = this.#whyUseless(header, age);
       if (why !== undefined || header === undefined) {
         note(`${path} ${why}: the API server is asked for everything`);
-        // Before it grows old: whoever wrote it may come back
+        // Before it grows old: its writer may come back
         this.#removeIfPossible();
         return undefined;
       }
@@ -126,13 +126,13 @@ export class Journal {
     this.#append([kind, '', null]);
   }
 
-  /** Removes it: it does not belong to what is followed. */
+  /** Removes the file: it belongs to another cluster. */
   discard(): void {
     if (this.#removeIfPossible()) return;
     this.#parts.problem(`Cannot remove ${this.#parts.path}, which should be removed: it does not belong to this cluster`);
   }
 
-  /** What is there stays. */
+  /** Closes the file, which stays. */
   close(): void {
     const files = [this.#file, this.#next];
     this.#file = this.#next = undefined;
@@ -206,7 +206,7 @@ export class Journal {
 /** Where it is written anew. */
 const nextPath = (path: string): string => `${path}.new`;
 
-/** Removes a journal and what was being written in its place; says whether there was any. Errors are those of node:fs. */
+/** Removes a journal and an unfinished rewrite of it; returns whether there was any. Errors come from node:fs. */
 export function removeJournal(path: string): boolean {
   const found = [path, nextPath(path)].filter((each) => existsSync(each));
   for (const each of found) rmSync(each);

@@ -3,7 +3,7 @@ import { child, children, choice, flag, type LocatedFields, text, texts, wrong }
 import { describeCertificate, readCertificate, readKey, readNamedFile, refuse, whyUnusable } from './credential-files.ts';
 import { EXEC_API_VERSIONS, type ExecPlugin, type Identity } from './credentials.ts';
 
-/** Who a user of a kubeconfig is; nobody in particular without one. `cluster`: what exec plugins may be told of the cluster. */
+/** The identity of a user of a kubeconfig; anonymous without a user. `cluster`: the cluster that exec plugins may receive. */
 export function readIdentity(user: LocatedFields | undefined, folder: string, cluster: Readonly<Record<string, unknown>>): Identity {
   if (user === undefined) return { described: 'no credentials, because the context names no user' };
   refuseUnsupported(user);
@@ -19,7 +19,7 @@ function refuseUnsupported(user: LocatedFields): void {
     refuse(user, 'auth-provider', 'is set, which Kubernetes 1.26 has removed: use an exec plugin');
   }
   for (const key of ['as', 'as-uid', 'as-groups', 'as-user-extra']) {
-    if (user.fields[key] !== undefined) refuse(user, key, 'is set, but weir acts for nobody else: take it out');
+    if (user.fields[key] !== undefined) refuse(user, key, 'is set, but weir does not impersonate: remove it');
   }
 }
 

@@ -54,7 +54,7 @@ test('files are relative to the folder of the kubeconfig', () => {
   assert.match(identity.described, /^the client certificate of O=system:nodes, CN=n1, valid until /);
 });
 
-test('what is written out wins over a file, except for a token', () => {
+test('inline values win over files, except for a token', () => {
   const data = { 'client-certificate-data': base64(client.cert), 'client-certificate': 'nosuch', 'client-key-data': base64(client.key) };
   const { tls, identity } = accessOf({ 'certificate-authority-data': base64(authority.ca), 'tls-server-name': 'api' }, data);
   assert.deepEqual([tls.ca, tls.serverName, identity.cert], [authority.ca, 'api', client.cert]);
@@ -113,7 +113,7 @@ const MISTAKES: readonly (readonly [object, object, object, string])[] = [
     {},
     'users[0].user.auth-provider is set, which Kubernetes 1.26 has removed: use an exec plugin',
   ],
-  [{}, { as: 'root' }, {}, 'users[0].user.as is set, but weir acts for nobody else: take it out'],
+  [{}, { as: 'root' }, {}, 'users[0].user.as is set, but weir does not impersonate: remove it'],
   [
     {},
     { exec: { command: 'x', apiVersion: 'client.authentication.k8s.io/v1alpha1' } },
@@ -132,12 +132,12 @@ const MISTAKES: readonly (readonly [object, object, object, string])[] = [
   [{}, {}, { users: [] }, 'contexts[1].context.user is "u", must be the name of one of its users, of which it has none'],
 ];
 
-test('each mistake in a kubeconfig is said with file, field, what is and what should be', () => {
+test('each mistake in a kubeconfig is reported with file, field, value and expected value', () => {
   for (const [cluster, user, rest, message] of MISTAKES)
     assert.deepEqual(mistakesOf(cluster, user, rest), [`Kubeconfig config: ${message}`]);
 });
 
-test('a file that is no kubeconfig is said to be none', () => {
+test('a file other than a kubeconfig is reported as such', () => {
   const path = join(dir, 'odd');
   const said = (text: string): string => {
     writeFileSync(path, text);

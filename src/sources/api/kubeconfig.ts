@@ -61,7 +61,7 @@ function named(place: LocatedFields, key: string, listKey: string, itemKey: stri
   return undefined;
 }
 
-/** What exec plugins are told of the cluster when they ask (client.authentication.k8s.io/v1, Cluster). */
+/** The cluster that exec plugins receive on request (client.authentication.k8s.io/v1, Cluster). */
 const clusterFacts = (server: URL, { ca, insecure, serverName }: TlsSettings): Readonly<Record<string, unknown>> => ({
   server: server.href,
   'tls-server-name': serverName,

@@ -17,7 +17,7 @@ export class ObjectCache {
   readonly #said = new Map<string, ObjectProblems>();
   /** Since the last look. */
   #changed = new Set<string>();
-  /** While a list comes in: what was there before and has not come. */
+  /** During a list: earlier objects that have not come yet. */
   #unseen = new Set<string>();
   #before = 0;
 
@@ -37,14 +37,14 @@ export class ObjectCache {
     for (const key of this.#said.keys()) if (!this.#objects.has(key)) yield this.#entry(key);
   }
 
-  /** What has changed since the last call, as it is now. */
+  /** Objects that have changed since the last call, in their present state. */
   takeChanges(): readonly Entry[] {
     const entries = [...this.#changed].map((key) => this.#entry(key));
     this.#changed.clear();
     return entries;
   }
 
-  /** What was known at an earlier time. */
+  /** Objects of an earlier time. */
   recall(entries: Iterable<Entry>): void {
     for (const { key, object, said } of entries) {
       if (said !== undefined) this.#say(key, said.reason, said.messages);
@@ -55,7 +55,7 @@ export class ObjectCache {
     this.#changed.clear();
   }
 
-  /** What is `set` from now on until the list ends is all there is. */
+  /** Begins a list: every object that is not `set` until its end is gone. */
   startList(): void {
     this.#unseen = new Set(this.#objects.keys());
     this.#before = this.#unseen.size;

@@ -19,7 +19,7 @@ export interface ReflectorParts {
   readonly memory: Memory;
   readonly problems: ActiveProblems;
   readonly times: ApiTimes;
-  /** Told what is good news. */
+  /** Receives good news. */
   readonly note: (message: string) => void;
   /** A list is complete. `sure` false: it lacks so much that another one must confirm it. */
   readonly listed: (sure: boolean) => void;
@@ -42,7 +42,7 @@ export class Reflector {
   #hasListed = false;
   /** The version is that of an earlier agent, and it is not yet known whether the server goes on from there. */
   #resumes = false;
-  /** Events that come close together are those that an earlier agent missed. */
+  /** Events that come close together are changes that an earlier agent missed. */
   #catchingUp: NodeJS.Timeout | undefined;
   #catchUpEnd = 0;
   /** In a row. */
@@ -229,7 +229,7 @@ export class Reflector {
     // Pages that are too slow for the server's memory of versions come all at once the next time, as in client-go's pager
     if (isList && error.reason === 'gone') this.#pageSize = 0;
     if (error.reason === 'gone' || error.reason === 'garbled') this.#lose();
-    // A server that has just started knows no versions but its own: that is no failure, but not all clients shall list at once
+    // A server that has just started knows only its own versions: this is not a failure, but not all clients should list at once
     if (!isList && error.reason === 'gone') {
       return this.#hasListed ? this.#sleep(this.#parts.times.firstMs * (1 + Math.random())) : undefined;
     }

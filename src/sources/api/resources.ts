@@ -9,7 +9,7 @@ export interface Resource {
   readonly select: Readonly<Record<string, string>>;
   /** There need not be any: a first list without objects is believed. */
   readonly mayBeEmpty?: true;
-  /** What is so without them, and what to do; undefined for those without which nothing works. */
+  /** The effect of their absence, and the remedy; undefined for resources that weir cannot work without. */
   readonly lack?: string;
 }
 
@@ -36,6 +36,6 @@ export const resourcesOf = (nodeName: string | undefined): readonly Resource[] =
     path: '/apis/networking.k8s.io/v1/servicecidrs',
     select: {},
     mayBeEmpty: true,
-    lack: 'Traffic to Service addresses that nobody owns is dropped only where --service-cidr names them (Kubernetes has ServiceCIDRs from 1.33 on)',
+    lack: 'Traffic to unowned Service addresses is dropped only where --service-cidr names them (Kubernetes has ServiceCIDRs from 1.33 on)',
   },
 ];

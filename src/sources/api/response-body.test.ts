@@ -18,7 +18,7 @@ async function linesIn(text: string, sizes: readonly number[]): Promise<string[]
   return lines;
 }
 
-test('lines are whole wherever the network cuts them, and what has no end counts for nothing', async () => {
+test('lines are whole wherever the network cuts them, and a line without an end does not count', async () => {
   const line = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\n'));
   const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 });
   await fc.assert(
@@ -63,7 +63,7 @@ test('a list reads the same however its text is laid out', () => {
   );
 });
 
-test('what is no list is refused', () => {
+test('a body other than a list is refused', () => {
   for (const text of ['', '[]', '{}', '{"kind":"Service"}', '{"kind":"ServiceList","items":[{"metadata":{']) {
     assert.throws(() => [...readList(Buffer.from(text)).items], SyntaxError, text);
   }

@@ -4,7 +4,7 @@ import { flattenLists } from '#model/decode.ts';
 import { clip, type Fields, isFields } from '#model/fields.ts';
 import { ApiFailure, describeConnectionError, reasonOf } from './api-failure.ts';
 
-/** One line of a watch (apimachinery, metav1.WatchEvent). Those of type ERROR are thrown. */
+/** One line of a watch (apimachinery, metav1.WatchEvent). Lines of type ERROR are thrown. */
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   readonly object: Fields;
@@ -88,7 +88,7 @@ const NEWLINE = 0x0a;
 const MAX_LINE = 16 << 20;
 
 /**
- * Lines of a stream, those of a chunk together as soon as it has arrived: one by one they would cost more than what is in them. A line
+ * Lines of a stream, the lines of a chunk together as soon as it has arrived: one by one they would cost more than their contents. A line
  * that is cut off counts for nothing. Throws a SyntaxError when one is too long.
  */
 export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<readonly string[]> {
@@ -132,7 +132,7 @@ export function readList(body: Buffer): ListBody {
 
 function wholeList(body: Buffer): ListBody {
   const list: unknown = JSON.parse(body.toString());
-  if (!isFields(list) || !String(list.kind).endsWith('List')) throw new SyntaxError('it is no list');
+  if (!isFields(list) || !String(list.kind).endsWith('List')) throw new SyntaxError('it is not a list');
   return { shell: list, items: flattenLists(list) };
 }
 

@@ -41,7 +41,7 @@ const recalledBy = ({ calls }: Followed): number => calls.filter((call) => call.
 /** All that holds, as texts. */
 const state = ({ objects }: Followed): string[] => [...objects.values()].map((object) => JSON.stringify(object)).sort();
 
-test('it goes on by a watch: what was known comes first, then what changed, came and went meanwhile [api-resumed]', async () => {
+test('it continues with a watch: recalled objects come first, then changes, additions and removals [api-resumed]', async () => {
   const server = await left();
   server.put(service('a', 81));
   server.put(service('c', 82));
@@ -56,7 +56,7 @@ test('it goes on by a watch: what was known comes first, then what changed, came
   assert.deepEqual([second.problems, second.missed], [[], []]);
 });
 
-test('what it hears is written down in its turn', async () => {
+test('its own changes are written to the journal in turn', async () => {
   const server = await left();
   const second = await followed(server, { journal });
   server.put(service('a', 81));
@@ -71,7 +71,7 @@ test('what it hears is written down in its turn', async () => {
   assert.deepEqual(state(third), state(second));
 });
 
-test('what is written down is never older than what was delivered', async () => {
+test('the journal is never older than the delivered objects', async () => {
   const server = await left();
   const copy = join(dir, 'copy.journal');
   const second = await followed(server, { journal });
@@ -91,7 +91,7 @@ test('what is written down is never older than what was delivered', async () => 
   }
 });
 
-test('another cluster at the same address is looked at from the beginning, and what was known is gone', async () => {
+test('another cluster at the same address is listed, and the recalled objects are gone', async () => {
   const server = await left();
   await server.stop();
   // It knows the versions of the one before, too
@@ -159,7 +159,7 @@ const forgets = (server: TestApiServer): void => {
   };
 };
 
-test('so they do when the watch says so itself; what is gone is told, and nobody is complete before', async () => {
+test('so they do when the watch says so itself; removals are reported, and the source is not complete before', async () => {
   const server = await left();
   server.delete(service('b'));
   forgets(server);
@@ -183,7 +183,7 @@ test('a list that is empty then is in doubt, because an earlier source knew bett
   assert.equal(second.objects.has('Service shop/a'), false);
 });
 
-test('what is in doubt cannot be gone on from', async () => {
+test('a doubtful state is not resumed', async () => {
   const server = await left();
   for (const name of ['a', 'b']) server.delete(service(name));
   forgets(server);
@@ -230,7 +230,7 @@ test('a folder that nothing can be written to is said once and changes nothing e
   assert.equal(source.problems.filter((said) => said.includes('Cannot write')).length, 1);
 });
 
-test('a cluster that cannot be told from others is not written down', async () => {
+test('a cluster without an identity gets no journal', async () => {
   const server = await served(SHOP.slice(1));
   await followed(server, { journal });
   await sleep(100);
@@ -269,7 +269,7 @@ test('a kind that was never heard of is not written down as known', async () => 
   assert.deepEqual([recalledBy(third), third.objects.has('ServiceCIDR kubernetes')], [SHOP.length - 1, true]);
 });
 
-test('what is wrong with an object is said again, and its last good version stays in force', async () => {
+test('the problem of an object is reported again, and its last good version stays in force', async () => {
   const server = await left();
   const first = await followed(server, { journal });
   server.put(service('a', 0));

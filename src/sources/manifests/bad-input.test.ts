@@ -14,8 +14,8 @@ test('a file that does not parse leaves its last good state in force, and says s
   const stays = 'what it said when it was last good stays in force';
   assert.deepEqual(w.problems, [`parse: Cannot use D/a.yaml: line 4: Expected double-quoted property name; ${stays}`]);
   w.write('a.yaml', 'items:\n- kind: Service\n');
-  await until('the next problem is told', () => w.problems.length > 1);
-  const noKind = 'a document has no "kind", so it is no Kubernetes object or only the beginning of one';
+  await until('the next problem is reported', () => w.problems.length > 1);
+  const noKind = 'a document has no "kind", so it is not a Kubernetes object, or only the beginning of one';
   assert.equal(w.problems[1], `parse: Cannot use D/a.yaml: ${noKind}; ${stays}`);
   assert.deepEqual(w.calls, ['set Service shop/b']);
   w.write('a.yaml', service('a', 82));
@@ -80,7 +80,7 @@ test('of duplicates the first by file name counts, and the other takes over when
   rmSync(join(w.dir, 'a.yaml'));
   await until('b took over', () => portOf(w, 'x') === 83);
   w.write('a.yaml', service('x', 83));
-  await until('the duplicate is told again', () => w.problems.length > 0);
+  await until('the duplicate is reported again', () => w.problems.length > 0);
   assert.deepEqual(w.calls, ['set Service shop/x']);
   rmSync(join(w.dir, 'a.yaml'));
   rmSync(join(w.dir, 'b.yaml'));
@@ -91,7 +91,7 @@ test('of duplicates the first by file name counts, and the other takes over when
 test('slices without a Service are kept and told', async () => {
   const w = await watched({ 'a.yaml': [service('a'), slice('a'), slice('b'), slice('c', {})] });
   const orphan = (name: string, rest: string): string => `no_service: EndpointSlice shop/${name}-1 ${rest}`;
-  await until('both are told', () => w.problems.length === 2);
+  await until('both are reported', () => w.problems.length === 2);
   assert.deepEqual(w.problems, [
     orphan('b', 'belongs to Service shop/b, which does not exist'),
     orphan('c', 'has no label kubernetes.io/service-name, so it belongs to no Service'),
@@ -101,10 +101,10 @@ test('slices without a Service are kept and told', async () => {
   w.write('b.yaml', service('b'));
   await until('b came', () => w.objects.has('Service shop/b'));
   w.write('a.yaml', slice('a'), slice('b'), slice('c', {}));
-  await until('the loss of a is told', () => w.problems.length > 0);
+  await until('the loss of a is reported', () => w.problems.length > 0);
   assert.deepEqual(w.problems, [orphan('a', 'belongs to Service shop/a, which does not exist')]);
   rmSync(join(w.dir, 'b.yaml'));
-  await until('the loss of b is told', () => w.problems.length > 1);
+  await until('the loss of b is reported', () => w.problems.length > 1);
   assert.equal(w.problems[1], orphan('b', 'belongs to Service shop/b, which does not exist'));
 });
 
@@ -131,7 +131,7 @@ test('a file that is empty for a moment changes nothing', async () => {
   assert.deepEqual([w.calls, w.problems], [['set Service shop/a'], []]);
 });
 
-test('a file that is empty at the start, because somebody is writing it, is waited for before the state is complete', async () => {
+test('a file that is empty at the start, because another process is writing it, is waited for before the state is complete', async () => {
   const w = await watched({ 'a.yaml': [] }, { rescanMs: 2000 });
   await aWhile();
   assert.deepEqual([w.calls, w.problems], [['synced'], []]);
@@ -145,14 +145,14 @@ test('what cannot be read leaves its last good state in force', async () => {
   w.forget();
   rmSync(join(w.dir, 'a.yaml'));
   symlinkSync('/proc/self/mem', join(w.dir, 'a.yaml'));
-  await until('the problem is told', () => w.problems.length > 0);
+  await until('the problem is reported', () => w.problems.length > 0);
   assert.deepEqual(w.problems, ['file_unreadable: Cannot read D/a.yaml: i/o error; what it said when it was last good stays in force']);
   assert.deepEqual(w.calls, []);
   rmSync(join(w.dir, 'a.yaml'));
   await until('a went', () => w.objects.size === 0);
 });
 
-test('folders, pipes and the like are no manifests whatever their name', async () => {
+test('folders, pipes and the like are not manifests, whatever their name', async () => {
   const dir = temporaryFolder();
   mkdirSync(join(dir, 'a.yaml'));
   const w = await watched({ 'b.yaml': [service('b')] }, { dir });
@@ -163,8 +163,8 @@ test('a folder that vanishes leaves everything in force, and is read again when 
   const w = await watched({ 'a.yaml': [service('a')], 'b.yaml': [service('b')], 'c.yaml': [service('c')] }, { rescanMs: 300 });
   w.forget();
   renameSync(w.dir, `${w.dir}.away`);
-  await until('the loss is told', () => w.problems.length > 0);
-  const loss = 'folder_missing: Cannot read folder D: no such file or directory; what was read from it stays in force';
+  await until('the loss is reported', () => w.problems.length > 0);
+  const loss = 'folder_missing: Cannot read folder D: no such file or directory; its last contents stay in force';
   assert.deepEqual([w.problems, w.calls], [[loss], []]);
   mkdirSync(w.dir);
   w.write('a.yaml', service('a'));
@@ -181,7 +181,7 @@ test('a folder that vanishes leaves everything in force, and is read again when 
 test('a folder that is missing at the start is waited for', async () => {
   const dir = join(temporaryFolder(), 'later');
   const w = await watched({}, { dir, sync: false });
-  await until('the problem is told', () => w.problems.length > 0);
+  await until('the problem is reported', () => w.problems.length > 0);
   await aWhile();
   assert.deepEqual(w.problems, ['folder_missing: Cannot read folder D: no such file or directory; waiting for it']);
   assert.deepEqual(w.calls, []);

@@ -14,7 +14,7 @@ import {
 
 /** Events come in bursts. */
 const COALESCE_MS = 10;
-/** A file must look the same for that long: whoever writes it in place is done by then. */
+/** How long a file must look the same: a process that writes it in place is done by then. */
 const SETTLE_MS = 20;
 const MISSING_FOLDER_MS = 500;
 
@@ -66,7 +66,7 @@ export class FolderView {
     return this.#unsettled.size === 0;
   }
 
-  /** The folder was there before and is another one now: whoever did that may still be filling it. */
+  /** Another folder has replaced the earlier one, and may still be incomplete. */
   get isNew(): boolean {
     return this.rescans - this.#replacedAt < 2;
   }
@@ -180,7 +180,7 @@ export class FolderView {
 }
 
 function missing(dir: string, error: unknown, wasThere: boolean): IdentifiedProblem {
-  const effect = wasThere ? 'what was read from it stays in force' : 'waiting for it';
+  const effect = wasThere ? 'its last contents stay in force' : 'waiting for it';
   const message = `Cannot read folder ${dir}: ${describeFileError(error)}; ${effect}`;
   return { id: message, reason: 'folder_missing', message };
 }

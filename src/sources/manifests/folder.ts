@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 /** Differs whenever a file was written or replaced, or its link leads elsewhere; undefined = no such file. */
 export type Signature = string | undefined;
 
-/** Hidden names are those of editors and of the kubelet. */
+/** Hidden names belong to editors and to the kubelet. */
 export const isManifestName = (name: string): boolean => !name.startsWith('.') && /\.(ya?ml|json)$/.test(name);
 
 /** Paths of the manifests in a folder. Throws where the folder cannot be read. */

@@ -22,7 +22,7 @@ function parseSeveral(text: string, message: string): ParsedText {
   return { ok: true, values };
 }
 
-/** Texts that end with a bracket of depth 0, and what is left after the last of them. */
+/** Texts that end with a bracket of depth 0, and the rest after the last of them. */
 function* topLevelParts(text: string): Generator<string> {
   let depth = 0;
   let start = 0;

@@ -5,7 +5,7 @@ import type { FilePrecedence } from './file-precedence.ts';
 import { type Signature, signatureOf } from './folder.ts';
 import { type Manifest, NO_MANIFEST, readManifest } from './read-manifest.ts';
 
-/** What is known of one file. */
+/** The state of one file. */
 interface FileState {
   /** Of the content that was judged last. */
   signature: Signature;
@@ -27,7 +27,7 @@ const UNREAD: Signature = '';
 export class ManifestFiles {
   readonly #output: FilesOutput;
   readonly #states = new Map<string, FileState>();
-  /** Files that look as if somebody were in the middle of something, and the rescan at which that was first seen. */
+  /** Files that look unfinished, and the rescan at which that was first seen. */
   readonly #doubts = new Map<string, number>();
   /** Files that were refused, or hold an object that was. */
   readonly #refused = new Set<string>();
@@ -51,7 +51,7 @@ export class ManifestFiles {
     return true;
   }
 
-  /** A file is gone. `sure` false: the folder itself was replaced, whoever did that may still be filling it. */
+  /** A file is gone. `sure` false: the folder itself was replaced and may still be incomplete. */
   remove(path: string, sure: boolean, rescan: number): void {
     if (!sure && this.#isDoubtful(path, rescan)) return;
     this.#states.delete(path);

@@ -26,7 +26,7 @@ test('everything in the folder is delivered, then synced and complete', async ()
   assert.deepEqual(w.problems, []);
 });
 
-test('an empty folder is no complete state: somebody may be about to fill it', async () => {
+test('an empty folder is not a complete state: another process may be about to fill it', async () => {
   const w = await watched();
   await aWhile();
   assert.deepEqual(w.calls, ['synced']);

@@ -9,7 +9,7 @@ import { createOrphans, type Orphans } from './orphans.ts';
 export interface ManifestSourceOptions {
   /** Flat folder of *.yaml, *.yml and *.json files. */
   readonly dir: string;
-  /** Told what is good news and so no problem: a file that can be read again. */
+  /** Receives good news: a file that can be read again. */
   readonly note?: (message: string) => void;
   /** Milliseconds between two looks at everything: network file systems and full event queues lose events. */
   readonly rescanMs?: number;
@@ -19,7 +19,7 @@ export interface ManifestSourceOptions {
 const MAX_LOOKS_BEFORE_SYNC = 50;
 
 /**
- * Kubernetes objects from a folder, followed as its files change. What is wrong with a file or an object leaves its last good state
+ * Kubernetes objects from a folder, followed as its files change. A problem with a file or an object leaves its last good state
  * in force and everything else untouched.
  */
 export function createManifestSource({ dir, note = () => {}, rescanMs = 5000 }: ManifestSourceOptions): Source {

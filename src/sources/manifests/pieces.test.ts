@@ -52,7 +52,7 @@ test('items of a ServiceList get their kind from the list', () => {
   assert.equal(countPieces(text), 2);
 });
 
-test('what is no list is one piece, also when it has items', () => {
+test('a document other than a list is one piece, also when it has items', () => {
   const text = 'apiVersion: v1\nkind: ConfigMap\nitems:\n- a\n- b\n';
   assert.equal(countPieces(text), 1);
   assert.deepEqual(read(text), [{ apiVersion: 'v1', kind: 'ConfigMap', items: ['a', 'b'] }]);

@@ -18,7 +18,7 @@ export interface Manifest {
 export const NO_MANIFEST: Manifest = { objects: new Map(), findings: [], decoded: new Map() };
 
 /**
- * Reads the content of `path`; a string says why nothing of it counts. What is as in `before` is neither parsed again nor replaced:
+ * Reads the content of `path`; a string gives the reason why it does not count. Parts that equal `before` are neither parsed again nor replaced:
  * an object that did not change is the same JavaScript object.
  */
 export async function readManifest(path: string, bytes: Buffer, before: Manifest): Promise<Manifest | string> {
@@ -46,7 +46,7 @@ async function decodePiece(piece: Piece): Promise<readonly Decoded[] | string> {
   const pace = createPace();
   const parsed = piece.read();
   if (!parsed.ok) return parsed.line === 0 ? parsed.reason : `line ${parsed.line}: ${parsed.reason}`;
-  if (!parsed.values.every(hasKind)) return 'a document has no "kind", so it is no Kubernetes object or only the beginning of one';
+  if (!parsed.values.every(hasKind)) return 'a document has no "kind", so it is not a Kubernetes object, or only the beginning of one';
   const objects: Decoded[] = [];
   for (const value of parsed.values) {
     for (const object of flattenLists(value)) {

@@ -14,7 +14,7 @@ export interface ListSpans {
 const NEWLINE = 0x0a;
 const [SPACE, TAB, RETURN, HASH, DASH] = [0x20, 0x09, 0x0d, 0x23, 0x2d];
 
-/** Contents of the documents of a file: what stands between lines that begin with `---`. Those of comments and directives are left out. */
+/** Contents of the documents of a file, between lines that begin with `---`. Leaves out documents of comments and directives. */
 export function* documents(bytes: Buffer): Generator<Span> {
   let start = bytes.indexOf('\ufeff') === 0 ? 3 : 0;
   for (let at = start; at < bytes.length; at = nextMarker(bytes, at)) {
