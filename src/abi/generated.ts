@@ -807,7 +807,7 @@ export interface TableEntry<T extends TableName> {
   readonly value: TableTypes[T]['value'];
 }
 
-/** What a table is made of: BPF_MAP_TYPE_*, BPF_F_* bits, its size unless told otherwise, and codecs (of one CPU's value in per-CPU tables). */
+/** The parts of a table: BPF_MAP_TYPE_*, BPF_F_* bits, default size, and codecs (of one CPU's value in per-CPU tables). */
 export interface Table<T extends TableName> {
   readonly name: T;
   readonly type: number;

@@ -102,7 +102,7 @@ test('a refusal is reported once, with the missing right, and so is the recovery
   await until('two lines', () => lines.length === 2);
   assert.deepEqual(lines, [
     'Cannot send Events: API server URL answered 403 (no rights). Allow create on events of events.k8s.io, and list on services, to the user that ' +
-      'it names. What they would say stands in this log',
+      'it names. This log has their text',
     'Events arrive at the API server again',
   ]);
 });
@@ -117,7 +117,7 @@ test('a server that is busy is asked again a few times; the next Event gets its 
   left = Number.POSITIVE_INFINITY;
   events.record({ ...FULL, note: 'lost' });
   await until('a line', () => lines.length === 1);
-  assert.match(lines[0] ?? '', /^Cannot send Events: API server URL answered 503 \(busy\)\. What they would say stands in this log$/);
+  assert.match(lines[0] ?? '', /^Cannot send Events: API server URL answered 503 \(busy\)\. This log has their text$/);
   left = 0;
   events.record({ ...FULL, note: 'next' });
   await untilCreated(server, 2);

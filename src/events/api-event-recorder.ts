@@ -47,7 +47,7 @@ export function createApiEventRecorder(options: ApiAnnouncerOptions): EventRecor
     const { reason, message } = error instanceof ApiFailure ? error : { reason: 'unexpected', message: String(error) };
     const advice =
       reason === 'forbidden' ? 'Allow create on events of events.k8s.io, and list on services, to the user that it names. ' : '';
-    const text = `Cannot send Events: ${message}. ${advice}What they would say stands in this log`;
+    const text = `Cannot send Events: ${message}. ${advice}This log has their text`;
     problems.replace('Events', [{ id: reason, reason, message: text }]);
   };
 

@@ -1,4 +1,4 @@
-/** How much may be said. */
+/** Limits of Events. */
 export interface EventLimits {
   /** The same about the same object counts once in that time, ms. */
   readonly quietMs: number;
@@ -24,7 +24,7 @@ export const EVENT_LIMITS: EventLimits = {
 
 /** Limits Events, so that problems of a node do not become problems of the API server. */
 export interface EventQuota {
-  /** Whether `saying` may be said about `object` now; counts it if so. */
+  /** Whether an Event `saying` about `object` is allowed now; counts it if so. */
   admits(object: string, saying: string): boolean;
 }
 

@@ -1,9 +1,9 @@
-/** What belongs to a reason, wherever it is said. */
+/** The fixed fields of a reason. */
 interface ReasonFacts {
   readonly type: 'Normal' | 'Warning';
   /** What weir was about to do. */
   readonly action: string;
-  /** Every node comes to the same result, so one Event does for all. */
+  /** All nodes have the same result, so one Event is enough. */
   readonly everywhere?: true;
 }
 
@@ -29,7 +29,7 @@ export const REASONS = {
 
 export type EventReason = keyof typeof REASONS;
 
-/** Something that should stand beside the object that it is about, and not only in the log of a node. */
+/** A report that belongs to an object, and not only in the log of a node. */
 export interface RecordedEvent {
   readonly reason: EventReason;
   /** One sentence. */
@@ -38,7 +38,7 @@ export interface RecordedEvent {
   readonly service?: string | undefined;
 }
 
-/** Takes what people should see who look at objects. Never throws and never waits; what cannot be said is dropped. */
+/** Records Events for people who inspect objects. Never throws and never waits; drops Events that it cannot send. */
 export interface EventRecorder {
   record(event: RecordedEvent): void;
   stop(): void;

@@ -26,7 +26,7 @@ export class AgentProcess {
     this.#pidFile = files.pid;
   }
 
-  /** Everything that the agent has said since its last start. */
+  /** The agent's log since its last start. */
   get log(): string {
     return existsSync(this.#logFile) ? readFileSync(this.#logFile).subarray(this.#logStart).toString() : '';
   }
@@ -35,7 +35,7 @@ export class AgentProcess {
     return this.#child?.pid;
   }
 
-  /** Starts the agent, `extraFlags` after the lab's own, and waits until it says that it is ready. */
+  /** Starts the agent, `extraFlags` after the lab's own, and waits until it is ready. */
   async start({
     signal,
     extraFlags = [],

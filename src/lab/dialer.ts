@@ -4,7 +4,7 @@ import { PROBER } from './paths.ts';
 import { type Place, spawnAt } from './place.ts';
 import type { CommandName, Commands, Hold, HoldReport, Load, LoadReport, Reply, Request, Seen, Target } from './probe.ts';
 
-/** Something that goes on in a place until it is stopped; `done` resolves when it ends by itself or is stopped. */
+/** Traffic at a place until it is stopped; `done` resolves when it ends by itself or is stopped. */
 export interface Running<T> {
   readonly done: Promise<T>;
   stop(): Promise<T>;

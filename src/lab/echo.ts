@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { hostPort } from '#lib/host-port.ts';
 import type { Server } from './topology.ts';
 
-/** What a server says about itself and its client: one line of JSON. */
+/** A server's answer about itself and its client: one line of JSON. */
 export interface Answer {
   readonly pod: string;
   readonly node: string;

@@ -51,7 +51,7 @@ export class Lab {
     return this.#dialer(from).load(what);
   }
 
-  /** One long-lived connection, something said on it at each interval. */
+  /** One long-lived connection with a message at each interval. */
   hold(from: string, what: Hold): Running<HoldReport> {
     return this.#dialer(from).hold(what);
   }

@@ -10,7 +10,7 @@ export interface Place {
   readonly cgroup: string;
 }
 
-/** What a command of a place said. `code` is 128 + number for a command that a signal ended, as shells have it. */
+/** The result of a command. `code` is 128 + number for a command that a signal ended, as in shells. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;

@@ -36,7 +36,7 @@ function report(seen: readonly Seen[], ms: number): LoadReport {
 const tally = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries([...Map.groupBy(names, (name) => name)].map(([name, all]) => [name, all.length]));
 
-/** Keeps one connection, or one connected UDP socket, and says something on it at each interval until the signal comes. */
+/** Keeps one connection, or one connected UDP socket, and sends a message at each interval until the signal is aborted. */
 export async function hold({ target, everyMs }: Hold, stop: AbortSignal): Promise<HoldReport> {
   const pods: string[] = [];
   const stopped = new AbortController();

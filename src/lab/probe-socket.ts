@@ -19,7 +19,7 @@ export interface Conversation {
   close(): unknown;
 }
 
-/** Opens a socket towards a target. A TCP server greets: that is the first answer, before anything is said. */
+/** Opens a socket towards a target. A TCP server greets: its greeting is the first answer. */
 export function converse(target: Target, listener: Listener): Conversation {
   let open = true;
   const whileOpen: Listener = {

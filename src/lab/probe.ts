@@ -38,7 +38,7 @@ export interface Load {
   readonly target: Target;
   /** Requests at a time, each on a connection or socket of its own. */
   readonly concurrency: number;
-  /** Requests in all; without it the load goes on until it is stopped. */
+  /** Total number of requests; without it the load continues until it is stopped. */
   readonly requests?: number;
 }
 

@@ -24,7 +24,7 @@ export function claimLab(lab: string): void {
 /** Keeps the state for `readState`. */
 export const writeState = (state: LabState): void => writeFileSync(stateFile(state.topology.name), JSON.stringify(state));
 
-/** State of a lab that stands; throws if there is none. */
+/** State of a running lab; throws if there is none. */
 export function readState(lab: string): LabState {
   if (!existsSync(stateFile(lab))) throw new Error(`There is no lab "${lab}": "weir lab up FILE..." makes one`);
   return JSON.parse(readFileSync(stateFile(lab), 'utf8'));

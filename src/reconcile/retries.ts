@@ -26,7 +26,7 @@ export interface Retries {
   /** Time of the next attempt; `hasRoomAt` returns when a full table may have room. */
   nextDue(hasRoomAt: (table: TableName) => number | undefined): number | undefined;
   failures(): ReadonlyMap<string, WriteFailure>;
-  /** Forgets every failure: everything was written anew. */
+  /** Forgets every failure, because everything was rewritten. */
   clear(): void;
 }
 

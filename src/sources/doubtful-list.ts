@@ -16,6 +16,6 @@ export const isDoubtful = ({ missing, before }: Missing, size: number): boolean 
 export function doubtfulListProblem(who: string, what: string, { missing, before }: Missing, confirmMs: number): IdentifiedProblem {
   const some = missing === before ? `no longer lists ${what}` : `lists ${before - missing} of ${before} ${what} that were there`;
   const seen = before === 0 ? `has no ${what} at all` : some;
-  const message = `The ${who} ${seen}: nothing is removed until another list confirms that in ${confirmMs / 1000} s`;
+  const message = `The ${who} ${seen}: nothing is removed until a second list confirms that in ${confirmMs / 1000} s`;
   return { id: message, reason: 'doubtful_list', message };
 }

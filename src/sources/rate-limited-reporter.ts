@@ -1,10 +1,10 @@
-/** How long something that goes on is not told again, ms. */
+/** Minimum time between two reports of one kind, ms. */
 const PAUSE_MS = 60_000;
 
-/** Kinds that are remembered: others may be able to make up any number of them. */
+/** Limit of remembered kinds, because clients can invent any number of them. */
 const MAX_KINDS = 1000;
 
-/** Tells what may happen very often: at once, then at most once a minute, with how often it has happened since. */
+/** Reports frequent events: the first at once, then at most one a minute per kind, with the count since. */
 export type RateLimitedReporter = (what: string, message: string) => void;
 
 /** `what` is what makes two the same. `now`: ms of a clock that never goes back. */

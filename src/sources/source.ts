@@ -10,7 +10,7 @@ export interface SourceProblem {
 
 /** Where a source delivers. Calls are synchronous and cheap; the sink batches. */
 export interface Sink {
-  /** A new object, or a changed one. Not called for an object that is as it was. */
+  /** A new object, or a changed one. Not called for an unchanged object. */
   set(object: ModelObject): void;
   /** An object as an earlier agent knew it; changes since then follow by `set` and `remove`. */
   recall(object: ModelObject): void;

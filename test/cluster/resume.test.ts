@@ -118,7 +118,7 @@ test('a file that is damaged is said once and asked for anew', ground, async () 
   await kill();
   for (const name of readdirSync(dir)) cpSync('/proc/self/status', `${dir}/${name}`);
   assert.equal((await listsDuring(start)).length, 4);
-  assert.equal(cluster.lab.agent('n1').log.match(/is damaged from its beginning: the API server is asked for everything/g)?.length, 1);
+  assert.equal(cluster.lab.agent('n1').log.match(/is damaged from its beginning: listing everything from the API server/g)?.length, 1);
   await untilAnswers(10, P1);
   await untilWrittenDown();
 });

@@ -75,7 +75,7 @@ test('a full state that lacks most objects removes nothing until a second one co
   await next(running);
   assert.deepEqual(running.calls, []);
   assert.deepEqual(running.problems, [
-    'doubtful_list: The KPNG server no longer lists Services and endpoints: nothing is removed until another list confirms that in 0.15 s',
+    'doubtful_list: The KPNG server no longer lists Services and endpoints: nothing is removed until a second list confirms that in 0.15 s',
   ]);
   await until('another connection', () => running.server.connections === 2 && running.server.requests.length === 4);
   await next(running);

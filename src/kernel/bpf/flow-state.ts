@@ -8,8 +8,8 @@ import { readMapShape } from './map-file.ts';
 import { isOfOurLayout, type TableSizes } from './table-sizes.ts';
 
 /**
- * Tables that flows wrote and that stay true when the others are made anew with other sizes: what sockets dialled, and counts.
- * (Session affinity names backends by numbers that are given out anew.)
+ * Tables that flows wrote and that stay valid when the other tables get new sizes: destinations of sockets, and counts.
+ * (Session affinity refers to backends by ids, which are allocated again.)
  */
 const FLOW_TABLES = ['socket_state', 'socket_flows', 'counters'] as const;
 

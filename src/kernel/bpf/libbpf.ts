@@ -121,7 +121,7 @@ const WARNING = 0;
 let warnings: string[] = [];
 let isCollecting = false;
 
-/** Runs `run` and returns what libbpf had to say meanwhile: warnings, verifier logs among them. */
+/** Runs `run` and returns libbpf's messages meanwhile: warnings, including verifier logs. */
 export function collectingWarnings<T>(run: () => T): { readonly result: T; readonly warnings: readonly string[] } {
   if (!isCollecting) collectFromNowOn();
   warnings = [];

@@ -36,5 +36,5 @@ export function folderName(sizes: TableSizes): string {
   return `${LAYOUT_DIGEST}-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
 }
 
-/** Whether a folder's name says that its maps are of this program's layout. */
+/** Whether the maps of a folder have this program's layout, by its name. */
 export const isOfOurLayout = (folder: string): boolean => folder.startsWith(`${LAYOUT_DIGEST}-`);

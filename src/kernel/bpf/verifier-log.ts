@@ -37,7 +37,7 @@ function hintFor(text: string): string | undefined {
   return undefined;
 }
 
-/** The verifier's log if there is one, else what libbpf said; the last lines that say something. */
+/** The last meaningful lines of the verifier's log, or of libbpf's messages if there is none. */
 function evidence(text: string): string[] {
   const log = /-- BEGIN PROG LOAD LOG --\n([\s\S]*?)-- END PROG LOAD LOG --/.exec(text)?.[1] ?? text;
   return log

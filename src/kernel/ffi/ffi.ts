@@ -75,7 +75,7 @@ function loadLibrary(file: string, debianPackage: string): ReturnType<typeof kof
 /** A struct of options whose first field is its own size, as libbpf and bpf(2) take them. Fields are set by byte offset. */
 export class CStruct {
   readonly bytes: Buffer;
-  /** Buffers whose addresses stand in `bytes`: the garbage collector must not take them. */
+  /** Buffers whose addresses are in `bytes`, protected from the garbage collector. */
   readonly #kept: Buffer[] = [];
 
   constructor(size: number) {

@@ -1,6 +1,6 @@
 import { bindLibrary, checkedErrno } from './ffi.ts';
 
-/** Functions of libc that Node has no door to. Lengths are bytes; those returning int give -1 and errno. */
+/** Functions of libc that Node does not offer. Lengths are bytes; functions that return int fail with -1 and errno. */
 interface LibC {
   bind(fd: number, address: Uint8Array, length: number): number;
   close(fd: number): number;

@@ -23,8 +23,8 @@ function dumped(type: typeof RTM_GETLINK | typeof RTM_GETADDR): Buffer[] {
 }
 
 /**
- * Follows devices and addresses of this network namespace. `onChange` is called once for all that happened since the last
- * call, and says no more than "list again": so it does not matter if some of a burst were lost. `onError` gets what it throws.
+ * Follows devices and addresses of this network namespace. Calls `onChange` once for all changes since the last call; the caller lists
+ * again, so lost notifications of a burst do not matter. `onError` receives the exceptions of `onChange`.
  */
 export function watchLinks({ onChange, onError }: { onChange: () => void; onError: (error: unknown) => void }): { close(): void } {
   const socket = new NetlinkSocket(NETLINK_ROUTE, 'devices', GROUPS);

@@ -23,7 +23,7 @@ export class NetlinkSocket {
   readonly #subject: string;
   readonly #datagram = Buffer.alloc(DATAGRAM_BYTES);
 
-  /** `subject`: what it lists or follows, for messages. `groups`: RTMGRP_* bits whose notifications it gets. */
+  /** `subject`: the listed objects, for messages. `groups`: RTMGRP_* bits of the notifications that it receives. */
   constructor(protocol: number, subject: string, groups = 0) {
     this.#subject = subject;
     this.fd = checkedErrno(
@@ -64,7 +64,7 @@ export class NetlinkSocket {
     }
   }
 
-  /** The same in slices, between which others have their turn. Throws when `signal` says so. */
+  /** The same in slices; yields to the event loop between them. Throws when `signal` is aborted. */
   async walkInSlices(request: Buffer, each: (body: Buffer) => void, signal: AbortSignal): Promise<boolean> {
     const pace = createPace({ sliceMs: 3, signal });
     for (const steps = this.#steps(request, each); ; ) {
@@ -103,7 +103,7 @@ export class NetlinkSocket {
     return [...splitMessages(this.#datagram.subarray(0, length))];
   }
 
-  /** Throws away every waiting notification; says whether there was one. */
+  /** Discards every waiting notification; returns whether there was one. */
   drain(): boolean {
     for (let any = false; ; any = true) {
       if (libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0) >= 0) continue;

@@ -35,8 +35,8 @@ const NFT_CTX_OUTPUT_JSON = 1 << 4;
 export class NftError extends Error {}
 
 /**
- * Runs commands in nft's language as one transaction, in this network namespace; returns what they print, as JSON where asked. `check`: the
- * kernel takes or refuses them, and forgets them.
+ * Runs commands in nft's language as one transaction, in this network namespace; returns their output, as JSON on request. `check`: the
+ * kernel validates the commands without effect.
  */
 export function runNft(commands: string, mode: 'text' | 'json' | 'check' = 'text'): string {
   const context = checkedPointer(libnftables.nft_ctx_new(0), 'open nftables');

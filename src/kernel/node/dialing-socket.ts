@@ -12,8 +12,8 @@ const TCP_REPAIR = 19;
 export type DialResult = { readonly address: Address; readonly port: number } | { readonly code: string };
 
 /**
- * A socket that dials one address after the other and says where it really got to; nothing is ever sent. It belongs to the
- * network namespace and the cgroup in which it was made.
+ * A socket that dials one address after the other and returns its actual peer; it never sends anything. It belongs to the
+ * network namespace and the cgroup of its creation.
  */
 export class DialingSocket {
   readonly #fd: number;

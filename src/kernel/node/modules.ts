@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { btfNames } from '../bpf/btf-names.ts';
 import { NftError, runNft } from '../nftables/libnftables.ts';
 
-/** What the programs and the table `inet weir` lean on, and a function of each, which tells when it is built into the kernel. */
+/** Modules that the programs and the table `inet weir` need, with a function of each, which shows whether it is built into the kernel. */
 const MODULES = {
   nf_conntrack: 'nf_conntrack_in',
   nf_nat: 'nf_nat_packet',

@@ -109,7 +109,7 @@ export function unmountEmptyBpffs(dir: string): string | undefined {
   return !isInUse && unmountBpffs(place) ? place : undefined;
 }
 
-/** Unmounts the bpffs at `dir` if `mountBpffs` mounted it exactly there; says whether it did. */
+/** Unmounts the bpffs at `dir` if `mountBpffs` mounted it exactly there; returns whether it did. */
 export function unmountBpffs(dir: string): boolean {
   const target = realpathSync(dir);
   const top = currentMounts().findLast((mount) => mount.target === target);

@@ -9,7 +9,7 @@ interface Namespaces {
   readonly hidden: number;
 }
 
-/** Network namespaces of the processes below a cgroup v2 folder. Throws when `signal` says so. */
+/** Network namespaces of the processes below a cgroup v2 folder. Throws when `signal` is aborted. */
 export async function namespacesBelow(cgroupDir: string, signal: AbortSignal): Promise<Namespaces> {
   const found = new Map<string, string>();
   let hidden = 0;

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** What a file of /proc or /sys says; undefined where the kernel does not have it, or does not show it. */
+/** Contents of a file of /proc or /sys; undefined if the kernel lacks or hides it. */
 export function readSetting(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();

@@ -18,7 +18,7 @@ export interface DemoOptions {
   readonly onLine: (line: Line) => void;
 }
 
-/** What the demo leaves: the lab still stands. */
+/** The outcome of the demo; the lab still runs. */
 export interface DemoResult {
   readonly lab: Lab;
   readonly lines: readonly Line[];

@@ -128,7 +128,7 @@ function holdLine(section: string, path: string, report: HoldReport | undefined)
   return { section, path, expected: 'none lost', seen, right: sent > 0 && answered === sent && pods === 1 && brokenBy === undefined };
 }
 
-/** One flow from outside to a NodePort as the kernel's own conntrack tells it. */
+/** One flow from outside to a NodePort as the kernel's conntrack shows it. */
 export async function showConntrack(lab: Lab): Promise<{ line: Line; entry: string }> {
   const target: Target = { protocol: 'tcp', address: N1, port: 31452 };
   const open = lab.hold('outside', { target, everyMs: PING_EVERY_MS });

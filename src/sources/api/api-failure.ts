@@ -45,7 +45,7 @@ export const reasonOf = (status: number): ApiFailureReason => BY_STATUS[status] 
 
 const MAX_SHOWN = 300;
 
-/** What a Status object, or another body of a refusal, says. */
+/** The message of a Status object, or of another body of a refusal. */
 export function messageOf(body: string): string {
   try {
     const status: unknown = JSON.parse(body);

@@ -195,7 +195,7 @@ test('an outage is said once, and when it is over [api-outage]', async () => {
   await server.start();
   await until('back', () => portOf(follows, 'a') === 81);
   assert.deepEqual(problems, [
-    'api_unreachable: Cannot reach API server URL: nothing listens there (ECONNREFUSED). What it said before stays in force; trying again',
+    'api_unreachable: Cannot reach API server URL: nothing listens there (ECONNREFUSED). The last known objects stay in force; trying again',
   ]);
   assert.deepEqual(notes, ['The API server answers again']);
 });
@@ -207,7 +207,7 @@ test('missing rights are reported once, with the user and the right', async () =
   server.fault = (url, response) => url.pathname === '/api/v1/services' && ++refused < 10 && refuse(response, 403, said);
   const { problems, notes } = await followed(server);
   assert.deepEqual(problems, [
-    `api_forbidden: Cannot follow Services: API server URL answered 403 (${said}). Allow list and watch on services to the user that it names. Nothing is served before that works; trying again`,
+    `api_forbidden: Cannot follow Services: API server URL answered 403 (${said}). Allow list and watch on services to the user that it names. Nothing is served until that works; trying again`,
   ]);
   assert.deepEqual(notes, ['Following Services again']);
 });

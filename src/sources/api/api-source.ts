@@ -18,14 +18,14 @@ export interface ApiSourceOptions {
   readonly readAccess: () => Result<Access>;
   /** The only Node that is followed; undefined = all of them. */
   readonly nodeName: string | undefined;
-  /** File in which it is written down what the server says, so that another source can go on from there; undefined: nowhere. */
+  /** File of the journal from which a later source can resume; undefined: no journal. */
   readonly journal?: string | undefined;
   /** Receives good news. */
   readonly note?: (message: string) => void;
   readonly times?: ApiTimes;
 }
 
-/** Kubernetes objects from an API server. What it said last stays in force while it cannot be reached. */
+/** Kubernetes objects from an API server. The last objects stay in force while it is unreachable. */
 export function createApiSource({ readAccess, nodeName, journal: path, note = () => {}, times = API_TIMES }: ApiSourceOptions): Source {
   let stop = async (): Promise<void> => {};
   return {
@@ -101,7 +101,7 @@ class Follower {
     return Promise.all(this.#reflectors.map((reflector) => reflector.run()));
   }
 
-  /** Whatever is in force comes first; then it is written down. */
+  /** Objects take effect first; then the journal gets them. */
   async #keep(snapshots: () => readonly Snapshot[]): Promise<void> {
     const { journal, times } = this.#parts;
     const backOff = createBackOff(times);

@@ -3,7 +3,7 @@ import type { Journal, Recollection, Snapshot } from './journal.ts';
 import type { ObjectCache } from './object-cache.ts';
 import { newestOf } from './versions.ts';
 
-/** What an earlier agent knew of one kind, and where it is written down what this one knows. */
+/** The objects of one kind that an earlier agent knew, and the journal of this agent's objects. */
 export interface Memory {
   /** Up to which resource version it is known; undefined = a list is needed. */
   readonly version: string | undefined;
@@ -13,7 +13,7 @@ export interface Memory {
   isOfCluster(): Promise<boolean>;
   /** Gives it to the cache. */
   recall(): void;
-  /** The server does not go on from there. */
+  /** The server cannot resume from there. */
   forget(): void;
   /** Writes changes to the journal; see Journal. */
   write(version: string | undefined): void;
@@ -33,7 +33,7 @@ interface Parts {
 
 /** Releases the recalled objects once the cache has them. */
 export function createMemory({ kind, cache, journal, recollection, askCluster }: Parts): Memory {
-  // Let go when it has been given: it is as large as what the cache make of it
+  // Released once given: it is as large as the cached objects
   let snapshot = recollection?.snapshots.get(kind);
   const [version, cluster] = [snapshot?.version, recollection?.cluster];
   let upTo = version;

@@ -6,8 +6,8 @@ import { pageOf } from './response-body.ts';
 const PATH = `/api/v1/namespaces/default/services?${new URLSearchParams({ fieldSelector: 'metadata.name=kubernetes' })}`;
 
 /**
- * What tells a cluster from every other one: the UID of Service default/kubernetes, which an API server makes where it is missing
- * (kubernetes, pkg/controlplane/controller/kubernetesservice). Empty where that cannot be seen. Throws ApiFailure.
+ * Identifies a cluster: the UID of Service default/kubernetes, which an API server creates if it is missing
+ * (kubernetes, pkg/controlplane/controller/kubernetesservice). Empty if it is not visible. Throws ApiFailure.
  */
 export async function clusterUid(connection: Connection, signal: AbortSignal): Promise<string> {
   try {

@@ -104,7 +104,7 @@ test('a token that is rotated is read again, and one that is refused is said', a
   const follows = await follow(false);
   assert.equal(
     (await problemOf(follows)).replace(server.url, 'URL'),
-    'api_unauthorized: API server URL answered 401 (Unauthorized): it does not take the token in token. Nothing is served before that works; trying again',
+    'api_unauthorized: API server URL answered 401 (Unauthorized): it does not take the token in token. Nothing is served until that works; trying again',
   );
   writeFileSync(join(dir, 'token'), 'new');
   await until('complete', () => follows.calls.includes('complete'));
@@ -125,7 +125,7 @@ test('a token file that is missing for a while is reported, and the last token s
   server.cut('end');
   assert.match(
     await problemOf(follows),
-    /^api_credentials: .*tokenFile is "token", must be a file with a token; it is empty\. What it said/,
+    /^api_credentials: .*tokenFile is "token", must be a file with a token; it is empty\. The last known objects/,
   );
   writeFileSync(join(dir, 'token'), 'two');
   server.put(service('a', 81));

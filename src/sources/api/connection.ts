@@ -21,7 +21,7 @@ export interface RequestTimes {
 export interface Connection {
   /** The body of a good answer. Throws ApiFailure, also while the body is read. */
   get(path: string, signal: AbortSignal): Promise<IncomingMessage>;
-  /** Creates an object in the collection that is there. Throws ApiFailure. */
+  /** Creates an object in the collection of that path. Throws ApiFailure. */
   post(path: string, object: object, signal: AbortSignal): Promise<void>;
   /** For messages. */
   readonly address: string;

@@ -1,4 +1,4 @@
-/** How to reach an API server and who we are there, as the files said when it was read. */
+/** The address of an API server and this client's identity there, as read from the files. */
 export interface Access {
   /** May have a path: some gateways serve several clusters. */
   readonly server: URL;

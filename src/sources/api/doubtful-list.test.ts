@@ -15,11 +15,11 @@ test('a server that was restored to nothing removes nothing before another list 
   assert.deepEqual(calls, []);
   assert.ok(
     problems.includes(
-      'doubtful_list: The API server no longer lists Services: nothing is removed until another list confirms that in 0.2 s',
+      'doubtful_list: The API server no longer lists Services: nothing is removed until a second list confirms that in 0.2 s',
     ),
   );
   await until('removed', () => objects.size === 0);
-  assert.ok(notes.includes('Another list of Services has 0, and lacks 3: that counts'));
+  assert.ok(notes.includes('A second list confirms that 3 Services are gone; removing them'));
   server.put(service('d'));
   await until('d', () => objects.has('Service shop/d'));
 });
@@ -60,8 +60,8 @@ test('a first list that is empty is not complete before another list confirms it
   await until('synced', () => calls.includes('synced'));
   assert.deepEqual(calls, ['set Node n1', 'synced']);
   assert.deepEqual(problems, [
-    'doubtful_list: The API server has no Services at all: nothing is removed until another list confirms that in 0.2 s',
-    'doubtful_list: The API server has no EndpointSlices at all: nothing is removed until another list confirms that in 0.2 s',
+    'doubtful_list: The API server has no Services at all: nothing is removed until a second list confirms that in 0.2 s',
+    'doubtful_list: The API server has no EndpointSlices at all: nothing is removed until a second list confirms that in 0.2 s',
   ]);
   await until('complete', () => calls.includes('complete'));
 });

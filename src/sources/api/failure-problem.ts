@@ -5,10 +5,10 @@ import type { Resource } from './resources.ts';
 /** Subject of problems that concern every resource alike; they are reported once. */
 export const SERVER_SUBJECT = 'API server';
 
-/** It is the same for every resource. */
+/** Whether a failure concerns every resource alike. */
 export const isOfServer = (reason: ApiFailureReason): boolean => ['credentials', 'unreachable', 'unauthorized'].includes(reason);
 
-/** Others may be over with the next try, a watch that was cut for example. */
+/** Whether to report a failure at once. Other failures may be over at the next attempt, such as a watch that was cut. */
 export const isWorthTelling = ({ reason }: ApiFailure): boolean =>
   ['credentials', 'unauthorized', 'forbidden', 'not_served'].includes(reason);
 
@@ -20,7 +20,7 @@ export function problemOf(
 ): { readonly subject: string; readonly finding: IdentifiedProblem } {
   const isLacking = lack !== undefined && !hasListed;
   const effect =
-    isLacking && !isOfServer(reason) ? lack : hasListed ? 'What it said before stays in force' : 'Nothing is served before that works';
+    isLacking && !isOfServer(reason) ? lack : hasListed ? 'The last known objects stay in force' : 'Nothing is served until that works';
   const said = isOfServer(reason) ? message : `Cannot follow ${what}: ${message}`;
   const advice = isLacking && reason === 'not_served' ? '' : (ADVICE[reason]?.(path.split('/').pop() ?? '') ?? '');
   const text = `${said}. ${advice}${effect}; trying again`;

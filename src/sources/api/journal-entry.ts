@@ -2,14 +2,14 @@ import type { Address } from '#lib/address.ts';
 import type { Endpoint, EndpointSlice } from '#model/endpoint-slice.ts';
 import type { ModelKind, ModelObject } from '#model/objects.ts';
 
-/** What stands to be said about an object. */
+/** The active problems of an object. */
 export interface ObjectProblems {
   /** See Problem. */
   readonly reason: string;
   readonly messages: readonly string[];
 }
 
-/** One object as it is known; without `object` and `said` it is gone. */
+/** One object; without `object` and `said` it is gone. */
 export interface Entry {
   readonly key: string;
   readonly object?: ModelObject | undefined;
@@ -42,7 +42,7 @@ export function packEntry({ key, object, said }: Entry): PackedEntry {
   return value === undefined ? [key] : [key, value];
 }
 
-/** An entry of a kind; what stands there was made by packEntry of the same build. */
+/** Decodes an entry of a kind that packEntry of the same build has made. */
 export function unpackEntry(kind: ModelKind, [key, value, said]: PackedEntry): Entry {
   const object = value === undefined || value === null ? undefined : ({ kind, key, value: unpack(kind, value) } as ModelObject);
   return { key, object, said };

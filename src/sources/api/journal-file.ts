@@ -33,7 +33,7 @@ export class JournalFile {
   #path: string;
   #size: number;
 
-  /** Goes on after the first `size` bytes; 0 = a new file, for root alone, in the place of whatever is there. */
+  /** Continues after the first `size` bytes; 0 = a new file, for root alone, which replaces an existing one. */
   constructor(path: string, size = 0) {
     this.#path = path;
     this.#size = size;

@@ -160,7 +160,7 @@ test('what stands behind damage is cut off before anything is added', async () =
   await second.journal.read();
   assert.match(
     second.notes.join(),
-    new RegExp(`Going on from what an earlier agent wrote down in .*one.journal, which ends within a record after ${length} bytes$`),
+    new RegExp(`Resuming from the journal of an earlier agent, .*one.journal, which ends within a record after ${length} bytes$`),
   );
   second.write('EndpointSlice', '12', pods);
   second.journal.close();
@@ -168,7 +168,7 @@ test('what stands behind damage is cut off before anything is added', async () =
 });
 
 for (const [what, text, says] of [
-  ['empty', '', /is damaged from its beginning: the API server is asked for everything/],
+  ['empty', '', /is damaged from its beginning: listing everything from the API server/],
   ['something else', 'apiVersion: v1\n', /is damaged from its beginning/],
 ] as const) {
   test(`a file that is ${what} counts for nothing and is said once`, async () => {
@@ -187,7 +187,7 @@ test('another format counts for nothing; no file is nothing to speak of', async 
   (await new Book().begin()).write('Service', '10', web(1));
   const other = new Book('n2');
   assert.equal(await recalled(other), undefined);
-  assert.match(other.notes.join(), /is of another build of weir or of another node: the API server is asked for everything/);
+  assert.match(other.notes.join(), /is of another build of weir or of another node: listing everything from the API server/);
 });
 
 test('an old file counts for nothing, nor does one of a time to come', async () => {
@@ -198,7 +198,7 @@ test('an old file counts for nothing, nor does one of a time to come', async () 
     const book = new Book();
     assert.equal(await recalled(book), undefined);
     assert.deepEqual([book.notes.length, existsSync(path)], [1, false]);
-    assert.match(book.notes.join(), /was not written to in the last 5 minutes: the API server is asked for everything/);
+    assert.match(book.notes.join(), /was not written to in the last 5 minutes: listing everything from the API server/);
   }
 });
 
@@ -206,7 +206,7 @@ test('what cannot be read is said with its reason', async () => {
   mkdirSync(path, { recursive: true });
   const book = new Book();
   assert.equal(await recalled(book), undefined);
-  assert.match(book.problems.join(), /^Cannot read .*one.journal: EISDIR.*The API server is asked for everything$/);
+  assert.match(book.problems.join(), /^Cannot read .*one.journal: EISDIR.*Listing everything from the API server$/);
 });
 
 test('a folder that cannot be made is said once, and nothing is written', async () => {

@@ -26,7 +26,7 @@ export interface JournalParts {
   readonly path: string;
   /** A journal of another format is useless. */
   readonly format: string;
-  /** Told what an operator may want to know, whole sentences. */
+  /** Receives notes for the operator, whole sentences. */
   readonly note: (message: string) => void;
   readonly problem: (message: string) => void;
 }
@@ -37,21 +37,20 @@ type Change = readonly [kind: ModelKind, version: string | null, entries: readon
 /** What the first record begins with. */
 const NAME = 'weir';
 
-/** Entries of a record, few enough to let others have their turn after each. */
+/** Entries of a record, few enough to yield after each. */
 const RECORD_ENTRIES = 64;
 
-/** Growth of a file that is tolerated before it is written anew, beside its first size, bytes. */
+/** Growth of a file, beyond its first size, before it is rewritten, bytes. */
 const SLACK = 1 << 20;
 
 /**
- * A file that was last written longer ago, ms, says nothing of what the kernel holds: others may have worked there meanwhile, or the node
- * was started anew. Bookmarks are written about once a minute, and API servers forget versions after five (--etcd-compaction-interval).
+ * Maximum age of a journal, ms. After that another agent may have changed the kernel's tables, or the node may have restarted. Bookmarks are written about once a minute, and API servers forget versions after five (--etcd-compaction-interval).
  */
 const MOST_AGE_MS = 300_000;
 
 /**
- * What the API server said, written down as it comes and before anything is done about it, so that another agent can go on from there: a
- * file of records, each a change. Reading as many of them as are whole gives a state that once held, however the writer ended. A
+ * The objects of the API server, written before they take effect, so that a later agent can resume: a file of records, each a change. The whole
+ * records from the beginning yield a state that once held, however the writer ended. A
  * file that has doubled is rewritten beside itself. After an error there is no journal: an outdated one would be worse.
  */
 export class Journal {
@@ -84,13 +83,13 @@ export class Journal {
       const { header, changes, end } = await readRecords(bytes);
       const why = this.#whyUseless(header, age);
       if (why !== undefined || header === undefined) {
-        note(`${path} ${why}: the API server is asked for everything`);
+        note(`${path} ${why}: listing everything from the API server`);
         // Before it grows old: its writer may come back
         this.#removeIfPossible();
         return undefined;
       }
       const until = end < bytes.length ? `, which ends within a record after ${end} bytes` : '';
-      note(`Going on from what an earlier agent wrote down in ${path}${until}`);
+      note(`Resuming from the journal of an earlier agent, ${path}${until}`);
       const { snapshots, share } = fold(changes);
       this.#file = new JournalFile(path, end);
       this.#firstSize = end * share;
@@ -98,7 +97,7 @@ export class Journal {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
-      problem(`Cannot read ${path}: ${message}. The API server is asked for everything`);
+      problem(`Cannot read ${path}: ${message}. Listing everything from the API server`);
       this.#removeIfPossible();
       return undefined;
     }
@@ -121,7 +120,7 @@ export class Journal {
     else this.#removeIfPossible();
   }
 
-  /** What stands there of a kind does not count any more. */
+  /** Forgets the objects of a kind in the file. */
   forget(kind: ModelKind): void {
     this.#append([kind, '', null]);
   }
@@ -203,7 +202,7 @@ export class Journal {
   }
 }
 
-/** Where it is written anew. */
+/** Path of a rewrite. */
 const nextPath = (path: string): string => `${path}.new`;
 
 /** Removes a journal and an unfinished rewrite of it; returns whether there was any. Errors come from node:fs. */

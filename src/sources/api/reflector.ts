@@ -40,7 +40,7 @@ export class Reflector {
   /** Everything up to here is known; undefined = a list is needed. */
   #version: string | undefined;
   #hasListed = false;
-  /** The version is that of an earlier agent, and it is not yet known whether the server goes on from there. */
+  /** The version comes from an earlier agent, and the server has not confirmed it yet. */
   #resumes = false;
   /** Events that come close together are changes that an earlier agent missed. */
   #catchingUp: NodeJS.Timeout | undefined;
@@ -124,7 +124,7 @@ export class Reflector {
     this.#version = version;
   }
 
-  /** The server goes on from where an earlier agent was: what that one knew, and what comes now, is as good as a list. */
+  /** The server resumes from an earlier agent's version: the recalled objects and the following events equal a list. */
   #resume(): void {
     const { memory, times, listed } = this.#parts;
     this.#resumes = false;
@@ -164,7 +164,7 @@ export class Reflector {
     }
   }
 
-  /** A server of an earlier time knows lower versions than we do, and a watch from ours would miss what it does until it is there. */
+  /** A restored server has lower versions than this agent; a watch from the agent's version would miss changes until the server reaches it. */
   async #compare(ours: string): Promise<void> {
     const { version } = await pageOf(await this.#get({ limit: '1' }), `List of ${this.#resource.what}`);
     const { memory } = this.#parts;
@@ -192,17 +192,20 @@ export class Reflector {
       this.#confirmation = undefined;
       this.#confirms = false;
       cache.removeMissing();
-      if (problems.replace(`doubt ${what}`, [])) note(`Another list of ${what} has ${cache.size}, and lacks ${missing}: that counts`);
+      if (problems.replace(`doubt ${what}`, []))
+        note(
+          missing > 0 ? `A second list confirms that ${missing} ${what} are gone; removing them` : `A second list has all ${what} again`,
+        );
     }
     listed(this.#confirmation === undefined);
   }
 
-  /** The next thing is a list. */
+  /** Makes the next request a list. */
   #lose(): void {
     const { memory, missed, note } = this.#parts;
     clearTimeout(this.#catchingUp);
     if (this.#resumes) {
-      note(`The API server does not go on from the ${this.#resource.what} that were written down: it is asked for all of them`);
+      note(`The API server cannot resume ${this.#resource.what} from the journal; listing all of them`);
       memory.forget();
     } else memory.write('');
     if (this.#version !== undefined && this.#hasListed) missed();

@@ -9,7 +9,7 @@ export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   readonly object: Fields;
   readonly version: string;
-  /** A bookmark that says that everything that was there at first has been sent (KEP-3157). */
+  /** The bookmark that ends the initial events (KEP-3157). */
   readonly endsInitial: boolean;
 }
 

@@ -7,13 +7,13 @@ export interface ApiTimes extends RequestTimes, BackOffTimes {
   readonly minWatchSeconds: number;
   /** A watch that ends earlier than this is a failure, ms. */
   readonly minWatchMs: number;
-  /** From the first complete state until all of it is written down, ms. */
+  /** From the first complete state until it is written to the journal, ms. */
   readonly journalMs: number;
-  /** A watch that goes on from what an earlier agent knew has sent what changed meanwhile when it is quiet for so long, ms, */
+  /** A resumed watch has sent the missed changes when it is quiet for this long, ms, */
   readonly quietMs: number;
-  /** or when it has lasted for so long, ms: others go on changing things. */
+  /** or when it has lasted this long, ms, because objects keep changing. */
   readonly catchUpMs: number;
-  /** Until another list that confirms a doubtful one, ms. */
+  /** Until a second list that confirms a doubtful one, ms. */
   readonly confirmMs: number;
   /** Between two tries of what the server does not have, and which can be done without, ms. */
   readonly lackMs: number;

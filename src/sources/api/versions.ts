@@ -1,4 +1,4 @@
-/** Whether resource version `a` is older than `b`. They are numbers that grow (KEP-5504), too large for arithmetic; others are not compared. */
+/** Whether resource version `a` is older than `b`. They are growing numbers (KEP-5504), too large for arithmetic; other texts are not compared. */
 export const isOlder = (a: string, b: string): boolean =>
   /^\d+$/.test(a) && /^\d+$/.test(b) && (a.length === b.length ? a < b : a.length < b.length);
 

@@ -28,7 +28,7 @@ export async function signatureOf(path: string): Promise<Signature> {
 /** Whether the file had no bytes. */
 export const isEmptySignature = (signature: string): boolean => signature.split(' ')[2] === '0';
 
-/** Tells a folder from another one in its place. Throws where there is none. */
+/** Identity of a folder, which a replacement does not share. Throws if there is none. */
 export async function folderIdentity(dir: string): Promise<string> {
   const { dev, ino, birthtimeNs } = await stat(dir, { bigint: true });
   return `${dev} ${ino} ${birthtimeNs}`;
@@ -51,7 +51,7 @@ export function watchFolder(dir: string, changed: (path?: string, touch?: Touch)
     if (name === null || name.startsWith('..') || name === basename(dir)) changed();
     else if (isManifestName(name)) changed(join(dir, name), event === 'rename' ? 'replaced' : 'written');
   });
-  // The folder's end shows as an error on some systems; the next look at the folder tells what happened
+  // The removal of the folder is an error on some systems; the next scan shows what happened
   watcher.on('error', () => changed());
   return watcher;
 }

@@ -23,7 +23,7 @@ export interface FilesOutput {
 /** Equal to no file's: it is tried again at every rescan. */
 const UNREAD: Signature = '';
 
-/** The files of the folder: what each said when it was last good, and what becomes of that when it changes. */
+/** The files of the folder with their last good contents; applies their changes. */
 export class ManifestFiles {
   readonly #output: FilesOutput;
   readonly #states = new Map<string, FileState>();

@@ -5,7 +5,7 @@ import type { IdentifiedProblem } from '../active-problems.ts';
 export interface Orphans {
   set(object: ModelObject): void;
   remove(object: ModelObject): void;
-  /** Tells about everything that was touched since the last check. */
+  /** Reports orphans among the objects touched since the last check. */
   check(): void;
 }
 

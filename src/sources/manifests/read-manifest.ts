@@ -6,7 +6,7 @@ import type { IdentifiedProblem } from '../active-problems.ts';
 import { type ObjectsById, objectId } from './file-precedence.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 
-/** What a file said when it was last good. */
+/** The last good contents of a file. */
 export interface Manifest {
   /** Of an object that is no longer valid the last version that was. */
   readonly objects: ObjectsById;

@@ -4,7 +4,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** Where the items of a block list stand, one span each, and where the last ends. */
+/** The spans of the items of a block list, and the end of the last one. */
 export interface ListSpans {
   readonly items: readonly Span[];
   readonly start: number;
