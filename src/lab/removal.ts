@@ -23,7 +23,7 @@ export async function removeLab(lab: string): Promise<Removed> {
   const processes = await endProcesses(lab);
   unmountAll(lab);
   const namespaces = deleteNamespaces(lab);
-  removeCgroups(lab);
+  await removeCgroups(lab);
   rmSync(labDir(lab), { recursive: true, force: true });
   return { processes, namespaces };
 }
@@ -81,10 +81,21 @@ function deleteNamespaces(lab: string): number {
   return names.length;
 }
 
-/** Of every hierarchy: container runtimes also make cgroups in hierarchies of version 1. */
-function removeCgroups(lab: string): void {
-  const dirs = findCgroupHierarchies().map((root) => labCgroup(root, lab));
-  for (const dir of dirs.filter((each) => existsSync(each))) {
-    for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
+/**
+ * Removes the lab's cgroups from every hierarchy: container runtimes also make cgroups in hierarchies of version 1. A process that was just
+ * started may enter a cgroup after all others have ended: the kernel then refuses the removal with EBUSY, and the process is ended, too.
+ */
+async function removeCgroups(lab: string): Promise<void> {
+  const deadline = Date.now() + END_WAIT_MS;
+  for (;;) {
+    try {
+      const dirs = findCgroupHierarchies().map((root) => labCgroup(root, lab));
+      for (const dir of dirs.filter((each) => existsSync(each)))
+        for (const folder of [dir, ...subfolders(dir)].reverse()) rmdirSync(folder);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || Date.now() > deadline) throw error;
+      await endProcesses(lab);
+    }
   }
 }

@@ -2,44 +2,36 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
+import { afterEach, before, test } from 'node:test';
 import { manifestsDir } from '#lab/paths.ts';
 import { raise, weir } from './ground.ts';
-import { clusterIP, FAMILIES, type Family, node, numbered, type PodSpec, parked, podAddress, service, slice, slices } from './objects.ts';
+import { CLIENT, clusterIP, FAMILIES, type Family, numbered, type PodSpec, podAddress, service, slice, slices } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
-const [P1, P2]: readonly PodSpec[] = [
+const [P1, P2]: readonly [PodSpec, PodSpec] = [
   { name: 'p1', node: 'n1' },
   { name: 'p2', node: 'n1' },
 ];
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const [GOOD, OTHER, NEXT] = [1, 2, 3];
 
-let lab: Lab;
-let dir: string;
+const lab = await raise('b', { nodes: ['n1'], pods: [P1, P2, CLIENT], objects: [numbered('good', GOOD), ...answered('good', P1)] });
+const dir = manifestsDir(lab.topology.name);
 
 before(async () => {
-  lab = await raise('b', [
-    ...[node('n1'), ...parked([P1 as PodSpec, P2 as PodSpec, CLIENT])],
-    numbered('good', GOOD),
-    ...answered('good', P1),
-  ]);
-  dir = manifestsDir(lab.topology.name);
   // An empty file is believed to be meant only when it stays so for a while.
   write('empty.yaml', '');
   lab.writeManifest('other.json', [numbered('other', OTHER), ...answered('other', P1)]);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(OTHER), 80), 'p1');
 });
 
-after(() => lab?.down());
-
-function answered(of: string, pod: PodSpec | undefined): object[] {
-  return slices({ of, pods: [pod ?? assert.fail()] });
+function answered(of: string, pod: PodSpec): object[] {
+  return slices({ of, pods: [pod] });
 }
 
 /** Writes a file as an editor would that knows nothing of Kubernetes. */
-const write = (file: string, text: string): void => writeFileSync(join(dir, file), text);
+function write(file: string, text: string): void {
+  writeFileSync(join(dir, file), text);
+}
 
 const log = (): string => lab.agent('n1').log;
 
@@ -63,7 +55,7 @@ const good = (family: Family): Path[] => [
 ];
 
 /** A file that changes after the bad one: when it is in force, the bad one has been read, too. */
-async function assertLifeGoesOn(pod: PodSpec | undefined): Promise<void> {
+async function assertLifeGoesOn(pod: PodSpec): Promise<void> {
   lab.writeManifest('next.json', [numbered('next', NEXT), ...answered('next', pod)]);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(NEXT), 80), pod?.name ?? '');
   await assertPaths(lab, FAMILIES.flatMap(good));
@@ -141,7 +133,7 @@ test('an EndpointSlice without its Service is named with it, and counts when the
 });
 
 test('an EndpointSlice of mixed families is named with the address that does not fit', async () => {
-  const mixed = slice({ of: 'mixed', pods: [P1 as PodSpec] }) as { endpoints: { addresses: string[] }[] };
+  const mixed = slice({ of: 'mixed', pods: [P1] }) as { endpoints: { addresses: string[] }[] };
   mixed.endpoints.push({ addresses: ['fd00:244::1'] });
   lab.writeManifest('mixed.json', [numbered('mixed', 23, { families: [4] }), mixed]);
   await assertOneLine(/t\/mixed-4/, /fd00:244::1/);
@@ -182,7 +174,7 @@ test('two Services that want one NodePort: one has it, and both are named', asyn
 
 test('a folder that vanishes leaves everything in force, and is followed again when it is back', async () => {
   renameSync(dir, `${dir}.away`);
-  await assertOneLine(/folder/, /Cannot read folder.*stays in force/);
+  await assertOneLine(/folder/, /Cannot read folder.*its last contents stay in force/);
   await assertPaths(lab, FAMILIES.flatMap(good));
   renameSync(`${dir}.away`, dir);
 });

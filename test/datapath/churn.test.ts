@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLab } from '#lab/create-lab.ts';
-import type { Lab } from '#lab/lab.ts';
-import { fewer, scaled } from './ground.ts';
-import { node, nodeAddress, type PodSpec, parked, service, slice } from './objects.ts';
+import { fewer, raise, scaled } from './ground.ts';
+import { CLIENT, nodeAddress, type PodSpec, SERVERS, service, slice } from './objects.ts';
 
 /** Changes under one load; loads follow each other until there were so many connections in all, and so many changes reached the kernel. */
 const CHANGES = 300;
@@ -16,13 +14,6 @@ const PASSES = 100;
  */
 const OWN_PORTS = 2000;
 const PORTS_OF_LOAD = 6000;
-const PODS: readonly PodSpec[] = [
-  { name: 'p1', node: 'n1' },
-  { name: 'p2', node: 'n2' },
-  { name: 'p3', node: 'n1' },
-  { name: 'p4', node: 'n2' },
-];
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const VIP = { v4: '10.96.0.10', v6: 'fd00:96::10' };
 const NODE_PORT = { tcp: 30080, udp: 30081 };
 
@@ -35,23 +26,12 @@ const WEB = service({
   ],
 });
 
-let lab: Lab;
-
-before(async () => {
-  lab = await createLab({
-    name: `churn${process.pid % 10000}`,
-    objects: [node('n1'), node('n2'), ...parked([...PODS, CLIENT]), WEB],
-    serviceCidr: '10.96.0.0/16,fd00:96::/112',
-    agentFlags: ['-v', '2'],
-  });
-});
-
-after(() => lab?.down());
+const lab = await raise('churn', { pods: [...SERVERS, CLIENT], objects: [WEB] });
 
 const slices = (pods: readonly PodSpec[]): object[] => [slice({ of: 'web', pods }), slice({ of: 'web', pods, family: 6 })];
 
 /** The pods of change `i`: every combination but none. */
-const chosen = (i: number): readonly PodSpec[] => PODS.filter((_, p) => ((i % 15) + 1) & (1 << p));
+const chosen = (i: number): readonly PodSpec[] => SERVERS.filter((_, p) => ((i % 15) + 1) & (1 << p));
 
 test('no connection is lost while the endpoints of a Service change hundreds of times', async () => {
   const loads = [
@@ -62,7 +42,7 @@ test('no connection is lost while the endpoints of a Service change hundreds of 
     ['outside', { protocol: 'tcp', address: nodeAddress('n1', 6), port: NODE_PORT.tcp }],
     ['outside', { protocol: 'udp', address: nodeAddress('n1'), port: NODE_PORT.udp, localPort: OWN_PORTS }],
   ] as const;
-  lab.writeManifest('web.json', slices(PODS));
+  lab.writeManifest('web.json', slices(SERVERS));
   await sleep(scaled(1000));
   const passes = (): number => lab.agent('n1').log.match(/Wrote tables/g)?.length ?? 0;
   let round = 0;

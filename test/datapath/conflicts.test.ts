@@ -1,41 +1,34 @@
 /** Services that want one address and port: real traffic goes to the older one, and to the other when that one goes. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
+import { before, test } from 'node:test';
 import { ip, raise, weir } from './ground.ts';
 import {
+  CLIENT,
   clusterIP,
   FAMILIES,
   type Family,
-  node,
   nodeAddress,
   nodePort,
   numbered,
   outerIP,
   type PodSpec,
-  parked,
   podAddress,
   slices,
 } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
-const [P1, P2, CLIENT]: readonly [PodSpec, PodSpec, PodSpec] = [
+const [P1, P2]: readonly [PodSpec, PodSpec] = [
   { name: 'p1', node: 'n1' },
   { name: 'p2', node: 'n1' },
-  { name: 'p9', node: 'n1' },
 ];
 const [OLD, YOUNG, SHARED] = [1, 2, 3];
 const BIRTHS = { old: '2026-01-01T00:00:00Z', young: '2026-02-01T00:00:00Z' };
-const WORLD = [node('n1'), ...parked([P1, P2, CLIENT])];
 
-let lab: Lab;
+const lab = await raise('c', { nodes: ['n1'], pods: [P1, P2, CLIENT] });
 
-before(async () => {
-  lab = await raise('c', WORLD);
+before(() => {
   for (const family of FAMILIES) ip(lab, 'wire', `route replace ${outerIP(SHARED, family)} via ${nodeAddress('n1', family)}`);
 });
-
-after(() => lab?.down());
 
 /** What a Service is beside its name, number and pod. */
 interface Wants {
@@ -52,7 +45,7 @@ function claimant(name: string, number: number, pod: PodSpec, { createdAt, spec 
 const old = (spec: object): object[] => claimant('old', OLD, P1, { createdAt: BIRTHS.old, spec });
 const young = (spec: object): object[] => claimant('young', YOUNG, P2, { createdAt: BIRTHS.young, spec });
 
-const apply = (...objects: readonly object[]): void => lab.writeManifest('objects.json', [...WORLD, ...objects]);
+const apply = (...objects: readonly object[]): void => lab.writeManifest('claims.json', objects);
 
 /** What the agent has said of who loses something, the time left out. */
 const losses = (): string[] =>

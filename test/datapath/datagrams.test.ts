@@ -1,43 +1,36 @@
 /** UDP sockets that talk to Services: which backend they keep, and which address they see answer. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lab } from '#lab/lab.ts';
 import type { Seen, Target } from '#lab/probe.ts';
 import { hostPort } from '#lib/host-port.ts';
 import { inside, raise, scaled } from './ground.ts';
-import { clusterIP, FAMILIES, node, nodePort, numbered, type PodSpec, parked, podAddress, slice, slices } from './objects.ts';
+import { CLIENT, clusterIP, FAMILIES, nodePort, numbered, type PodSpec, podAddress, SERVERS, slice, slices } from './objects.ts';
 import { answeredBy, udp, until } from './paths.ts';
 
-const PODS: readonly PodSpec[] = [1, 2, 3, 4].map((n) => ({ name: `p${n}`, node: n % 2 ? 'n1' : 'n2' }));
-const [P1, P2] = PODS as [PodSpec, PodSpec];
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+const [P1, P2] = SERVERS;
 
 /** Numbers of the Services; there are eight of the last kind. */
 const [SPREAD, TWIN_A, TWIN_B, ALONE, FIRST_OF_MANY] = [1, 2, 3, 4, 11];
 const MANY = 8;
 
-let lab: Lab;
-
 /** Each of these Services has one endpoint, on a port of its own. */
 const many = (): object[] =>
   Array.from({ length: MANY }, (_, i) => {
     const [name, ports] = [`many${i}`, [{ name: 'udp', protocol: 'UDP', port: 9000 + i } as const]];
-    return [numbered(name, FIRST_OF_MANY + i), ...slices({ of: name, pods: [PODS[i % PODS.length] as PodSpec], ports })];
+    return [numbered(name, FIRST_OF_MANY + i), ...slices({ of: name, pods: [SERVERS[i % SERVERS.length] as PodSpec], ports })];
   }).flat();
 
-before(async () => {
-  lab = await raise('u', [
-    ...[node('n1'), node('n2'), ...parked([...PODS, CLIENT])],
-    ...[numbered('spread', SPREAD), ...slices({ of: 'spread', pods: PODS })],
+const lab = await raise('u', {
+  pods: [...SERVERS, CLIENT],
+  objects: [
+    ...[numbered('spread', SPREAD), ...slices({ of: 'spread', pods: SERVERS })],
     ...[numbered('twina', TWIN_A), ...slices({ of: 'twina', pods: [P2] })],
     ...[numbered('twinb', TWIN_B), ...slices({ of: 'twinb', pods: [P2] })],
     ...[numbered('alone', ALONE)],
     ...many(),
-  ]);
+  ],
 });
-
-after(() => lab?.down());
 
 const patient = (target: Target): Target => ({ ...target, timeoutMs: scaled(5000) });
 const ask = (targets: readonly Target[], from = 't/p9'): Promise<readonly Seen[]> => lab.exchange(from, targets.map(patient));
@@ -65,7 +58,7 @@ test('connected sockets and connections spread over all endpoints', async () => 
       requests: 120,
     }).done;
     assert.deepEqual(failures, {});
-    assert.equal(Object.keys(answeredBy).length, PODS.length);
+    assert.equal(Object.keys(answeredBy).length, SERVERS.length);
   }
 });
 
@@ -77,7 +70,7 @@ test('one socket that talks to more Services than it has places for sees each an
     assert.deepEqual(peers(seen), rounds.map(written));
     assert.deepEqual(
       answeredBy(seen).slice(0, MANY),
-      targets.map((_, i) => `t/p${(i % PODS.length) + 1}`),
+      targets.map((_, i) => `t/p${(i % SERVERS.length) + 1}`),
     );
   }
 });

@@ -1,30 +1,25 @@
 /** Devices of a node that come, go and differ: what enters there is served. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { after, before, type TestContext, test } from 'node:test';
+import { before, type TestContext, test } from 'node:test';
 import { Dialer } from '#lab/dialer.ts';
-import type { Lab } from '#lab/lab.ts';
 import type { Target } from '#lab/probe.ts';
 import { ip, netns, raise, routeServicesBy } from './ground.ts';
-import { clusterIP, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
+import { AWAY, clusterIP, nodeAddress, nodePort, numbered, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, type Dials, type Expected, tcp, udp, until } from './paths.ts';
 
-const FAR: PodSpec = { name: 'p2', node: 'n2' };
 const WEB = 1;
 
-let lab: Lab;
+const lab = await raise('d', {
+  pods: [AWAY],
+  objects: [numbered('web', WEB), ...slices({ of: 'web', pods: [AWAY] })],
+  agentFlags: ['--exclude-devices', 'quiet*'],
+});
 
-before(async () => {
-  lab = await raise(
-    'd',
-    [...[node('n1'), node('n2'), ...parked([FAR])], numbered('web', WEB), ...slices({ of: 'web', pods: [FAR] })],
-    ['--exclude-devices', 'quiet*'],
-  );
+before(() => {
   routeServicesBy(lab, nodeAddress('n1'));
   routeServicesBy(lab, nodeAddress('n1', 6));
 });
-
-after(() => lab?.down());
 
 /** Addresses of network `n`: the node's and its client's. */
 const near = (n: number): string[] => [`10.55.${n}.1/24`, `fd55:${n}::1/64`];
@@ -222,7 +217,7 @@ test('a port of a VRF has the program; what comes in by it is served', async (co
   ip(lab, 'n1', 'link set port7 master vrf7');
   start('n1', 'port7', near(7).slice(0, 1));
   // To the pods from within, and back.
-  ip(lab, 'n1', `route add ${podAddress(FAR)} via ${nodeAddress('n2')} dev eth0 table 77`);
+  ip(lab, 'n1', `route add ${podAddress(AWAY)} via ${nodeAddress('n2')} dev eth0 table 77`);
   ip(lab, 'n1', 'route add 10.55.7.2 dev port7');
   await assertServed('x7', 'port7', [4]);
 });

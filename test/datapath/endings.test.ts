@@ -3,24 +3,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { createLab } from '#lab/create-lab.ts';
-import type { Lab } from '#lab/lab.ts';
+import { test } from 'node:test';
 import { manifestsDir, WEIR } from '#lab/paths.ts';
-import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
-import { stateDir } from './ground.ts';
-import { node } from './objects.ts';
+import { raise, stateDir } from './ground.ts';
 import { until } from './paths.ts';
 
-const ground = skipIf(whyNoDatapath());
-
-let lab: Lab;
-
-before(async () => {
-  if (!ground.skip) lab = await createLab({ name: `e${process.pid}`, objects: [node('n1')], agents: false });
-});
-
-after(() => lab?.down());
+const lab = await raise('e', { nodes: ['n1'], agents: false });
 
 /** How `weir run` ends on n1, with flags after the usual ones. */
 async function ending(...flags: string[]): Promise<{ readonly code: number | null; readonly last: string }> {
@@ -38,7 +26,7 @@ async function ending(...flags: string[]): Promise<{ readonly code: number | nul
   return { code, last: stderr.trim().split('\n').at(-1) ?? '' };
 }
 
-test('a cgroup root or a table size that cannot be ends it with 2', ground, async () => {
+test('a cgroup root or a table size that cannot be ends it with 2', async () => {
   assert.deepEqual(await ending('--cgroup-root', '/tmp'), {
     code: 2,
     last: 'weir: Cannot use --cgroup-root /tmp: it should be a folder of cgroup v2',
@@ -47,7 +35,7 @@ test('a cgroup root or a table size that cannot be ends it with 2', ground, asyn
   assert.deepEqual([code, /^weir: --map-size: Cannot size map "counters": its size is fixed/.test(last)], [2, true], last);
 });
 
-test('a node that lacks something ends it with 3', ground, async () => {
+test('a node that lacks something ends it with 3', async () => {
   const { code, last } = await ending('--state-dir', '/sys/weir');
   assert.deepEqual(
     [code, /^weir: This node cannot run weir as it is, "weir doctor" says what it lacks: .*\/sys\/weir/.test(last)],
@@ -56,7 +44,7 @@ test('a node that lacks something ends it with 3', ground, async () => {
   );
 });
 
-test('a port that is taken ends it with 5 where that was asked for', ground, async () => {
+test('a port that is taken ends it with 5 where that was asked for', async () => {
   const squat = `require('node:net').createServer().listen(10249, '127.0.0.1', () => console.log('listens'))`;
   const squatter = lab.spawn('n1', [process.execPath, '-e', squat], { stdio: ['ignore', 'pipe', 'inherit'] });
   assert.ok(squatter.stdout);
@@ -75,7 +63,7 @@ test('a port that is taken ends it with 5 where that was asked for', ground, asy
   );
 });
 
-test('a configuration file that says something else ends it with 6, so that it is started again', ground, async () => {
+test('a configuration file that says something else ends it with 6, so that it is started again', async () => {
   const file = join(manifestsDir(lab.topology.name), '..', 'kube-proxy.conf');
   const write = (verbosity: number): void =>
     writeFileSync(

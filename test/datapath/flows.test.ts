@@ -1,36 +1,22 @@
 /** Flows of packets in the kernel's connection tracking: ports used again, races, fragments. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lab } from '#lab/lab.ts';
 import type { Target } from '#lab/probe.ts';
 import { conntrackEntries, fewer, inside, outcomes, raise, scaled } from './ground.ts';
-import { clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
+import { AWAY, CLIENT, clusterIP, FAMILIES, HERE, nodeAddress, nodePort, numbered, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
-const PODS: readonly PodSpec[] = [
-  { name: 'p1', node: 'n1' },
-  { name: 'p2', node: 'n2' },
-];
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
-const [, AWAY] = PODS as [PodSpec, PodSpec];
 const [BOTH, ONE, LATE] = [1, 2, 3];
 
-let lab: Lab;
-
-before(async () => {
-  lab = await raise(
-    'f',
-    [
-      ...[node('n1'), node('n2'), ...parked([...PODS, CLIENT])],
-      ...[numbered('both', BOTH), ...slices({ of: 'both', pods: PODS })],
-      ...[numbered('one', ONE), ...slices({ of: 'one', pods: [AWAY] })],
-    ],
-    ['--socket-scope', 'host'],
-  );
+const lab = await raise('f', {
+  pods: [HERE, AWAY, CLIENT],
+  objects: [
+    ...[numbered('both', BOTH), ...slices({ of: 'both', pods: [HERE, AWAY] })],
+    ...[numbered('one', ONE), ...slices({ of: 'one', pods: [AWAY] })],
+  ],
+  agentFlags: ['--socket-scope', 'host'],
 });
-
-after(() => lab?.down());
 
 test('a client that uses its port again and again is served each time, however the connection before ended', async () => {
   const rounds = fewer(300);

@@ -1,10 +1,11 @@
 /** What the datapath's tests do to a lab besides dialling in it. */
 import { spawnSync } from 'node:child_process';
+import { after } from 'node:test';
 import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, WEIR } from '#lab/paths.ts';
 import { netnsPrefix } from '#lab/topology.ts';
-import { SERVICE_CIDRS } from './objects.ts';
+import { node, type PodSpec, parked, SERVICE_CIDRS } from './objects.ts';
 
 /** How much slower than a usual machine this one is. */
 const TIME_SCALE = Number(process.env.WEIR_TIME_SCALE ?? 1);
@@ -15,14 +16,35 @@ export const scaled = (ms: number): number => ms * TIME_SCALE;
 /** A number of rounds or connections, fewer on slow machines. */
 export const fewer = (count: number): number => Math.ceil(count / TIME_SCALE);
 
-/** A lab named after this process; `letter` distinguishes the labs of one process. */
-export async function raise(letter: string, objects: readonly unknown[], agentFlags: readonly string[] = []): Promise<Lab> {
+/** Contents of a test file's lab. */
+interface Ground {
+  /** Names of its nodes; n1 and n2 unless given. */
+  readonly nodes?: readonly string[];
+  readonly pods?: readonly PodSpec[];
+  /** Services and slices, beside the nodes and the pods. */
+  readonly objects?: readonly object[];
+  /** Flags of every agent, after the usual ones. */
+  readonly agentFlags?: readonly string[];
+  /** False: no agents. */
+  readonly agents?: boolean;
+}
+
+/**
+ * Raises the lab of a test file, before its tests, and removes it after them. The lab's name holds the id of this process; `letter`
+ * distinguishes labs of different files.
+ */
+export async function raise(
+  letter: string,
+  { nodes = ['n1', 'n2'], pods = [], objects = [], agentFlags = [], agents }: Ground,
+): Promise<Lab> {
   const lab = await createLab({
     name: `${letter}${process.pid}`,
-    objects,
+    objects: [...nodes.map(node), ...parked(pods), ...objects],
     serviceCidr: SERVICE_CIDRS,
     agentFlags: ['-v', '2', ...agentFlags],
+    ...(agents === undefined ? {} : { agents }),
   });
+  after(() => lab.down());
   await Promise.all(lab.topology.nodes.map(({ name }) => lab.exec(name, ['sh', '-c', UNLIMITED_ICMP])));
   return lab;
 }

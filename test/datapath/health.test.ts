@@ -1,8 +1,7 @@
 /** Health check node ports, asked by a load balancer outside: which nodes have endpoints for a Service that keeps clients' addresses. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
+import { test } from 'node:test';
 import { hostPort } from '#lib/host-port.ts';
 import { inside, raise, restartAgent } from './ground.ts';
 import { balanced, clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, slices } from './objects.ts';
@@ -24,13 +23,7 @@ interface Said {
   readonly body: string;
 }
 
-let lab: Lab;
-
-before(async () => {
-  lab = await raise('h', [node('n1'), node('n2'), ...parked([P1, P2, AWAY]), ...web({}), ...answered(P1, P2, AWAY)]);
-});
-
-after(() => lab?.down());
+const lab = await raise('h', { pods: [P1, P2, AWAY], objects: [...web({}), ...answered(P1, P2, AWAY)] });
 
 /** A LoadBalancer Service with policy Local and the given differences. */
 function web({ spec = {}, labels = {} }: { spec?: object; labels?: object }): object[] {

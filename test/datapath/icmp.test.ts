@@ -1,28 +1,25 @@
 /** ICMP errors of translated flows: they reach the socket that they are about, and speak of the address that it dialled. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
+import { before, test } from 'node:test';
 import type { LabPod } from '#lab/topology.ts';
 import { podDevice } from '#lab/wiring.ts';
 import { inside, ip, outcomes, raise, routeServicesBy, scaled, UNLIMITED_ICMP } from './ground.ts';
 import {
+  AWAY,
+  CLIENT,
   clusterIP,
   FAMILIES,
   type Family,
-  node,
+  HERE,
   nodeAddress,
   nodePort,
   numbered,
   type PodSpec,
-  parked,
   podAddress,
   slices,
 } from './objects.ts';
 import { assertPaths, type Path, udp, until } from './paths.ts';
 
-const HERE: PodSpec = { name: 'p1', node: 'n1' };
-const AWAY: PodSpec = { name: 'p2', node: 'n2' };
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const OUTSIDE = { 4: '203.0.113.2', 6: '2001:db8:1::2' } as const;
 
 /** Numbers of the Services: endpoints here and away, the same with externalTrafficPolicy Local, and some without a listener. */
@@ -35,26 +32,22 @@ const SMALL_MTU = 1300;
 /** A TCP request, and a datagram of several fragments. */
 const [REQUEST, DATAGRAM] = [1_000_000, 5000];
 
-let lab: Lab;
+const lab = await raise('i', {
+  pods: [HERE, AWAY, CLIENT],
+  objects: [
+    ...[numbered('near', NEAR), ...slices({ of: 'near', pods: [HERE] })],
+    ...[numbered('far', FAR), ...slices({ of: 'far', pods: [AWAY] })],
+    ...[numbered('kept', KEPT, LOCAL), ...slices({ of: 'kept', pods: [HERE] })],
+    ...[numbered('deafnear', DEAF_NEAR), numbered('deaffar', DEAF_FAR), numbered('deafkept', DEAF_KEPT, LOCAL)],
+  ],
+  // Pods' packets are translated, sockets of the nodes are.
+  agentFlags: ['--socket-scope', 'host'],
+});
 
 before(async () => {
-  lab = await raise(
-    'i',
-    [
-      ...[node('n1'), node('n2'), ...parked([HERE, AWAY, CLIENT])],
-      ...[numbered('near', NEAR), ...slices({ of: 'near', pods: [HERE] })],
-      ...[numbered('far', FAR), ...slices({ of: 'far', pods: [AWAY] })],
-      ...[numbered('kept', KEPT, LOCAL), ...slices({ of: 'kept', pods: [HERE] })],
-      ...[numbered('deafnear', DEAF_NEAR), numbered('deaffar', DEAF_FAR), numbered('deafkept', DEAF_KEPT, LOCAL)],
-    ],
-    // Pods' packets are translated, sockets of the nodes are.
-    ['--socket-scope', 'host'],
-  );
   for (const family of FAMILIES) routeServicesBy(lab, nodeAddress('n1', family));
   await Promise.all(['t/p1', 't/p2'].map((pod) => lab.exec(pod, ['sh', '-c', UNLIMITED_ICMP])));
 });
-
-after(() => lab?.down());
 
 /** Who dials what: by packets with a new source, by packets without, and by a socket of the node. */
 const dials = (

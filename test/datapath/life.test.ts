@@ -2,37 +2,31 @@
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, manifestsDir, WEIR } from '#lab/paths.ts';
 import type { Target } from '#lab/probe.ts';
 import { hostPort } from '#lib/host-port.ts';
 import { conntrackEntries, raise, restartAgent, scaled, stateDir, weir } from './ground.ts';
-import { clusterIP, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
+import { AWAY, CLIENT, clusterIP, HERE, nodeAddress, nodePort, numbered, type PodSpec, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
-const HERE: PodSpec = { name: 'p1', node: 'n1' };
-const AWAY: PodSpec = { name: 'p2', node: 'n2' };
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const [WEB, SWAP, LATER] = [1, 2, 3];
 
-let lab: Lab;
+const lab = await raise('l', {
+  pods: [HERE, AWAY, CLIENT],
+  objects: [numbered('web', WEB), ...slices({ of: 'web', pods: [HERE, AWAY] })],
+});
 
 before(async () => {
-  lab = await raise('l', [
-    ...[node('n1'), node('n2'), ...parked([HERE, AWAY, CLIENT])],
-    ...[numbered('web', WEB), ...slices({ of: 'web', pods: [HERE, AWAY] })],
-  ]);
   serve('swap', SWAP, HERE);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p1');
 });
 
-after(() => lab?.down());
-
 /** A Service in a file of its own, answered by one pod. */
-const serve = (name: string, number: number, pod: PodSpec): void =>
+function serve(name: string, number: number, pod: PodSpec): void {
   lab.writeManifest(`${name}.json`, [numbered(name, number), ...slices({ of: name, pods: [pod] })]);
+}
 
 const manifest = (name: string): string => join(manifestsDir(lab.topology.name), name);
 

@@ -92,6 +92,15 @@ export const slice = ({ of, pods, family = 4, ports = POD_PORTS }: SliceSpec): o
   ports,
 });
 
+/** Pods that serve in most tests: p1 and p3 on n1, p2 and p4 on n2. */
+export const SERVERS = [1, 2, 3, 4].map((n) => ({ name: `p${n}`, node: n % 2 ? 'n1' : 'n2' })) as [PodSpec, PodSpec, PodSpec, PodSpec];
+
+/** The first two by their place as n1 sees it. */
+export const [HERE, AWAY] = SERVERS;
+
+/** A pod on n1 that asks. */
+export const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+
 /** A headless Service over every pod, so that the lab builds them whatever the other slices say. */
 export const parked = (pods: readonly PodSpec[]): object[] => [
   { ...service({ name: 'parked', clusterIPs: ['None'], ports: [{ name: 'tcp', protocol: 'TCP', port: 8080 }] }) },

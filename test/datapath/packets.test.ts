@@ -1,28 +1,25 @@
 /** Packets to Service addresses, of pods and of clients outside: who answers, and which client address the server sees. */
-import { after, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
+import { before, test } from 'node:test';
 import type { Target } from '#lab/probe.ts';
 import { ip, raise, restartAgent, routeServicesBy } from './ground.ts';
 import {
+  AWAY,
   balanced,
+  CLIENT,
   clusterIP,
   FAMILIES,
   type Family,
-  node,
+  HERE,
   nodeAddress,
   nodePort,
   numbered,
   outerIP,
   type PodSpec,
-  parked,
   podAddress,
   slices,
 } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp } from './paths.ts';
 
-const HERE: PodSpec = { name: 'p1', node: 'n1' };
-const AWAY: PodSpec = { name: 'p2', node: 'n2' };
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const HOST: PodSpec = { name: 'h1', node: 'n1', hostNetwork: true };
 const HOST_AWAY: PodSpec = { name: 'h2', node: 'n2', hostNetwork: true };
 const OUTSIDE = { 4: '203.0.113.2', 6: '2001:db8:1::2' } as const;
@@ -59,30 +56,26 @@ const leaving = (): object[] => [
   ...[numbered('preferred', LEAVING.preferred), ...slices({ of: 'preferred', pods: [{ ...HERE, conditions: terminating }, AWAY] })],
 ];
 
-let lab: Lab;
+const lab = await raise('p', {
+  pods: [HERE, AWAY, CLIENT, HOST, HOST_AWAY],
+  objects: [
+    ...pair(PLAIN, [HERE, AWAY]),
+    ...pair(HOSTED, [HOST, HOST_AWAY]),
+    ...pair(EXTERNAL_LOCAL, [HERE, AWAY], { externalTrafficPolicy: 'Local' }),
+    ...pair(INTERNAL_LOCAL, [HERE, AWAY], { internalTrafficPolicy: 'Local' }),
+    ...one(RANGED, AWAY, balanced(RANGED, { loadBalancerSourceRanges: [' 203.0.113.0/25', '2001:db8:1::/64'] })),
+    ...[numbered('empty', EMPTY, balanced(EMPTY)), ...slices({ of: 'empty', pods: [] }), ...leaving()],
+  ],
+  agentFlags: ['--socket-scope', 'host'],
+});
 
-before(async () => {
-  lab = await raise(
-    'p',
-    [
-      ...[node('n1'), node('n2'), ...parked([HERE, AWAY, CLIENT, HOST, HOST_AWAY])],
-      ...pair(PLAIN, [HERE, AWAY]),
-      ...pair(HOSTED, [HOST, HOST_AWAY]),
-      ...pair(EXTERNAL_LOCAL, [HERE, AWAY], { externalTrafficPolicy: 'Local' }),
-      ...pair(INTERNAL_LOCAL, [HERE, AWAY], { internalTrafficPolicy: 'Local' }),
-      ...one(RANGED, AWAY, balanced(RANGED, { loadBalancerSourceRanges: [' 203.0.113.0/25', '2001:db8:1::/64'] })),
-      ...[numbered('empty', EMPTY, balanced(EMPTY)), ...slices({ of: 'empty', pods: [] }), ...leaving()],
-    ],
-    ['--socket-scope', 'host'],
-  );
+before(() => {
   for (const family of FAMILIES) {
     routeServicesBy(lab, nodeAddress('n1', family));
     for (const number of [PLAIN.away, HOSTED.away, EXTERNAL_LOCAL.away, RANGED])
       ip(lab, 'wire', `route replace ${outerIP(number, family)} via ${nodeAddress('n1', family)}`);
   }
 });
-
-after(() => lab?.down());
 
 type Dial = (address: string, port: number, more?: Partial<Target>) => Target;
 

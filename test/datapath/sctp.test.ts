@@ -4,14 +4,16 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lab } from '#lab/lab.ts';
 import type { Target } from '#lab/probe.ts';
 import { conntrackEntries, ip, raise, restartAgent, routeServicesBy, scaled, weir } from './ground.ts';
 import {
+  AWAY,
   balanced,
+  CLIENT,
   clusterIP,
   FAMILIES,
   type Family,
+  HERE,
   node,
   nodeAddress,
   nodePort,
@@ -23,12 +25,9 @@ import {
   service,
   slices,
 } from './objects.ts';
-import { answer, answeredBy, assertPaths, type Dials, type Path, tcp as to, until } from './paths.ts';
+import { answer, answeredBy, assertPaths, type Path, tcp as to, until } from './paths.ts';
 import { buildRawPrograms, rawProgram, sctpDials, startRaw } from './sctp.ts';
 
-const HERE: PodSpec = { name: 'p1', node: 'n1' };
-const AWAY: PodSpec = { name: 'p2', node: 'n2' };
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const OUTSIDE = { 4: '203.0.113.2', 6: '2001:db8:1::2' } as const;
 const SERVER_PORT = 9899;
 
@@ -70,14 +69,12 @@ const objects = (): object[] => [
   ...[numbered('tcp', TCP), ...slices({ of: 'tcp', pods: [AWAY] })],
 ];
 
-let lab: Lab;
-let dials: Dials;
+const lab = await raise('x', { pods: [HERE, AWAY, CLIENT], objects: objects(), agentFlags: ['--socket-scope', 'host'] });
+const dials = sctpDials(lab);
 let servers: ChildProcess[] = [];
 
 before(async () => {
   buildRawPrograms();
-  lab = await raise('x', objects(), ['--socket-scope', 'host']);
-  dials = sctpDials(lab);
   servers = await Promise.all(
     [HERE, AWAY].map(({ name }) => startRaw(lab, `t/${name}`, 'speaker', 'serve', `t/${name}`, `${SERVER_PORT}`)),
   );
@@ -88,9 +85,8 @@ before(async () => {
   }
 });
 
-after(async () => {
+after(() => {
   for (const server of servers) server.kill();
-  await lab?.down();
 });
 
 const check = (paths: (family: Family) => readonly Path[]): Promise<void> => assertPaths(dials, FAMILIES.flatMap(paths));

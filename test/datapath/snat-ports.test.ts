@@ -1,13 +1,11 @@
 /** Source ports of a node: how many connections it can have with one backend, and the report when there is no port left. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
+import { afterEach, test } from 'node:test';
 import { STRANGER_ADDRESSES } from '#lab/topology.ts';
 import { outcomes, raise, scaled } from './ground.ts';
-import { node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
+import { AWAY, nodeAddress, nodePort, numbered, podAddress, slices } from './objects.ts';
 import { assertPaths, tcp, until } from './paths.ts';
 
-const AWAY: PodSpec = { name: 'p2', node: 'n2' };
 const [FAR, KEPT] = [1, 2];
 const [STRANGER = ''] = STRANGER_ADDRESSES;
 
@@ -17,18 +15,14 @@ const LOW_PORTS = 511;
 /** What one client has by default for connections to one address and port (net.ipv4.ip_local_port_range). */
 const LOCAL_PORTS = [32_768, 60_999] as const;
 
-let lab: Lab;
-
-before(async () => {
-  lab = await raise('y', [
-    ...[node('n1'), node('n2'), ...parked([AWAY])],
+const lab = await raise('y', {
+  pods: [AWAY],
+  objects: [
     ...[numbered('far', FAR), ...slices({ of: 'far', pods: [AWAY] })],
     numbered('kept', KEPT, { spec: { type: 'NodePort', externalTrafficPolicy: 'Local' } }),
     ...slices({ of: 'kept', pods: [AWAY] }),
-  ]);
+  ],
 });
-
-after(() => lab?.down());
 afterEach(() => lab.exec('n1', ['conntrack', '-F']));
 
 const dialled = tcp(nodeAddress('n1'), nodePort(FAR), { timeoutMs: scaled(5000) });

@@ -1,55 +1,48 @@
 /** Sockets that dial Service addresses, of pods and of the node's own processes. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { Dialer } from '#lab/dialer.ts';
-import type { Lab } from '#lab/lab.ts';
 import type { Target } from '#lab/probe.ts';
 import { inside, outcomes, raise, weir } from './ground.ts';
 import {
+  AWAY,
   balanced,
+  CLIENT,
   clusterIP,
   FAMILIES,
   type Family,
-  node,
+  HERE,
   nodeAddress,
   nodePort,
   numbered,
   outerIP,
   type PodSpec,
-  parked,
   podAddress,
   slice,
   slices,
 } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp } from './paths.ts';
 
-const NEAR: PodSpec = { name: 'p1', node: 'n1' };
-const FAR: PodSpec = { name: 'p2', node: 'n2' };
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const HOST: PodSpec = { name: 'h2', node: 'n2', hostNetwork: true };
 const PROTOCOLS = [tcp, udp] as const;
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
 
 /** Numbers of the Services. */
-const [WEB, HERE, ONLY4, ONLY6, EMPTY, LOCAL, HOSTED, NOBODY] = [1, 2, 4, 6, 7, 8, 9, 99];
+const [WEB, NEAR, ONLY4, ONLY6, EMPTY, LOCAL, HOSTED, NOBODY] = [1, 2, 4, 6, 7, 8, 9, 99];
 
-let lab: Lab;
-
-before(async () => {
-  lab = await raise('s', [
-    ...[node('n1'), node('n2'), ...parked([NEAR, FAR, CLIENT, HOST])],
+const lab = await raise('s', {
+  pods: [HERE, AWAY, CLIENT, HOST],
+  objects: [
     ...[numbered('web', WEB, balanced(WEB, { externalIPs: FAMILIES.map((family) => outerIP(100, family)) }))],
-    ...slices({ of: 'web', pods: [FAR] }),
-    ...[numbered('here', HERE), ...slices({ of: 'here', pods: [NEAR] })],
-    ...[numbered('only4', ONLY4, { families: [4] }), slice({ of: 'only4', pods: [FAR] })],
-    ...[numbered('only6', ONLY6, { families: [6] }), slice({ of: 'only6', pods: [FAR], family: 6 })],
+    ...slices({ of: 'web', pods: [AWAY] }),
+    ...[numbered('near', NEAR), ...slices({ of: 'near', pods: [HERE] })],
+    ...[numbered('only4', ONLY4, { families: [4] }), slice({ of: 'only4', pods: [AWAY] })],
+    ...[numbered('only6', ONLY6, { families: [6] }), slice({ of: 'only6', pods: [AWAY], family: 6 })],
     ...[numbered('empty', EMPTY, balanced(EMPTY)), ...slices({ of: 'empty', pods: [] })],
-    ...[numbered('local', LOCAL, { spec: { type: 'NodePort', internalTrafficPolicy: 'Local' } }), ...slices({ of: 'local', pods: [FAR] })],
+    ...[numbered('local', LOCAL, { spec: { type: 'NodePort', internalTrafficPolicy: 'Local' } }), ...slices({ of: 'local', pods: [AWAY] })],
     ...[numbered('hosted', HOSTED), ...slices({ of: 'hosted', pods: [HOST] })],
-  ]);
+  ],
 });
-
-after(() => lab?.down());
 
 /** Paths for each family and protocol. */
 const each = (
@@ -60,7 +53,7 @@ test('a pod reaches a ClusterIP on its own node and on another, under its own ad
   assertPaths(
     lab,
     each((family, target) => [
-      ['t/p9', target(clusterIP(HERE, family), 80), answer(podAddress(CLIENT, family), 'p1')],
+      ['t/p9', target(clusterIP(NEAR, family), 80), answer(podAddress(CLIENT, family), 'p1')],
       ['t/p9', target(clusterIP(WEB, family), 80), answer(podAddress(CLIENT, family), 'p2')],
       ['t/p9', target(clusterIP(HOSTED, family), 80), answer(podAddress(CLIENT, family), 'h2')],
     ]),
@@ -69,14 +62,14 @@ test('a pod reaches a ClusterIP on its own node and on another, under its own ad
 test('a pod reaches itself through its Service', () =>
   assertPaths(
     lab,
-    each((family, target) => [['t/p1', target(clusterIP(HERE, family), 80), answer(podAddress(NEAR, family), 'p1')]]),
+    each((family, target) => [['t/p1', target(clusterIP(NEAR, family), 80), answer(podAddress(HERE, family), 'p1')]]),
   ));
 
 test("a node's own process reaches a ClusterIP", () =>
   assertPaths(
     lab,
     each((family, target) => [
-      ['n1', target(clusterIP(HERE, family), 80), answer(nodeAddress('n1', family), 'p1')],
+      ['n1', target(clusterIP(NEAR, family), 80), answer(nodeAddress('n1', family), 'p1')],
       ['n1', target(clusterIP(WEB, family), 80), answer(nodeAddress('n1', family), 'p2')],
       ['n2', target(clusterIP(HOSTED, family), 80), answer(nodeAddress('n2', family), 'h2')],
     ]),
@@ -136,7 +129,7 @@ test('an unconnected datagram reaches every kind of address, and its reply comes
         ['t/p9', to(outerIP(WEB, family), 80), answer(podAddress(CLIENT, family), 'p2')],
         ['n1', to(outerIP(100, family), 80), answer(nodeAddress('n1', family), 'p2')],
         ['n1', to(LOOPBACK[family], nodePort(WEB)), answer(nodeAddress('n1', family), 'p2')],
-        ['t/p1', to(clusterIP(HERE, family), 80), answer(podAddress(NEAR, family), 'p1')],
+        ['t/p1', to(clusterIP(NEAR, family), 80), answer(podAddress(HERE, family), 'p1')],
       ];
     }),
   ));
@@ -156,7 +149,7 @@ test('a single-stack Service answers in its family, and the other family of its 
 
 test('TCP and UDP on one port go to the targets of their own', async () => {
   const targets = await Promise.all(PROTOCOLS.map((target) => inside(lab, 't/p9', askForLocal, target(clusterIP(WEB), 80))));
-  assert.deepEqual(targets, [`${podAddress(FAR)}:8080`, `${podAddress(FAR)}:8081`]);
+  assert.deepEqual(targets, [`${podAddress(AWAY)}:8080`, `${podAddress(AWAY)}:8081`]);
 });
 
 /** The server's own address and port. */

@@ -1,51 +1,41 @@
 /** UDP flows of packets whose endpoint or Service goes: clients that keep their port and never stop are answered by who is there now. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running } from '#lab/dialer.ts';
-import type { Lab } from '#lab/lab.ts';
 import type { HoldReport } from '#lab/probe.ts';
 import { conntrackEntries, raise, scaled } from './ground.ts';
 import {
+  CLIENT,
   clusterIP,
   FAMILIES,
   type Family,
-  node,
   nodeAddress,
   nodePort,
   numbered,
   type PodSpec,
-  parked,
   podAddress,
+  SERVERS,
   service,
   slices,
 } from './objects.ts';
 import { tcp, udp, until, untilAnsweredBy } from './paths.ts';
 
-const PODS: readonly PodSpec[] = [1, 2, 3].map((n) => ({ name: `p${n}`, node: n % 2 ? 'n1' : 'n2' }));
-const [P1, P2, P3] = PODS as [PodSpec, PodSpec, PodSpec];
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+const [P1, P2, P3] = SERVERS;
 /** Pods answer on this port too. */
 const OTHER_PORT = [{ name: 'udp', protocol: 'UDP', port: 8082 } as const];
 
 /** Numbers of the Services: each test has its own. */
 const [CYCLE, LAST, GONE, VIEW, PORT, POLICY, AWAY, STEADY, FOREIGN, TCP, ALONE, DRAIN] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
-let lab: Lab;
-
-before(async () => {
-  lab = await raise(
-    'c',
-    [
-      ...[node('n1'), node('n2'), ...parked([...PODS, CLIENT])],
-      ...[service({ name: 'other', clusterIPs: ['None'], ports: [] }), ...slices({ of: 'other', pods: [...PODS], ports: OTHER_PORT })],
-      ...[numbered('steady', STEADY), ...slices({ of: 'steady', pods: [P1] })],
-    ],
-    ['--socket-scope', 'host'],
-  );
+const lab = await raise('c', {
+  pods: [P1, P2, P3, CLIENT],
+  objects: [
+    ...[service({ name: 'other', clusterIPs: ['None'], ports: [] }), ...slices({ of: 'other', pods: [P1, P2, P3], ports: OTHER_PORT })],
+    ...[numbered('steady', STEADY), ...slices({ of: 'steady', pods: [P1] })],
+  ],
+  agentFlags: ['--socket-scope', 'host'],
 });
-
-after(() => lab?.down());
 
 /** Gives a Service these endpoints; without `pods` there is no Service. */
 const become = (

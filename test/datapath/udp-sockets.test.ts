@@ -1,18 +1,15 @@
 /** Connected UDP sockets whose endpoint goes: they are ended, so that their owners dial again; all others go on. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canEndSockets } from '#kernel/bpf/stale-sockets.ts';
-import type { Lab } from '#lab/lab.ts';
 import type { HoldReport, Target } from '#lab/probe.ts';
 import { hostPort } from '#lib/host-port.ts';
 import { inside, raise, scaled } from './ground.ts';
-import { clusterIP, FAMILIES, node, nodeAddress, nodePort, numbered, type PodSpec, parked, podAddress, slices } from './objects.ts';
+import { CLIENT, clusterIP, FAMILIES, nodeAddress, nodePort, numbered, type PodSpec, podAddress, SERVERS, slices } from './objects.ts';
 import { udp, until, untilAnsweredBy } from './paths.ts';
 
-const PODS: readonly PodSpec[] = [1, 2].map((n) => ({ name: `p${n}`, node: `n${n}` }));
-const [P1, P2] = PODS as [PodSpec, PodSpec];
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
+const [P1, P2] = SERVERS;
 /** Sockets of a pod and of a process of the node. */
 const CLIENTS = ['t/p9', 'n1'];
 const [CYCLE, STEADY, REDIAL, AWAY, SIZES] = [1, 2, 3, 4, 5];
@@ -22,17 +19,10 @@ const ABORTED = ['ECONNABORTED', 'EDESTADDRREQ'];
 
 const kernel = { skip: canEndSockets() ? false : 'the kernel has no bpf_sock_destroy (Linux 6.5)' };
 
-let lab: Lab;
-
-before(async () => {
-  if (kernel.skip) return;
-  lab = await raise('k', [
-    ...[node('n1'), node('n2'), ...parked([...PODS, CLIENT])],
-    ...[numbered('steady', STEADY), ...slices({ of: 'steady', pods: [P1] })],
-  ]);
+const lab = await raise('k', {
+  pods: [P1, P2, CLIENT],
+  objects: [numbered('steady', STEADY), ...slices({ of: 'steady', pods: [P1] })],
 });
-
-after(() => lab?.down());
 
 const become = (name: string, n: number, pods?: Parameters<typeof slices>[0]['pods']): void =>
   lab.writeManifest(`${name}.json`, pods === undefined ? [] : [numbered(name, n), ...slices({ of: name, pods })]);

@@ -5,39 +5,35 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Lab } from '#lab/lab.ts';
 import { labDir, manifestsDir, WEIR } from '#lab/paths.ts';
 import { createAuthority } from '#support/certificates.ts';
 import { raise, restartAgent, weir } from '../datapath/ground.ts';
 import {
+  AWAY,
   balanced,
+  CLIENT,
   clusterIP,
-  node,
+  HERE,
   nodeAddress,
   nodePort,
   numbered,
   outerIP,
   type PodSpec,
-  parked,
   podAddress,
   slices,
 } from '../datapath/objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from '../datapath/paths.ts';
 
-const HERE: PodSpec = { name: 'p1', node: 'n1' };
-const AWAY: PodSpec = { name: 'p2', node: 'n2' };
-const CLIENT: PodSpec = { name: 'p9', node: 'n1' };
 const [WEB, LOCAL, DRAINING, EMPTY, SWAP] = [1, 2, 3, 4, 5];
 const DRAINS = { ready: false, serving: true, terminating: true };
 
 const authority = createAuthority();
 
-let lab: Lab;
 let server: ChildProcess | undefined;
 
-before(async () => {
-  lab = await raise('q', [
-    ...[node('n1'), node('n2'), ...parked([HERE, AWAY, CLIENT])],
+const lab = await raise('q', {
+  pods: [HERE, AWAY, CLIENT],
+  objects: [
     ...[numbered('web', WEB, balanced(WEB, { loadBalancerSourceRanges: ['203.0.113.0/24', '2001:db8:1::/64'] }))],
     ...slices({ of: 'web', pods: [HERE, AWAY] }),
     numbered('local', LOCAL, { spec: { externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local' } }),
@@ -45,17 +41,19 @@ before(async () => {
     numbered('draining', DRAINING),
     ...slices({ of: 'draining', pods: [{ ...AWAY, conditions: DRAINS }] }),
     numbered('empty', EMPTY),
-  ]);
+  ],
+});
+
+before(async () => {
   swapTo(HERE);
   await untilAnsweredBy(lab, 't/p9', tcp(clusterIP(SWAP), 80), 'p1');
 });
 
-after(async () => {
-  await endServer('SIGKILL');
-  await lab?.down();
-});
+after(() => endServer('SIGKILL'));
 
-const swapTo = (pod: PodSpec): void => lab.writeManifest('swap.json', [numbered('swap', SWAP), ...slices({ of: 'swap', pods: [pod] })]);
+function swapTo(pod: PodSpec): void {
+  lab.writeManifest('swap.json', [numbered('swap', SWAP), ...slices({ of: 'swap', pods: [pod] })]);
+}
 
 const socket = (): string => `unix://${join(labDir(lab.topology.name), 'kpng.sock')}`;
 
