@@ -11,7 +11,7 @@ test('a file that does not parse leaves its last good state in force, and says s
   w.write('b.yaml', service('b', 81));
   await until('both files were read', () => w.problems.length > 0 && portOf(w, 'b') === 81);
   await aWhile();
-  const stays = 'what it said when it was last good stays in force';
+  const stays = 'its last good version stays in force';
   assert.deepEqual(w.problems, [`parse: Cannot use D/a.yaml: line 4: Expected double-quoted property name; ${stays}`]);
   w.write('a.yaml', 'items:\n- kind: Service\n');
   await until('the next problem is reported', () => w.problems.length > 1);
@@ -73,7 +73,7 @@ test('of duplicates the first by file name counts, and the other takes over when
   const w = await watched({ 'a.yaml': [service('x', 81), service('x', 82)], 'b.yaml': [service('x', 83)] });
   assert.deepEqual(w.problems, [
     'duplicate: In D/a.yaml: Service shop/x stands there twice: the first one counts',
-    'duplicate: Service shop/x stands in D/a.yaml and in D/b.yaml: the one of D/a.yaml counts',
+    'duplicate: Service shop/x is in D/a.yaml and in D/b.yaml: weir uses the version in D/a.yaml',
   ]);
   assert.equal(portOf(w, 'x'), 81);
   w.forget();
@@ -146,7 +146,7 @@ test('what cannot be read leaves its last good state in force', async () => {
   rmSync(join(w.dir, 'a.yaml'));
   symlinkSync('/proc/self/mem', join(w.dir, 'a.yaml'));
   await until('the problem is reported', () => w.problems.length > 0);
-  assert.deepEqual(w.problems, ['file_unreadable: Cannot read D/a.yaml: i/o error; what it said when it was last good stays in force']);
+  assert.deepEqual(w.problems, ['file_unreadable: Cannot read D/a.yaml: i/o error; its last good version stays in force']);
   assert.deepEqual(w.calls, []);
   rmSync(join(w.dir, 'a.yaml'));
   await until('a went', () => w.objects.size === 0);

@@ -62,6 +62,6 @@ export function createFilePrecedence(output: FilePrecedenceOutput): FilePreceden
 
 function sharing(id: string, owners: readonly string[]): readonly IdentifiedProblem[] {
   if (owners.length < 2) return [];
-  const message = `${id} stands in ${owners[0]} and in ${owners.slice(1).join(', ')}: the one of ${owners[0]} counts`;
+  const message = `${id} is in ${owners[0]} and in ${owners.slice(1).join(', ')}: weir uses the version in ${owners[0]}`;
   return [{ id: message, reason: 'duplicate', message }];
 }

@@ -70,11 +70,7 @@ export class ManifestFiles {
       bytes = await readFile(path);
     } catch (error) {
       this.#states.set(path, { signature: UNREAD, manifest: before });
-      this.#complain(
-        path,
-        'file_unreadable',
-        `Cannot read ${path}: ${describeFileError(error)}; what it said when it was last good stays in force`,
-      );
+      this.#complain(path, 'file_unreadable', `Cannot read ${path}: ${describeFileError(error)}; its last good version stays in force`);
       return true;
     }
     if ((await signatureOf(path)) !== signature) return false;
@@ -88,7 +84,7 @@ export class ManifestFiles {
 
   #refuse(path: string, signature: Signature, before: Manifest, reason: string): void {
     this.#states.set(path, { signature, manifest: before });
-    this.#complain(path, 'parse', `Cannot use ${path}: ${reason}; what it said when it was last good stays in force`);
+    this.#complain(path, 'parse', `Cannot use ${path}: ${reason}; its last good version stays in force`);
   }
 
   #accept(path: string, signature: Signature, manifest: Manifest, findings: readonly IdentifiedProblem[]): void {
