@@ -12,18 +12,18 @@ const WEB = { ...service('web'), metadata: { name: 'web', namespace: 'shop', uid
 const CONFLICT: RecordedEvent = { reason: 'AddressConflict', note: 'web lacks an address', service: 'shop/web' };
 const FULL: RecordedEvent = { reason: 'ConntrackFull', note: 'The table is full' };
 
-const announcers: EventRecorder[] = [];
+const recorders: EventRecorder[] = [];
 afterEach(() => {
-  for (const events of announcers.splice(0)) events.stop();
+  for (const events of recorders.splice(0)) events.stop();
 });
 
-/** What says Events to a test server for a node, and what it says of itself. */
-function announcing(server: TestApiServer, nodeName = 'n1') {
+/** Records Events on a test server for a node; `lines`: its messages. */
+function recording(server: TestApiServer, nodeName = 'n1') {
   const lines: string[] = [];
   const tell = (message: string): void => void lines.push(message.replaceAll(server.url, 'URL'));
   const access = { kubeconfig: undefined, master: server.url };
   const events = createApiEventRecorder({ readAccess: () => readAccess(access), nodeName, problem: tell, note: tell, times: QUICK });
-  announcers.push(events);
+  recorders.push(events);
   return { lines, events };
 }
 
@@ -33,7 +33,7 @@ const untilCreated = (server: TestApiServer, count: number): Promise<void> =>
 
 test('an Event about the node has the name of the Node as uid, like Events of kube-proxy', async () => {
   const server = await served();
-  announcing(server).events.record({ reason: 'Starting', note: 'Starting weir' });
+  recording(server).events.record({ reason: 'Starting', note: 'Starting weir' });
   await untilCreated(server, 1);
   const { metadata, eventTime, ...event } = server.events.created[0] ?? assert.fail();
   assert.equal(metadata.namespace, 'default');
@@ -46,7 +46,7 @@ test('an Event about the node has the name of the Node as uid, like Events of ku
 
 test('an Event about a Service has its uid and namespace, and says which node speaks', async () => {
   const server = await served([{ ...WEB, metadata: { ...WEB.metadata, namespace: 'other', uid: 'u-2' } }, WEB]);
-  announcing(server).events.record({ reason: 'TableFull', note: 'No room', service: 'shop/web' });
+  recording(server).events.record({ reason: 'TableFull', note: 'No room', service: 'shop/web' });
   await untilCreated(server, 1);
   const [event] = server.events.created;
   assert.deepEqual(event?.regarding, { apiVersion: 'v1', kind: 'Service', namespace: 'shop', name: 'web', uid: 'u-1' });
@@ -57,7 +57,7 @@ test('an Event about a Service has its uid and namespace, and says which node sp
 test('what every node finds is one Event, what each finds for itself is one of each', async () => {
   const server = await served([WEB]);
   for (const node of ['n1', 'n2', 'n3']) {
-    const { events, lines } = announcing(server, node);
+    const { events, lines } = recording(server, node);
     events.record(CONFLICT);
     events.record({ ...CONFLICT, reason: 'TableFull' });
     await until('told', () => notes(server).includes(`Node ${node}: web lacks an address`));
@@ -71,7 +71,7 @@ test('what every node finds is one Event, what each finds for itself is one of e
 
 test('a repetition makes no other Event, nor does a Service that is gone', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   for (let i = 0; i < 3; i++) {
     events.record(FULL);
     await sleep(2);
@@ -84,14 +84,14 @@ test('a repetition makes no other Event, nor does a Service that is gone', async
 
 test('a note that is too long is cut to the bytes that an API server takes', async () => {
   const server = await served();
-  announcing(server, 'n'.repeat(200)).events.record({ ...FULL, note: 'ü'.repeat(2000) });
+  recording(server, 'n'.repeat(200)).events.record({ ...FULL, note: 'ü'.repeat(2000) });
   await untilCreated(server, 1);
   assert.equal(notes(server)[0], `${'ü'.repeat(510)}...`);
 });
 
 test('a refusal is reported once, with the missing right, and so is the recovery', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   let posts = 0;
   server.fault = (_url, response) => ++posts > 0 && refuse(response, 403, 'no rights');
   for (let i = 0; i < 3; i++) events.record({ ...FULL, note: `${i}` });
@@ -109,7 +109,7 @@ test('a refusal is reported once, with the missing right, and so is the recovery
 
 test('a server that is busy is asked again a few times; the next Event gets its own tries', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   let left = 2;
   server.fault = (_url, response) => left-- > 0 && refuse(response, 503, 'busy');
   events.record(FULL);
@@ -126,7 +126,7 @@ test('a server that is busy is asked again a few times; the next Event gets its 
 
 test('a server that cannot be reached is waited for, as at the start of a node', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   await server.stop();
   events.record(FULL);
   events.record({ ...FULL, note: 'next' });
@@ -138,7 +138,7 @@ test('a server that cannot be reached is waited for, as at the start of a node',
 
 test('a namespace that is ending takes no Event, which is not a problem', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   let isFirst = true;
   const said = 'events.events.k8s.io "x" is forbidden: unable to create new content in namespace t because it is being terminated';
   server.fault = (_url, response) => {
@@ -154,7 +154,7 @@ test('a namespace that is ending takes no Event, which is not a problem', async 
 
 test('an answer that is lost on the way makes no second Event', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   let isFirst = true;
   server.fault = (_url, response, request) => {
     if (!isFirst) return false;
@@ -171,7 +171,7 @@ test('an answer that is lost on the way makes no second Event', async () => {
 
 test('a silent server delays no caller, and the recorder stops at once', async () => {
   const server = await served();
-  const { events, lines } = announcing(server);
+  const { events, lines } = recording(server);
   let posts = 0;
   server.fault = () => ++posts > 0;
   for (let i = 0; i < 200; i++) events.record({ ...FULL, note: `${i}` });

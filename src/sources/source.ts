@@ -15,7 +15,7 @@ export interface Sink {
   /** An object as an earlier agent knew it; changes since then follow by `set` and `remove`. */
   recall(object: ModelObject): void;
   remove(kind: ModelKind, key: string): void;
-  /** Changes of this kind may have gone by unseen: everything is looked at again. */
+  /** The source may have missed changes of this kind, and has listed all objects again. The sink counts that. */
   missed(kind: ModelKind): void;
   /** Everything that could be read at first has been delivered. Called once. */
   synced(): void;
