@@ -1,4 +1,4 @@
-# weir: `make help` says what there is.
+# weir: `make help` lists the commands.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -8,7 +8,7 @@ SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
 all: build
 
-build: setup bpf dist/weir.mjs ## the programs for the kernel and bin/weir (default)
+build: setup bpf dist/weir.mjs ## build the programs for the kernel and bin/weir (default)
 
 setup: ## install missing Debian packages and node_modules
 	@scripts/setup
@@ -22,49 +22,49 @@ dist/weir.mjs: $(SOURCES) scripts/bundle package-lock.json | setup
 dist/test/speaker dist/test/stray: dist/test/%: test/datapath/%.c test/datapath/raw.h
 	@mkdir -p $(@D) && clang -O2 -Wall -Werror -o $@ $<
 
-demo: build ## a cluster of network namespaces, every path tried (KEEP=1 leaves it up)
+demo: build ## raise a cluster of three nodes in network namespaces and try every path (KEEP=1 leaves it up)
 	@bin/weir lab demo $(if $(KEEP),--keep)
 
-check: setup ## types, lint, rules of the house and unit tests in under a minute, without root
+check: setup ## run types, lint, house rules and unit tests in under a minute, without root
 	@scripts/test check
 
-room: setup ## the unit tests of one room of src, such as ROOM=plan
+room: setup ## run the unit tests of one room of src, such as ROOM=plan
 	@scripts/test room '$(ROOM)'
 
-test: setup ## everything: make check, the programs in C, and system tests (without root only tests that need none)
+test: setup ## run everything: make check, tests of the programs in C, system tests (without root, only tests that need no root)
 	@scripts/test
 
-kernels: build ## the datapath's system tests on Debian's 6.1 and 6.12 under qemu
+kernels: build ## run the datapath's system tests on Debian's 6.1 and 6.12 kernels under qemu
 	@test/kernels/run
 
-bench: build ## compare with direct connections
+bench: build ## compare Services with direct connections
 	@node bench/main.ts
 
-bench-api: build ## start, restart, changes and memory with a real API server and 10,000 Services (test/cluster/build first)
+bench-api: build ## measure start, restart, changes and memory with 10,000 Services of a real API server (run test/cluster/build first)
 	@node bench/api/main.ts
 
-bench-trips: setup bpf ## files and functions that run for one endpoint, a first start and a restart
+bench-trips: setup bpf ## count the files and functions that run for one change, a first start and a restart
 	@node bench/trips/main.ts
 
-bench-kpng: build ## kpng-server with 10,000 Services and 200 agents: memory, first Sync, changes
+bench-kpng: build ## measure memory, first Sync and changes of kpng-server with 10,000 Services and 200 agents
 	@node bench/kpng/main.ts
 
-cluster: image ## a real cluster (kubelets, containerd, pods) in network namespaces, with weir as its Service proxy (NODES=3, PROXY=weir)
+cluster: image ## raise a real cluster (kubelets, containerd, pods) in network namespaces, with weir as its Service proxy (NODES=3, PROXY=weir)
 	@test/conformance/prepare
 	@node test/conformance/main.ts up --nodes $(or $(NODES),3) --proxy $(or $(PROXY),weir)
 
-cluster-down: setup ## remove it
+cluster-down: setup ## remove the cluster of make cluster
 	@node test/conformance/main.ts down
 
-conformance: image ## upstream's end-to-end tests of Services in such clusters, weir and kube-proxy (ONLY=regex, PROXIES=weir,kube-proxy; half an hour each)
+conformance: image ## run upstream's end-to-end tests of Services against weir and kube-proxy in such clusters (ONLY=regex, PROXIES=weir,kube-proxy; half an hour each)
 	@test/conformance/prepare
 	@node test/conformance/run.ts $(if $(ONLY),--only '$(ONLY)',--page docs/conformance.md) $(if $(PROXIES),--proxies $(PROXIES))
 
-image: build ## the container image, dist/weir-image.tar, an OCI layout that docker load takes, too
+image: build ## build the container image dist/weir-image.tar: an OCI layout that docker load accepts, too
 	@deploy/image/root dist/image/root
 	@deploy/image/pack dist/image/root dist/weir-image.tar
 
-generate: setup ## src/abi/generated.ts and abi.json from bpf/abi, src/kpng/descriptors.ts from its .proto files
+generate: setup ## generate src/abi/generated.ts and abi.json from bpf/abi, and src/kpng/descriptors.ts from src/kpng/*.proto
 	@node scripts/abi/generate.ts
 	@node scripts/kpng-descriptors.ts
 
@@ -73,4 +73,4 @@ clean: ## remove build results
 	@if [ -f bpf/Makefile ]; then $(MAKE) --no-print-directory -C bpf clean; fi
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20

@@ -16,14 +16,19 @@ interface Options {
 export function cleanupCommand(): Command {
   return new Command('cleanup')
     .description('remove everything that weir left: programs, tables, pins, table inet weir, the journal')
-    .option('--state-dir <dir>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
-    .option('--journal-dir <dir>', '--journal-dir of the agent, empty for none', DEFAULT_JOURNAL_DIR)
-    .option('--conntrack-mark <bit>', '--conntrack-mark of the agent', `0x${DEFAULT_CONNTRACK_MARK.toString(16)}`)
+    .option('--state-dir <folder>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
+    .option('--journal-dir <folder>', "folder of the agent's journal (its --journal-dir), empty if it keeps none", DEFAULT_JOURNAL_DIR)
+    .option(
+      '--conntrack-mark <bit>',
+      'bit of ct->mark on conntrack entries of the agent (its --conntrack-mark)',
+      `0x${DEFAULT_CONNTRACK_MARK.toString(16)}`,
+    )
     .addHelpText(
       'after',
       `
-Open connections go on. Connections of the packet path need the NAT chains of table inet weir: the command keeps these chains while
-such connections live and says so; run it again later. It does not touch conntrack entries and sockets. Stop the agent first.`,
+Stop the agent first. Open connections go on: the command touches neither conntrack entries nor sockets. Connections of the
+packet path need the NAT chains of table inet weir: the command keeps these chains while such connections live, and prints that it
+did; run it again later.`,
     )
     .action(async ({ stateDir, journalDir, conntrackMark }: Options, command: Command) => {
       const read = readSettings(new Map([['conntrack-mark', { text: conntrackMark, from: '--conntrack-mark' }]]));

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
-import { DEFAULT_STATE_DIR, FLAGS } from '#config/flags.ts';
+import { DEFAULT_STATE_DIR, type Flag, SOURCE_FLAGS } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
 import { readSource } from '#config/read-source.ts';
 import { type Finding, type FindingStatus, probe } from '#kernel/doctor/probes.ts';
@@ -20,19 +20,26 @@ export function formatFindings(findings: readonly Finding[]): string {
   return [...lines, '', `${count('fine')} fine, ${count('degraded')} degraded, ${count('missing')} missing`].join('\n');
 }
 
-/** Flags of a KPNG server to check in addition. */
-const PEER_FLAGS = FLAGS.filter(({ flags }) => /^--(source|tls-\w+|node-name) /.test(flags));
+/** Flags of a KPNG server to check in addition; two have another meaning for the agent. */
+const PEER_FLAGS: readonly Flag[] = [
+  { flags: '--source <kind>', help: 'kpng=ADDRESS: check this KPNG server, too' },
+  { flags: '--node-name <name>', help: 'node to ask the KPNG server for (default: the host name)' },
+  ...SOURCE_FLAGS.filter(({ flags }) => flags.startsWith('--tls-')),
+];
 
 /** `weir doctor`. Exit code 1: a requirement of weir is missing. */
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .description('check the requirements of weir on this kernel and node; show the consequence and remedy of each problem')
-    .option('--cgroup-root <dir>', 'cgroup v2 folder that contains every process of this node (default: the cgroup v2 mount)')
-    .option('--state-dir <dir>', 'bpffs folder for pins', DEFAULT_STATE_DIR)
+    .description('check whether this kernel and node meet the requirements of weir; show the consequence and remedy of each problem')
+    .option('--cgroup-root <folder>', 'cgroup v2 folder that contains every process of this node (default: the cgroup v2 mount)')
+    .option('--state-dir <folder>', 'bpffs folder for pins', DEFAULT_STATE_DIR)
     .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'));
   for (const flag of PEER_FLAGS) command.addOption(flagOption(flag));
   return command
-    .addHelpText('after', '\nWith --source kpng=ADDRESS it also lists the rules of Services that this server does not deliver.')
+    .addHelpText(
+      'after',
+      '\nWith --source kpng=ADDRESS the command also lists the rules of Services that the server does not deliver. Exit code 1: a requirement is missing.',
+    )
     .action(examine);
 }
 

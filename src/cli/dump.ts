@@ -118,7 +118,7 @@ export function formatDump(dump: Dump): string {
 export function dumpCommand(): Command {
   return new Command('dump')
     .description('show what the kernel holds, joined with Service names; works without a running agent')
-    .option('--state-dir <dir>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
+    .option('--state-dir <folder>', 'bpffs folder that holds the pins', DEFAULT_STATE_DIR)
     .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
     .action(({ stateDir, output }: { stateDir: string; output: 'table' | 'json' }) => {
       const tables = readTables(stateDir);

@@ -16,7 +16,7 @@ const CHECK_MS = 10_000;
 
 /** `weir kpng-server`: follows a source once for the proxies of a whole cluster, until SIGTERM or SIGINT. */
 export function kpngServerCommand(): Command {
-  const command = new Command('kpng-server').description('follow Services once and serve them to many nodes by the KPNG protocol');
+  const command = new Command('kpng-server').description('follow Services once and serve them to many nodes through the KPNG protocol');
   for (const flag of SERVER_FLAGS) command.addOption(flagOption(flag));
   return command
     .addHelpText('after', '\nAgents follow it with --source kpng=ADDRESS. Without TLS it listens only on a Unix socket or loopback.')

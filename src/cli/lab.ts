@@ -19,7 +19,7 @@ interface OutputOption {
 /** `weir lab`. `exec` exits with the code of its command, or 128 + signal number; an interrupted `up` or `demo` exits with 130. */
 export function labCommand(): Command {
   return new Command('lab')
-    .description('a cluster on this machine: network namespaces for nodes, pods and an outside client')
+    .description('run a cluster on this machine, with network namespaces for nodes, pods and an outside client')
     .enablePositionalOptions()
     .addCommand(up())
     .addCommand(down())
@@ -67,7 +67,7 @@ function exec(): Command {
   return new Command('exec')
     .description('run a command on a node, in a pod or outside: in the network namespace and cgroup of that place')
     .argument('<place>', 'node, pod (with or without its namespace), or "outside"')
-    .argument('<command...>')
+    .argument('<command...>', 'command with its arguments')
     .addOption(nameOption())
     .passThroughOptions()
     .action(async (place: string, command: string[], { name }: NameOption) => {

@@ -13,8 +13,15 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['lab', async () => (await import('./lab.ts')).labCommand()],
 ]);
 
-const CODES =
-  "0 done, 1 failed, 2 wrong usage, configuration or kubeconfig, 3 this node cannot run weir, 4 another agent works here, 5 a port is in use (one of the agent's: only with --bind-address-hard-fail), 6 the configuration file has changed";
+const CODES = `
+Exit codes (the last line on stderr names the reason):
+  0  done
+  1  failed
+  2  wrong usage, configuration or kubeconfig
+  3  this node cannot run weir, see weir doctor
+  4  another agent runs here
+  5  a port is in use (one of the agent's: only with --bind-address-hard-fail)
+  6  the file of --config has changed; start the agent again`;
 
 const program = new Command('weir')
   .description("A Kubernetes Service proxy for Linux nodes: eBPF and the kernel's own connection tracking, without iptables")
@@ -22,7 +29,7 @@ const program = new Command('weir')
   .enablePositionalOptions()
   .showHelpAfterError('(weir COMMAND --help lists the options)')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_CODES.usage))
-  .addHelpText('after', `\nExit codes (the last line on stderr names the reason): ${CODES}.`);
+  .addHelpText('after', CODES);
 
 try {
   const asked = COMMANDS.get(process.argv[2]);

@@ -16,7 +16,7 @@ export function runCommand(): Command {
   const command = new Command('run').description('run the agent: follow Services and program the kernel of this node');
   for (const flag of FLAGS) command.addOption(flagOption(flag));
   return command
-    .addHelpText('after', '\nThe agent programs its own network namespace. SIGTERM ends the agent; the kernel goes on serving.')
+    .addHelpText('after', '\nThe agent works in the network namespace in which it starts. SIGTERM stops it; the kernel goes on serving.')
     .action(run);
 }
 

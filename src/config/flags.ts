@@ -34,7 +34,7 @@ export const SOURCE_FLAGS: readonly Flag[] = [
 const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--hostname-override <name>', help: 'name of this node among the Node objects (default: the host name)' },
   { flags: '--config <file>', help: "kube-proxy's configuration file; flags override it" },
-  { flags: '--cluster-cidr <ranges>', help: 'pod ranges, comma separated; distinguish pods from outside clients' },
+  { flags: '--cluster-cidr <ranges>', help: 'pod ranges, comma separated, to distinguish pods from outside clients' },
   {
     flags: '--detect-local-mode <mode>',
     help: 'how to distinguish pods from outside clients: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix (default: ClusterCIDR)',
@@ -45,7 +45,7 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
     flags: '--nodeport-addresses <ranges>',
     help: 'networks of the node addresses that serve NodePorts, comma separated; or "primary", "all", "localhost" (default: primary)',
   },
-  { flags: '--masquerade-all [bool]', help: 'replace the source of all ClusterIP traffic by the node address' },
+  { flags: '--masquerade-all [bool]', help: 'replace the source of all ClusterIP traffic by an address of the node' },
   { flags: '--iptables-localhost-nodeports [bool]', help: "serve NodePorts on loopback to the node's own processes (default: true)" },
   {
     flags: '--healthz-bind-address <ip:port>',
@@ -55,14 +55,14 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
     flags: '--metrics-bind-address <ip:port>',
     help: 'address of /metrics and /proxyMode, empty to disable (default: 127.0.0.1:10249)',
   },
-  { flags: '--bind-address <ip>', help: "this node's primary address of its family (default: from its Node object)" },
+  { flags: '--bind-address <ip>', help: "primary address of this node in that address's family (default: from its Node object)" },
   { flags: '--bind-address-hard-fail [bool]', help: 'exit if the address of /healthz or /metrics cannot be opened (default: retry)' },
   { flags: '--oom-score-adj <n>', help: 'oom_score_adj of the agent, -1000 to 1000 (default: unchanged)' },
   {
     flags: '--conntrack-max-per-core <n>',
-    help: 'conntrack entries per processor core, 0 keeps nf_conntrack_max (default: 32768)',
+    help: 'nf_conntrack_max for each processor core, 0 keeps the setting (default: 32768)',
   },
-  { flags: '--conntrack-min <n>', help: 'minimum of conntrack entries, whatever the number of cores (default: 131072)' },
+  { flags: '--conntrack-min <n>', help: 'minimum of nf_conntrack_max, whatever the number of cores (default: 131072)' },
   {
     flags: '--conntrack-tcp-timeout-established <time>',
     help: 'timeout of idle established TCP connections, 0 keeps the setting (default: 24h)',
@@ -88,12 +88,15 @@ const OWN_FLAGS: readonly Flag[] = [
   { flags: '--state-dir <folder>', help: `bpffs folder for pins, mounted if necessary (default: ${DEFAULT_STATE_DIR})` },
   {
     flags: '--journal-dir <folder>',
-    help: `folder of the journal of the API server's objects, for the next start, empty to disable (default: ${DEFAULT_JOURNAL_DIR})`,
+    help: `folder of the journal of the API server's objects, from which the next start resumes, empty to disable (default: ${DEFAULT_JOURNAL_DIR})`,
   },
-  { flags: '--exclude-devices <globs>', help: 'devices without a packet program, comma separated, * and ? allowed', repeatable: true },
-  { flags: '--socket-scope <scope>', help: 'sockets to translate: all, or host to serve pods by the packet path (default: all)' },
-  { flags: '--metrics-max-services <n>', help: 'maximum of Service ports with metrics of their own (default: 1000)' },
-  { flags: '--map-size <name=n>', help: 'maximum of entries of a table, such as backends=1000000', repeatable: true },
+  { flags: '--exclude-devices <globs>', help: 'devices that get no packet program, comma separated, * and ? allowed', repeatable: true },
+  {
+    flags: '--socket-scope <scope>',
+    help: "sockets to translate: all, or host for the node's own only, so that the packet path serves pods (default: all)",
+  },
+  { flags: '--metrics-max-services <n>', help: 'maximum number of Service ports with metrics of their own (default: 1000)' },
+  { flags: '--map-size <name=n>', help: 'maximum number of entries of a table, such as backends=1000000', repeatable: true },
   { flags: '--packet-mark <bit>', help: 'bit of skb->mark on packets to refuse (default: 0x2000)' },
   { flags: '--conntrack-mark <bit>', help: 'bit of ct->mark on conntrack entries that weir creates (default: 0x2000)' },
 ];

@@ -17,7 +17,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { flags: '--listen-tls-key <file>', help: 'key of that certificate' },
   { flags: '--listen-tls-ca <file>', help: "authority of the clients' certificates" },
   { flags: '--verify-node-names [bool]', help: 'serve a client as a node only if its certificate names that node (default: false)' },
-  { flags: '-v, --v <level>', help: 'log level: 0 essential messages, 2 also connects and disconnects of clients (default: 0)' },
+  { flags: '-v, --v <level>', help: 'log level: 0 essential messages, 2 also connections and disconnections of clients (default: 0)' },
 ];
 
 /** The validated configuration of `weir kpng-server`. */
