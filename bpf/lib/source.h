@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * source.h: the source of a packet: a pod, by the local detector, or another host; and whether it may dial a frontend with
- * loadBalancerSourceRanges?
+ * loadBalancerSourceRanges.
  */
 #ifndef WEIR_LIB_SOURCE_H
 #define WEIR_LIB_SOURCE_H
