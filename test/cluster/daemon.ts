@@ -6,6 +6,9 @@ import { type Place, spawnAt } from '#lab/place.ts';
 
 const LOG_LINES_SHOWN = 12;
 
+/** The kernel sends no signal for a parent that ended before the process asked for the signal. */
+const UNLESS_ORPHANED = '[ $PPID = "$0" ] && exec "$@"';
+
 /** A long-lived process of a place. Unless it stays, it ends with the process that started it, however that one ends. */
 export class Daemon {
   readonly name: string;
@@ -18,7 +21,7 @@ export class Daemon {
   constructor(place: Place, dir: string, name: string, argv: readonly string[], { stays = false } = {}) {
     this.name = name;
     this.#place = place;
-    this.#argv = stays ? argv : ['setpriv', '--pdeathsig', 'KILL', '--', ...argv];
+    this.#argv = stays ? argv : ['setpriv', '--pdeathsig', 'KILL', '--', '/bin/sh', '-c', UNLESS_ORPHANED, `${process.pid}`, ...argv];
     this.#log = join(dir, `${name}.log`);
   }
 
