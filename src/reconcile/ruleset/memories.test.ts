@@ -44,3 +44,18 @@ test("session affinity goes by a hash of the client's address where a set for ea
   assert.deepEqual(programmed(plan('a', 300)), ['source', 'choose', 'chance']);
   assert.deepEqual(programmed(plan('b', 0)), ['choose', undefined, 'chance']);
 });
+
+test('a Service that waits for room for its clients gets it before a Service that comes later', () => {
+  const reconciler = reconcilerOfRuleset({ ruleset: createFakeRuleset(0), now: () => 0 });
+  const [first, waiting, late] = [plan('a', MAX_MEMORIES), plan('b', MAX_MEMORIES), plan('c', MAX_MEMORIES)];
+  reconciler.want(first, first);
+  reconciler.want(waiting, waiting);
+  reconciler.flush(true);
+  reconciler.want(first, undefined);
+  reconciler.want(late, late);
+  reconciler.flush(true);
+  assert.deepEqual(
+    reconciler.problems().map(({ port }) => port),
+    ['t/c'],
+  );
+});

@@ -54,9 +54,10 @@ export function createRulesetWriter({ ruleset, wanted, keepsEarlierTable, now }:
       const node = wanted.node();
       if (holder !== NODE) refresh(holder);
       else if (node !== undefined) book.hold(NODE, nodeItems(node));
+      // A holder that waits for room goes before holders that have changed now
+      for (let next = memories.next(); next !== undefined; next = memories.next()) refresh(next);
     }
     outdated.clear();
-    for (let next = memories.next(); next !== undefined; next = memories.next()) refresh(next);
   };
   /** All holders in one transaction, or, if nft refuses it, each half by itself: a holder that nft refuses does not stop the others. */
   const apply = (holders: readonly string[], retries: Retries | undefined): void => {
@@ -84,8 +85,10 @@ export function createRulesetWriter({ ruleset, wanted, keepsEarlierTable, now }:
     }
     isInstalled = true;
   };
-  const applyDue = (holders: ReadonlySet<string>, retries: Retries): void => {
-    const due = [...book.dirty()].filter((holder) => holders.has(holder) || !retries.isFailing(holder));
+  /** A holder that nft refused waits for its retry, even if it changes meanwhile. */
+  const applyDue = (retries: Retries): void => {
+    const retried = new Set(retries.due(now()));
+    const due = [...book.dirty()].filter((holder) => retried.has(holder) || !retries.isFailing(holder));
     for (const holder of due) retries.begin(holder);
     apply(due, retries);
     for (const holder of due) retries.end(holder);
@@ -96,7 +99,7 @@ export function createRulesetWriter({ ruleset, wanted, keepsEarlierTable, now }:
       attempts = retries;
       bringUpToDate();
       if (!isInstalled && (mayReplace || !ruleset.isThere())) install();
-      else if (isInstalled && [...book.dirty()].length > 0 && ruleset.isThere()) applyDue(holders, retries);
+      else if (isInstalled && [...book.dirty()].length > 0 && ruleset.isThere()) applyDue(retries);
       return { attempted: holders, writes: {}, udpLosses: { backends: 0, frontends: 0 } };
     },
     prune(services) {
