@@ -65,6 +65,7 @@ export function createLoop(parts: LoopParts): Loop {
   /** Whether the reports of all passes since the last listing of flows say what UDP flows lost. */
   let areLossesKnown = true;
 
+  const hasSynced = (): boolean => source === 'synced' || source === 'complete';
   const knowledge = (): Knowledge => ({ hasEarlierTables: datapath.adopted, source, hasNode: store.node() !== undefined });
 
   const run = (): void => {
@@ -83,7 +84,13 @@ export function createLoop(parts: LoopParts): Loop {
       scheduler.wakeIn(RETRY_MS);
     }
   };
-  const scheduler = createScheduler(run);
+  /** Health and metrics expect the success of a pass over the tables. */
+  const queued = (): void => {
+    if (!hasSynced()) return;
+    parts.proxyHealth.queued();
+    parts.metrics.queued();
+  };
+  const scheduler = createScheduler(run, queued);
 
   const adopt = (): void => {
     runPass('adopt', [], knowledge());
@@ -127,9 +134,8 @@ export function createLoop(parts: LoopParts): Loop {
   };
 
   const wake = (): void => {
-    if (source !== 'synced' && source !== 'complete') return;
-    parts.proxyHealth.queued();
-    parts.metrics.queued();
+    if (!hasSynced()) return;
+    queued();
     scheduler.wake();
   };
 

@@ -8,14 +8,18 @@ export interface Scheduler {
   stop(): void;
 }
 
-/** `run` must not throw. */
-export function createScheduler(run: () => void): Scheduler {
+/** Calls `pauseEnded` before a run that wakeIn() causes. Neither function may throw. */
+export function createScheduler(run: () => void, pauseEnded: () => void): Scheduler {
   let next: NodeJS.Immediate | undefined;
   let later: NodeJS.Timeout | undefined;
   let isStopped = false;
 
   const wake = (): void => {
     if (!isStopped) next ??= setImmediate(start);
+  };
+  const wakeAfterPause = (): void => {
+    pauseEnded();
+    wake();
   };
   const start = (): void => {
     next = undefined;
@@ -26,7 +30,7 @@ export function createScheduler(run: () => void): Scheduler {
   return {
     wake,
     wakeIn(ms) {
-      if (!isStopped) later = setTimeout(wake, ms);
+      if (!isStopped) later = setTimeout(wakeAfterPause, ms);
     },
     stop() {
       isStopped = true;
