@@ -3,7 +3,8 @@ import { lockNode, lockState } from '#agent/lock.ts';
 import { removeJournalOf } from '#agent/source.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
-import { removeLeftOvers } from '#kernel/left-overs.ts';
+import { removeState } from '#kernel/bpf/cleanup.ts';
+import { conntrackLeftOvers } from '#kernel/left-overs.ts';
 import { isBpffs } from '#kernel/node/mounts.ts';
 
 interface Options {
@@ -36,7 +37,7 @@ did; run it again later.`,
       for (const error of read.errors) command.error(`weir cleanup: ${error}`);
       await lockNode();
       if (isBpffs(stateDir)) lockState(stateDir).close();
-      const lines = [...removeLeftOvers({ stateDir, conntrackMark: mark }), ...removeJournalOf(journalDir, stateDir)];
+      const lines = [...removeState(stateDir), ...removeJournalOf(journalDir, stateDir), ...conntrackLeftOvers(mark).remove()];
       process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
     });
 }

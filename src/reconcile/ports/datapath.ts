@@ -32,9 +32,8 @@ export interface PacketPath {
 
 /** What a packet path leaves on a node for its living flows, for `weir cleanup`. */
 export interface PathLeftOvers {
-  countFlows(): number;
-  /** Removes what the path left, except what `flows` living flows need; returns a line for each step. */
-  remove(flows: number): string[];
+  /** Removes what living flows do not need; returns a line for each step. The programs must be detached, so that no flow begins. */
+  remove(): string[];
 }
 
 /** The programs that translate in system calls of processes. They serve beside every packet path. */
