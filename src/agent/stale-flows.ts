@@ -36,22 +36,18 @@ const LATE_FLOWS_MS = 500;
 export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = LATE_FLOWS_MS): StaleFlows {
   const { packetFlows, socketFlows, looked, log, counters } = parts;
 
-  /** Ends stale flows and counts each as it ends; returns their reasons and the number of flows that the path showed. */
+  const judge = (flow: UdpFlow): StaleReason | undefined => {
+    const verdict = parts.reconciler.judgeFlow(flow);
+    return verdict === 'live' || verdict === 'foreign' ? undefined : verdict;
+  };
+  /** Ends stale flows and counts each as it ends; returns the counts by reason and the number of flows that the path showed. */
   const endStale = async (flows: Flows, count: (reason: StaleReason, flow: UdpFlow) => void, signal: AbortSignal) => {
-    const reasons: StaleReason[] = [];
-    const judged = new Map<UdpFlow, StaleReason>();
-    const isStale = (flow: UdpFlow): boolean => {
-      const verdict = parts.reconciler.judgeFlow(flow);
-      if (verdict === 'live' || verdict === 'foreign') return false;
-      judged.set(flow, verdict);
-      return true;
-    };
-    const ended = (flow: UdpFlow): void => {
-      const reason = judged.get(flow) ?? 'endpoint_gone';
-      reasons.push(reason);
+    const tally = new Map<StaleReason, number>();
+    const ended = (flow: UdpFlow, reason: StaleReason): void => {
+      tally.set(reason, (tally.get(reason) ?? 0) + 1);
       count(reason, flow);
     };
-    return { seen: await flows.endStaleUdp(isStale, ended, signal), reasons };
+    return { seen: await flows.endStaleUdp(judge, ended, signal), tally };
   };
 
   const lookAtPacketFlows = async (signal: AbortSignal): Promise<void> => {
@@ -60,16 +56,16 @@ export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = L
       counters.increment('deleted_conntrack_entries', reason);
       counters.increment('deleted_conntrack_entries_of', `IPv${familyOf(dialled.address)}`);
     };
-    const { seen, reasons } = await endStale(packetFlows, count, signal);
+    const { seen, tally } = await endStale(packetFlows, count, signal);
     const ms = performance.now() - start;
     looked(ms);
-    log.debug(2, 'Looked for stale conntrack entries', { entries: seen, deleted: tally(reasons), ms: Math.round(ms) });
+    log.debug(2, 'Looked for stale conntrack entries', { entries: seen, deleted: tallyText(tally), ms: Math.round(ms) });
   };
 
   const lookAtSocketFlows = async (signal: AbortSignal): Promise<void> => {
     if (socketFlows === undefined) return;
-    const { reasons } = await endStale(socketFlows, (reason) => counters.increment('ended_udp_sockets', reason), signal);
-    log.debug(2, 'Looked for stale UDP sockets', { ended: tally(reasons) });
+    const { tally } = await endStale(socketFlows, (reason) => counters.increment('ended_udp_sockets', reason), signal);
+    log.debug(2, 'Looked for stale UDP sockets', { ended: tallyText(tally) });
   };
 
   const failed = (error: unknown): void => log.error('Cannot end stale UDP flows, trying again', { error });
@@ -101,9 +97,6 @@ export function createStaleFlows(parts: StaleFlowsParts, lateFlowsMs: number = L
   };
 }
 
-/** Reasons with their counts, as `endpoint_gone:2,no_endpoint:1`. */
-function tally(reasons: readonly StaleReason[]): string {
-  const counts = new Map<StaleReason, number>();
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return [...counts].map(([reason, count]) => `${reason}:${count}`).join(',') || 'none';
-}
+/** `endpoint_gone:2,no_endpoint:1`, or `none`. */
+const tallyText = (tally: ReadonlyMap<StaleReason, number>): string =>
+  [...tally].map(([reason, count]) => `${reason}:${count}`).join(',') || 'none';

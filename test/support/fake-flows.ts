@@ -19,7 +19,7 @@ export function createFakeFlows(flows: readonly UdpFlow[] = []): FakeFlows {
     vanishing: new Set(),
     failsAfter: undefined,
     walks: 0,
-    async endStaleUdp(isStale, ended, signal) {
+    async endStaleUdp(judge, ended, signal) {
       fake.walks++;
       let seen = 0;
       for (const flow of [...fake.flows]) {
@@ -29,9 +29,10 @@ export function createFakeFlows(flows: readonly UdpFlow[] = []): FakeFlows {
           throw new Error('Cannot list flows: the kernel is busy');
         }
         seen++;
-        if (!isStale(flow)) continue;
+        const reason = judge(flow);
+        if (reason === undefined) continue;
         fake.flows.splice(fake.flows.indexOf(flow), 1);
-        if (!fake.vanishing.has(flow)) ended(flow);
+        if (!fake.vanishing.has(flow)) ended(flow, reason);
       }
       return seen;
     },

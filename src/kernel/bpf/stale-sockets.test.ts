@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { BACKEND_CLUSTER_LIST, type Frontend } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
-import type { UdpFlow } from '#reconcile/flows/flows.ts';
+import type { StaleReason, UdpFlow } from '#reconcile/flows/flows.ts';
 import { openDescriptors, openForTest, run, scratchCgroup, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { namespacesBelow } from '../node/namespaces.ts';
 import { inNetns, netnsCookie } from '../node/netns.ts';
@@ -100,7 +100,8 @@ function ground(t: TestContext) {
   t.after(() => opened.value.close());
   const end = async (isStale: (flow: UdpFlow) => boolean = () => true): Promise<UdpFlow[]> => {
     const ended: UdpFlow[] = [];
-    await opened.value.endStaleUdp(isStale, (flow) => ended.push(flow), never);
+    const judge = (flow: UdpFlow): StaleReason | undefined => (isStale(flow) ? 'endpoint_gone' : undefined);
+    await opened.value.endStaleUdp(judge, (flow) => ended.push(flow), never);
     return ended;
   };
   return { place: { netns, cgroup }, datapath, end };

@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { presence, socketFlow, socketFlowKey } from '#abi/generated.ts';
 import { failure, type Result, success } from '#lib/result.ts';
-import type { UdpFlow } from '#reconcile/flows/flows.ts';
+import type { StaleReason, UdpFlow } from '#reconcile/flows/flows.ts';
 import type { Flows } from '#reconcile/ports/datapath.ts';
 import { createPace } from '#timing/pace.ts';
 import { checked } from '../ffi/ffi.ts';
@@ -54,16 +54,16 @@ interface Iterator {
 function socketFlows(object: LoadedObject, link: number, cgroupDir: string): Flows {
   const iterator = { link, condemned: object.ownMap('condemned') };
   return {
-    async endStaleUdp(isStale, ended, signal) {
+    async endStaleUdp(judge, ended, signal) {
       let seen = 0;
-      const isSeenStale = (flow: UdpFlow): boolean => {
+      const judgeSeen: Judge = (flow) => {
         seen++;
-        return isStale(flow);
+        return judge(flow);
       };
       const pace = createPace({ sliceMs: 3, signal });
       for (const netns of (await namespacesBelow(cgroupDir, signal)).files) {
         await pace.step();
-        for (const flow of endIn(netns, iterator, isSeenStale)) ended(flow);
+        for (const { flow, reason } of endIn(netns, iterator, judgeSeen)) ended(flow, reason);
       }
       return seen;
     },
@@ -80,24 +80,33 @@ interface ShownSocket {
   readonly flow: UdpFlow;
 }
 
-function endIn(netns: string, { link, condemned }: Iterator, isStale: (flow: UdpFlow) => boolean): UdpFlow[] {
-  const ended: UdpFlow[] = [];
+interface StaleSocket extends ShownSocket {
+  readonly reason: StaleReason;
+}
+
+type Judge = (flow: UdpFlow) => StaleReason | undefined;
+
+function endIn(netns: string, { link, condemned }: Iterator, judge: Judge): StaleSocket[] {
+  const ended: StaleSocket[] = [];
   while (true) {
-    const stale = showSockets(netns, link).filter(({ flow }) => isStale(flow));
+    const stale = showSockets(netns, link).flatMap((socket): StaleSocket[] => {
+      const reason = judge(socket.flow);
+      return reason === undefined ? [] : [{ ...socket, reason }];
+    });
     const some = endSockets(netns, link, condemned, stale.slice(0, MOST_CONDEMNED));
     ended.push(...some);
     if (stale.length <= MOST_CONDEMNED || some.length === 0) return ended;
   }
 }
 
-function endSockets(netns: string, link: number, condemned: number, stale: readonly ShownSocket[]): UdpFlow[] {
+function endSockets(netns: string, link: number, condemned: number, stale: readonly StaleSocket[]): StaleSocket[] {
   if (stale.length === 0) return [];
-  const flows = new Map(stale.map(({ key, flow }) => [key.toString('hex'), flow]));
+  const byKey = new Map(stale.map((socket) => [socket.key.toString('hex'), socket]));
   const value = Buffer.alloc(presence.size);
   presence.encode({ present: 1 }, value, 0);
   try {
     for (const { key } of stale) checked(libbpf.bpf_map_update_elem(condemned, key, value, BPF_ANY), 'condemn a UDP socket');
-    return showSockets(netns, link).flatMap(({ key }) => flows.get(key.toString('hex')) ?? []);
+    return showSockets(netns, link).flatMap(({ key }) => byKey.get(key.toString('hex')) ?? []);
   } finally {
     for (const { key } of stale) libbpf.bpf_map_delete_elem(condemned, key);
   }

@@ -10,9 +10,10 @@ const ENOENT = 2;
 
 /** The flows of this network namespace in the kernel's connection tracking. `mark`: bit of ct->mark on flows that weir translated. */
 export const conntrackFlows = (mark: number): Flows => ({
-  endStaleUdp(isStale, ended, signal) {
+  endStaleUdp(judge, ended, signal) {
     const look = (flow: UdpFlow, remove: Remove): void => {
-      if (isStale(flow) && remove()) ended(flow);
+      const reason = judge(flow);
+      if (reason !== undefined && remove()) ended(flow, reason);
     };
     return walkUdpEntries(mark, look, signal);
   },

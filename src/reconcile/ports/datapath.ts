@@ -1,5 +1,5 @@
 import type { Result } from '#lib/result.ts';
-import type { UdpFlow } from '../flows/flows.ts';
+import type { StaleReason, UdpFlow } from '../flows/flows.ts';
 import type { Tables } from './tables.ts';
 
 /**
@@ -11,11 +11,15 @@ export type Layer = 'l2' | 'l3' | 'port';
 /** The flows that one path translates: conntrack entries, sockets, or records of a table of its own. */
 export interface Flows {
   /**
-   * Asks `isStale` about each UDP flow and ends the stale ones, each by its exact tuple and never a flow that has taken its place. Calls `ended`
-   * for each flow as it ends, so that none is lost if the walk fails. Yields to the event loop every few ms. Resolves with the number of
+   * Asks `judge` about each UDP flow and ends a flow that has a reason to end, by its exact tuple and never a flow that has taken its place.
+   * Calls `ended` for each flow as it ends, so that none is lost if the walk fails. Yields to the event loop every few ms. Resolves with the number of
    * flows that the path showed. Throws when `signal` is aborted.
    */
-  endStaleUdp(isStale: (flow: UdpFlow) => boolean, ended: (flow: UdpFlow) => void, signal: AbortSignal): Promise<number>;
+  endStaleUdp(
+    judge: (flow: UdpFlow) => StaleReason | undefined,
+    ended: (flow: UdpFlow, reason: StaleReason) => void,
+    signal: AbortSignal,
+  ): Promise<number>;
   close(): void;
 }
 
