@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRetryingTask } from './retrying-task.ts';
 
-/** An task whose runs the test ends by hand. */
+/** A task whose runs the test ends by hand. */
 function watched() {
   const runs: PromiseWithResolvers<void>[] = [];
   const failures: string[] = [];

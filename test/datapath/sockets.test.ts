@@ -28,7 +28,7 @@ const PROTOCOLS = [tcp, udp] as const;
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
 
 /** Numbers of the Services. */
-const [WEB, NEAR, ONLY4, ONLY6, EMPTY, LOCAL, HOSTED, NOBODY] = [1, 2, 4, 6, 7, 8, 9, 99];
+const [WEB, NEAR, ONLY4, ONLY6, EMPTY, LOCAL, HOSTED, UNOWNED] = [1, 2, 4, 6, 7, 8, 9, 99];
 
 const lab = await raise('s', {
   pods: [HERE, AWAY, CLIENT, HOST],
@@ -190,8 +190,8 @@ test('unowned addresses in the range of Services are dropped, and so is traffic 
   assertPaths(
     lab,
     each((family, target) => [
-      ['t/p9', target(clusterIP(NOBODY, family), 80), 'dropped'],
-      ['n1', target(clusterIP(NOBODY, family), 80), 'dropped'],
+      ['t/p9', target(clusterIP(UNOWNED, family), 80), 'dropped'],
+      ['n1', target(clusterIP(UNOWNED, family), 80), 'dropped'],
       ['t/p9', target(clusterIP(LOCAL, family), 80), 'dropped'],
       ['n1', target(clusterIP(LOCAL, family), 80), 'dropped'],
       ['n2', target(clusterIP(LOCAL, family), 80), answer(nodeAddress('n2', family), 'p2')],

@@ -74,11 +74,11 @@ function firstNode({ kind, node, name }: Place, dialled: Address, by: string | u
   return chosen;
 }
 
-const NOBODY = ['refused', 'dropped', 'untouched'] as const;
+const UNANSWERED = ['refused', 'dropped', 'untouched'] as const;
 
 /** `a1:8080 as n1, b1:8080`: groups by the client address that the endpoints see; without `as`, the client's own. Ports are optional. */
 function answerOf(text: string, from: string, family: Family, around: Surroundings): Answer {
-  const none = NOBODY.find((word) => word === text);
+  const none = UNANSWERED.find((word) => word === text);
   if (none !== undefined) return none;
   return text.split(/,\s*/).flatMap((group) => {
     const [, names = '', client = from] = /^(.+?)(?: as (\S+))?$/.exec(group) ?? [];

@@ -22,7 +22,7 @@ export interface FilePrecedenceOutput {
 export const objectId = ({ kind, key }: ModelObject): string => `${kind} ${key}`;
 
 const NOTHING: ObjectsById = new Map();
-const NOBODY: readonly string[] = [];
+const NO_OWNERS: readonly string[] = [];
 
 /** FilePrecedence of no file yet. */
 export function createFilePrecedence(output: FilePrecedenceOutput): FilePrecedence {
@@ -47,7 +47,7 @@ export function createFilePrecedence(output: FilePrecedenceOutput): FilePreceden
       const alone = [path];
       for (const id of new Set([...held.keys(), ...objects.keys()])) {
         if (held.get(id) === objects.get(id)) continue;
-        const before = ownersOf.get(id) ?? NOBODY;
+        const before = ownersOf.get(id) ?? NO_OWNERS;
         const others = before.filter((owner) => owner !== path);
         const now = !objects.has(id) ? others : others.length === 0 ? alone : [...others, path].sort();
         const version = (owner: string | undefined): ModelObject | undefined =>
