@@ -70,7 +70,7 @@ static void print_node(void)
 	PRINT(device_key, .ifindex = 81);
 	PRINT(device, .snat4 = ip("192.0.2.1"), .snat6 = ip("2001:db8::1"), .flags = DEVICE_PODS);
 	PRINT(settings, .node_netns_cookie = 0x0102030405060708ull, .flags = SETTINGS_LOOPBACK_NODE_PORTS,
-	      .reject_mark = 0x80000000, .conntrack_mark = 0x100, .snat4 = ip("192.0.2.2"), .snat6 = ip("2001:db8::2"));
+	      .conntrack_mark = 0x100, .snat4 = ip("192.0.2.2"), .snat6 = ip("2001:db8::2"));
 }
 
 static void print_flows(void)

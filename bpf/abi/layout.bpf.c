@@ -15,5 +15,6 @@ enum frontend_flags frontend_flags_used;
 enum backend_flags backend_flags_used;
 enum device_flags device_flags_used;
 enum settings_flags settings_flags_used;
+enum packet_tag packet_tag_used;
 enum flow_direction flow_direction_used;
 enum outcome outcome_used;

@@ -209,16 +209,30 @@ struct settings {
 	__u64 node_netns_cookie;
 	/** SETTINGS_* bits. */
 	__u32 flags;
-	/** Bit of skb->mark that tells table `inet weir` to refuse a packet. */
-	__u32 reject_mark;
 	/** Bit of ct->mark on every conntrack entry made here. */
 	__u32 conntrack_mark;
-	/** Padding, 0. */
-	__u32 reserved;
 	/** Source address for IPv4 packets that get a new one, where the device has none. */
 	struct address snat4;
 	/** The same for IPv6. */
 	struct address snat6;
+};
+
+/**
+ * What a packet program tells table `inet weir` about the first packet of a flow, in skb->priority. The kernel computes that field anew
+ * when it forwards over IPv4 (net/ipv4/ip_forward.c), and clears it when a packet enters another namespace (net/core/dev.c,
+ * ____dev_forward_skb), so no other host or pod can write it.
+ */
+enum packet_tag {
+	/** These bits have the value TAG_OF_WEIR. */
+	TAG_MASK = 0x7c000000,
+	/** The packet carries a tag. */
+	TAG_OF_WEIR = 0x6c000000,
+	/** The table gives the packet an address of the node as its source. */
+	TAG_SNAT = 0x02000000,
+	/** The table refuses the packet. */
+	TAG_REFUSED = 0x01000000,
+	/** Key of `backends`, and of the table's own maps: where the table sends the packet. */
+	TAG_BACKEND = 0x000fffff,
 };
 
 /** Key of `affinity`. Packets are known by their source address, sockets by their network namespace's cookie. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * choose.h: one backend out of an extent: the client's own by session affinity, else a random one. Nothing that is read
+ * choose.h: one backend out of an extent: the client's own by session affinity, else one by chance. Nothing that is read
  * from a table is trusted: a backend must belong to the Service port that asked for it.
  */
 #ifndef WEIR_LIB_CHOOSE_H
@@ -30,9 +30,10 @@ static always_inline struct backend *serving_backend(__u32 id, __u32 service, __
  * The flags are not asked here: a program that read a frontend just before it was published anew may land on a backend
  * that was retired since, and connections survive that moment because retired backends rest before they are used again.
  */
-static always_inline struct backend *random_backend(const struct extent *extent, __u32 service, __u32 *id)
+static always_inline struct backend *backend_by_chance(const struct extent *extent, __u32 service, __u32 chance,
+						       __u32 *id)
 {
-	struct index key = {.value = extent->first + (__u32)(((__u64)bpf_get_prandom_u32() * extent->count) >> 32)};
+	struct index key = {.value = extent->first + (__u32)(((__u64)chance * extent->count) >> 32)};
 	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
 
 	if (!slot)
@@ -41,9 +42,12 @@ static always_inline struct backend *random_backend(const struct extent *extent,
 	return backend_of(*id, service);
 }
 
-/** Backend for a new connection, and its number; NULL = broken table. `policy` has a non-empty extent. */
+/**
+ * Backend for a new connection, and its number; NULL = broken table. `policy` has a non-empty extent. `chance`: any of 2^32 numbers with the
+ * same probability.
+ */
 static always_inline struct backend *choose_backend(const struct frontend *frontend, const struct policy *policy,
-						    struct affinity_key *client, __u32 *id)
+						    struct affinity_key *client, __u32 chance, __u32 *id)
 {
 	struct backend *backend = NULL;
 
@@ -51,7 +55,7 @@ static always_inline struct backend *choose_backend(const struct frontend *front
 	if (frontend->affinity_seconds && affinity_recall(client, frontend->affinity_seconds, id))
 		backend = serving_backend(*id, frontend->service, policy->list);
 	if (!backend)
-		backend = random_backend(&policy->extent, frontend->service, id);
+		backend = backend_by_chance(&policy->extent, frontend->service, chance, id);
 	if (backend && frontend->affinity_seconds)
 		affinity_remember(client, *id);
 	return backend;

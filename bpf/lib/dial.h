@@ -75,7 +75,7 @@ static always_inline enum outcome start_socket_flow(struct bpf_sock_addr *ctx, c
 						    const struct policy *policy, struct socket_flow *flow)
 {
 	struct affinity_key client = socket_client(ctx);
-	struct backend *backend = choose_backend(frontend, policy, &client, &flow->backend);
+	struct backend *backend = choose_backend(frontend, policy, &client, bpf_get_prandom_u32(), &flow->backend);
 
 	if (!backend)
 		return OUTCOME_SOCKET_REFUSED_BROKEN_TABLE;

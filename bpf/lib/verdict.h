@@ -89,17 +89,27 @@ static always_inline struct settings *get_settings(void)
 	return bpf_map_lookup_elem(&settings, &first);
 }
 
-/** What tc does with the packet. A refused one goes on with a mark, and table `inet weir` rejects it in prerouting. */
+/** For table `inet weir`: see enum packet_tag. */
+static always_inline void tag_packet(struct __sk_buff *skb, __u32 bits)
+{
+	skb->priority = TAG_OF_WEIR | bits;
+}
+
+/** Other software may have left a priority that looks like a tag. */
+static always_inline void clear_foreign_tag(struct __sk_buff *skb)
+{
+	if ((skb->priority & TAG_MASK) == TAG_OF_WEIR)
+		skb->priority = 0;
+}
+
+/** What tc does with the packet. A refused one goes on with a tag, and table `inet weir` rejects it in prerouting. */
 static always_inline int packet_verdict(struct __sk_buff *skb, enum outcome outcome)
 {
-	struct settings *settings = get_settings();
-
 	count(outcome);
 	switch (outcome) {
 	case OUTCOME_PACKET_REFUSED_NO_ENDPOINT:
 	case OUTCOME_PACKET_REFUSED_UNKNOWN_PORT:
-		if (settings)
-			skb->mark |= settings->reject_mark;
+		tag_packet(skb, TAG_REFUSED);
 		return PASS_PACKET;
 	default:
 		return drops_packet(outcome) ? TC_ACT_SHOT : PASS_PACKET;

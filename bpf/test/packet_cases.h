@@ -22,6 +22,8 @@ struct packet_case {
 	struct frame frame;
 	enum verdict verdict;
 	enum outcome outcome, also;
+	/** Instead of `outcome` where the table decides about the source; 0 = the same. */
+	enum outcome tagged;
 	/** The translated flow: backend, and the source that it sees. NULL = there must be no entry. */
 	const char *backend;
 	int backend_port;
@@ -69,7 +71,7 @@ static const struct packet_case cases[] = {
 	  .verdict = PASS, .outcome = OUTCOME_PACKET_TRANSLATED_SNAT, .also = OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS, FLOW("10.0.1.10", 8080, PODS_ADDRESS) },
 	{ "a NodePort gets a new source", { FROM(CLIENT, 1000), TO(NODE, 30080), TCP }, SNAT, FLOW("10.0.1.10", 8080, PODS_ADDRESS) },
 	{ "a NodePort gets a new source from pods too", { FROM(POD, 1000), TO(NODE, 30081), TCP }, SNAT, FLOW("10.0.2.10", 8080, NODE) },
-	{ "a backend in the host's network sees the client", { FROM(CLIENT, 1000), TO("172.30.0.8", 80), TCP }, TRANSLATED, FLOW("192.168.0.2", 9000, CLIENT) },
+	{ "a backend in the host's network sees the client", { FROM(CLIENT, 1000), TO("172.30.0.8", 80), TCP }, TRANSLATED, .tagged = OUTCOME_PACKET_TRANSLATED_SNAT, FLOW("192.168.0.2", 9000, CLIENT) },
 	{ "policy Local with a backend here keeps the client's address", { FROM(CLIENT, 1000), TO("203.0.113.200", 81), TCP }, TRANSLATED, FLOW("10.0.1.10", 8080, CLIENT) },
 	{ "UDP to a ClusterIP", { FROM(CLIENT, 1000), TO("172.30.0.9", 53), UDP }, SNAT, FLOW("10.0.1.10", 5353, PODS_ADDRESS) },
 	{ "UDP to a NodePort", { FROM(CLIENT, 1000), TO(NODE, 30053), UDP }, SNAT, FLOW("10.0.1.10", 5353, PODS_ADDRESS) },

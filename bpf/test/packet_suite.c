@@ -14,28 +14,31 @@
 
 static struct bpf_object *object;
 static struct tables tables;
+const struct packet_path *path;
+static const struct packet_path paths[] = {{"kfuncs", false}, {"netfilter", true}};
+/** skb->priority of the next frames. */
+static __u32 priority_before;
 
 struct answer ask(const char *program, const char *device, const struct frame *frame)
 {
 	unsigned char bytes[512];
-	struct __sk_buff skb = {.mark = 1, .ifindex = device_index(device)};
+	struct __sk_buff skb = {.priority = priority_before, .ifindex = device_index(device)};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = build_frame(frame, bytes), .ctx_in = &skb,
 		    .ctx_size_in = sizeof(skb), .ctx_out = &skb, .ctx_size_out = sizeof(skb));
 
 	if (bpf_prog_test_run_opts(program_of(object, program), &run) != 0)
 		die("Cannot run %s: %s", program, strerror(errno));
-	return (struct answer){(int)run.retval, skb.mark};
+	return (struct answer){(int)run.retval, skb.priority};
 }
 
 void expect_answer(struct answer answer, enum verdict verdict)
 {
 	int action = verdict == DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
-	__u32 mark = 1 | (verdict == REFUSE ? REJECT_MARK : 0);
 
 	if (answer.verdict != action)
 		complain("verdict is %d, should be %d", answer.verdict, action);
-	if (answer.mark != mark)
-		complain("mark is 0x%x, should be 0x%x", answer.mark, mark);
+	if ((answer.priority == (TAG_OF_WEIR | TAG_REFUSED)) != (verdict == REFUSE))
+		complain("priority is 0x%x", answer.priority);
 }
 
 static bool same(const struct address *a, const char *v4)
@@ -43,6 +46,29 @@ static bool same(const struct address *a, const char *v4)
 	struct address b = ip(v4);
 
 	return memcmp(a, &b, sizeof(b)) == 0;
+}
+
+/** The backend that a tag names. */
+bool tagged_backend(__u32 priority, struct backend *backend)
+{
+	__u32 id = priority & TAG_BACKEND;
+
+	return (priority & TAG_MASK) == TAG_OF_WEIR && !(priority & TAG_REFUSED) &&
+	       bpf_map_lookup_elem(tables.backends, &id, backend) == 0;
+}
+
+static void expect_tag(const struct packet_case *c, __u32 priority)
+{
+	bool snat = (c->tagged ?: c->outcome) == OUTCOME_PACKET_TRANSLATED_SNAT ||
+		    c->outcome == OUTCOME_PACKET_TUPLE_REUSED;
+	struct backend backend;
+
+	if (!tagged_backend(priority, &backend))
+		return complain("priority 0x%x does not name a backend", priority);
+	if (!same(&backend.address, c->backend) || ntohs(backend.port) != c->backend_port)
+		complain("the tag names %s %d", ip_text(&backend.address), ntohs(backend.port));
+	if (!!(priority & TAG_SNAT) != snat)
+		complain("the tag says that the source is %s", snat ? "kept" : "replaced");
 }
 
 static void expect_flow(const struct packet_case *c)
@@ -77,67 +103,22 @@ static void expect_no_flow(const struct packet_case *c)
 
 static void run_case(const struct packet_case *c)
 {
+	struct answer answer;
+
 	begin_case(c->name);
 	flush_conntrack();
 	if (c->old_state)
 		insert_conntrack(&c->frame, c->old_state, c->old_entry);
 	mark_counters(&tables);
-	expect_answer(ask("weir_ingress_l2", "outside", &c->frame), c->verdict);
-	expect_counters(&tables, c->outcome, c->also);
-	if (c->backend)
+	answer = ask("weir_ingress_l2", "outside", &c->frame);
+	expect_answer(answer, c->verdict);
+	expect_counters(&tables, path->tags && c->tagged ? c->tagged : c->outcome, c->also);
+	if (c->backend && path->tags)
+		expect_tag(c, answer.priority);
+	else if (c->backend)
 		expect_flow(c);
 	else
 		expect_no_flow(c);
-	end_case();
-}
-
-/** Number of different backends that this many clients or connections get. */
-static int different_backends(const char *service, int protocol, int port, int connections)
-{
-	struct address seen[16];
-	int different = 0;
-
-	for (int i = 0; i < connections; i++) {
-		struct frame frame = {FROM(CLIENT, 2000 + i), TO(service, port), protocol, PLAIN};
-		struct flow flow;
-		int known = 0;
-
-		ask("weir_ingress_l2", "outside", &frame);
-		if (!find_conntrack(&frame, &flow)) {
-			complain("connection %d has no flow", i);
-			return 0;
-		}
-		while (known < different && memcmp(&seen[known], &flow.reply_source, sizeof(seen[0])) != 0)
-			known++;
-		if (known == different && different < (int)COUNT(seen))
-			seen[different++] = flow.reply_source;
-	}
-	return different;
-}
-
-static void choice_cases(void)
-{
-	int different;
-
-	begin_case("connections spread over all backends");
-	different = different_backends("172.30.0.11", TCP, 80, MANY_CHOICES);
-	if (different != 8)
-		complain("%d backends of 8 were chosen", different);
-	end_case();
-
-	begin_case("session affinity keeps a client at its backend");
-	different = different_backends("172.30.0.10", TCP, 80, 10);
-	if (different != 1)
-		complain("%d backends were chosen", different);
-	end_case();
-
-	begin_case("session affinity leaves a backend that is gone");
-	set_backend_flags(&tables, 10, 0);
-	flush_conntrack();
-	different = different_backends("172.30.0.10", TCP, 80, 40);
-	if (different < 2)
-		complain("%d backends were chosen", different);
-	set_backend_flags(&tables, 10, BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST);
 	end_case();
 }
 
@@ -174,6 +155,27 @@ static void no_address_case(void)
 	expect_answer(ask("weir_ingress_l2", "outside", &frame), DROP);
 	expect_counters(&tables, OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS, NOTHING);
 	set_settings(&tables, 0, OTHER_COOKIE);
+	end_case();
+}
+
+/** Other software has left a priority that means something to table `inet weir`. */
+static void foreign_tag_case(void)
+{
+	struct frame foreign = {FROM(CLIENT, 1000), TO("198.51.100.1", 80), TCP, PLAIN};
+	struct frame known = {FROM(CLIENT, 1000), WEB, NO_SYN};
+	__u32 after;
+
+	begin_case("a priority of other software that looks like a tag is cleared, another one stays");
+	priority_before = TAG_OF_WEIR | 5;
+	after = ask("weir_ingress_l2", "outside", &foreign).priority |
+		ask("weir_ingress_l2", "outside", &known).priority;
+	if (after)
+		complain("priority is 0x%x", after);
+	priority_before = 6;
+	after = ask("weir_ingress_l2", "outside", &foreign).priority;
+	if (after != 6)
+		complain("priority is 0x%x, should be 6", after);
+	priority_before = 0;
 	end_case();
 }
 
@@ -240,19 +242,22 @@ static void mapped_header_case(void)
 	end_case();
 }
 
-void packet_suite(void)
+static void path_suite(void)
 {
-	object = load_object("conntrack");
+	object = load_object(path->object);
 	tables = open_tables(object);
 	fill_tables(&tables);
 	set_settings(&tables, 0, OTHER_COOKIE);
 	for (mode = V4; mode <= V6; mode++) {
 		for (size_t i = 0; i < COUNT(cases); i++)
 			run_case(&cases[i]);
-		choice_cases();
+		choice_cases(&tables);
 		setting_cases();
-		no_address_case();
+		foreign_tag_case();
 		port_case();
+		if (path->tags)
+			continue;
+		no_address_case();
 		clash_case();
 		shortage_cases(&tables);
 	}
@@ -261,4 +266,10 @@ void packet_suite(void)
 	mapped_header_case();
 	flush_conntrack();
 	bpf_object__close(object);
+}
+
+void packet_suite(void)
+{
+	for (path = paths; path < paths + COUNT(paths); path++)
+		path_suite();
 }

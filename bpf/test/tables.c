@@ -222,7 +222,7 @@ void fill_tables(const struct tables *t)
 void forget_node_addresses(const struct tables *t)
 {
 	struct index first = {0};
-	struct settings value = {.reject_mark = REJECT_MARK, .conntrack_mark = CONNTRACK_MARK};
+	struct settings value = {.conntrack_mark = CONNTRACK_MARK};
 
 	put_entry(t->settings, &first, &value);
 }
@@ -233,7 +233,6 @@ void set_settings(const struct tables *t, __u32 flags, __u64 cookie)
 	struct settings value = {
 		.node_netns_cookie = cookie,
 		.flags = flags,
-		.reject_mark = REJECT_MARK,
 		.conntrack_mark = CONNTRACK_MARK,
 	};
 	enum address_mode before = mode;

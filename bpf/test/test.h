@@ -20,7 +20,6 @@
 /** No counter may move. */
 #define NOTHING OUTCOME_COUNT
 
-#define REJECT_MARK    0x100
 #define CONNTRACK_MARK 0x200
 
 enum address_mode {

@@ -111,7 +111,7 @@ static void run_wire_case(int wire, const struct wire_case *c, unsigned int shap
 
 void wire_suite(void)
 {
-	struct bpf_object *object = load_object("conntrack");
+	struct bpf_object *object = load_object("kfuncs");
 	int wire = open_wire("wire"), tunnel = open_tunnel();
 
 	tables = open_tables(object);

@@ -60,7 +60,6 @@ const SAMPLES = {
   settings: bound(abi.settings, {
     nodeNetnsCookie: 0x0102030405060708n,
     flags: abi.SETTINGS_LOOPBACK_NODE_PORTS,
-    rejectMark: 0x80000000,
     conntrackMark: 0x100,
     snat4: ip('192.0.2.2'),
     snat6: ip('2001:db8::2'),
@@ -114,7 +113,7 @@ test('bytes are those written down by hand', () => {
     backend: `${zeros(10)} ffff 0af40107 01bb 0000 02000000 4d000000`,
     service_name: `73686f702f636166c3a93a68747470 ${zeros(137)} 06 11 0000 02010000`,
     range_key: `88000000 4f000000 ${zeros(10)} ffff 0a000000`,
-    settings: `0807060504030201 08000000 00000080 00010000 00000000 ${zeros(10)} ffff c0000202 20010db8 ${zeros(11)} 02`,
+    settings: `0807060504030201 08000000 00010000 ${zeros(10)} ffff c0000202 20010db8 ${zeros(11)} 02`,
     socket_flow_key: `8877665544332211 fd000010009600000000 00000000000b 0035 0000 02000000`,
   };
   for (const [name, hex] of Object.entries(expected))

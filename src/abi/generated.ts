@@ -372,8 +372,6 @@ export interface Settings {
   readonly nodeNetnsCookie: bigint;
   /** SETTINGS_* bits. */
   readonly flags: number;
-  /** Bit of skb->mark that tells table `inet weir` to refuse a packet. */
-  readonly rejectMark: number;
   /** Bit of ct->mark on every conntrack entry made here. */
   readonly conntrackMark: number;
   /** Source address for IPv4 packets that get a new one, where the device has none. */
@@ -384,27 +382,21 @@ export interface Settings {
 
 /** Bytes of Settings. */
 export const settings: Codec<Settings> = {
-  size: 56,
+  size: 48,
   encode(value, into, at) {
     putU64(into, at, value.nodeNetnsCookie);
     putU32(into, at + 8, value.flags);
-    putU32(into, at + 12, value.rejectMark);
-    putU32(into, at + 16, value.conntrackMark);
-    into[at + 20] = 0;
-    into[at + 21] = 0;
-    into[at + 22] = 0;
-    into[at + 23] = 0;
-    encodeAddress(value.snat4, into, at + 24);
-    encodeAddress(value.snat6, into, at + 40);
+    putU32(into, at + 12, value.conntrackMark);
+    encodeAddress(value.snat4, into, at + 16);
+    encodeAddress(value.snat6, into, at + 32);
   },
   decode(from, at) {
     return {
       nodeNetnsCookie: getU64(from, at),
       flags: getU32(from, at + 8),
-      rejectMark: getU32(from, at + 12),
-      conntrackMark: getU32(from, at + 16),
-      snat4: decodeAddress(from, at + 24),
-      snat6: decodeAddress(from, at + 40),
+      conntrackMark: getU32(from, at + 12),
+      snat4: decodeAddress(from, at + 16),
+      snat6: decodeAddress(from, at + 32),
     };
   },
 };
@@ -683,6 +675,18 @@ export const SETTINGS_NO_LOCAL_DETECTOR6 = 4;
 /** NodePorts answer on 127.0.0.0/8 and ::1 for the node's own processes. */
 export const SETTINGS_LOOPBACK_NODE_PORTS = 8;
 
+// * What a packet program tells table `inet weir` about the first packet of a flow, in skb->priority. The kernel computes that field anew when it forwards over IPv4 (net/ipv4/ip_forward.c), and clears it when a packet enters another namespace (net/core/dev.c, ____dev_forward_skb), so no other host or pod can write it.
+/** These bits have the value TAG_OF_WEIR. */
+export const TAG_MASK = 2080374784;
+/** The packet carries a tag. */
+export const TAG_OF_WEIR = 1811939328;
+/** The table gives the packet an address of the node as its source. */
+export const TAG_SNAT = 33554432;
+/** The table refuses the packet. */
+export const TAG_REFUSED = 16777216;
+/** Key of `backends`, and of the table's own maps: where the table sends the packet. */
+export const TAG_BACKEND = 1048575;
+
 // Which way an entry of `socket_flows` is looked up.
 /** By the address that the program dialled. */
 export const FLOW_TO_SERVICE = 1;
@@ -836,4 +840,4 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = 'fc0dd9fd26a841df';
+export const LAYOUT_DIGEST: string = '396e4a0809e9e3a2';

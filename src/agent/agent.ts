@@ -66,7 +66,7 @@ export async function startAgent(config: Config, { objectsDir, source, events, l
   const alarm = createAlarm(log, events);
   const health = healthOf(wanted.health, now, alarm, log);
   const ruleset = createRulesetWriter({
-    ruleset: createRuleset({ rejectMark: config.packetMark, conntrackMark: config.conntrackMark }),
+    ruleset: createRuleset(config, datapath.fillBackendMaps),
     wanted,
     keepsEarlierTable: datapath.adopted,
     now,

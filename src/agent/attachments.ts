@@ -12,7 +12,7 @@ export interface Attachments {
 }
 
 export interface AttachmentsParts {
-  readonly datapath: Omit<PacketPath, 'packetFlows'>;
+  readonly datapath: Pick<PacketPath, 'attachDevice' | 'detachDevice' | 'attachedDevices'>;
   readonly listLinks: () => readonly Link[];
   /** Called at every follow(). */
   readonly rules: () => DeviceRules;

@@ -16,8 +16,9 @@ export interface TakenNode {
 }
 
 /** Throws an ExitError that names what the node lacks, or the agent that has it. */
-export async function takeNode({ cgroupRoot: named, stateDir, mapSizes, conntrackMark }: Config, objectsDir: string): Promise<TakenNode> {
-  const cgroupRoot = named ?? findCgroupRoot();
+export async function takeNode(config: Config, objectsDir: string): Promise<TakenNode> {
+  const { stateDir, mapSizes } = config;
+  const cgroupRoot = config.cgroupRoot ?? findCgroupRoot();
   if (cgroupRoot === undefined)
     throw new ExitError('node', 'Cannot find a cgroup v2 mount in /proc/mounts: mount one, or name it with --cgroup-root');
   if (!isCgroup2(cgroupRoot)) throw new ExitError('usage', `Cannot use --cgroup-root ${cgroupRoot}: it should be a folder of cgroup v2`);
@@ -34,7 +35,7 @@ export async function takeNode({ cgroupRoot: named, stateDir, mapSizes, conntrac
       `Cannot use --state-dir ${stateDir}: this process has mounts of its own, as in a container, and what serves would be gone with them, ${remedy}`,
     );
   const folder = ofNode(() => lockState(stateDir));
-  const datapath = ofNode(() => openDatapath({ objectsDir, stateDir, mapSizes, conntrackMark }));
+  const datapath = ofNode(() => openDatapath({ ...config, objectsDir }));
   return {
     cgroupRoot,
     datapath,

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 export function objectsDir(): string {
   const here = import.meta.dirname;
   const dirs = [join(here, 'bpf'), join(dirname(dirname(here)), 'dist/bpf')];
-  const found = dirs.find((dir) => existsSync(join(dir, 'conntrack.bpf.o')));
-  if (found === undefined) throw new Error(`Cannot find conntrack.bpf.o in ${dirs.join(' or ')}: run "make build"`);
+  const found = dirs.find((dir) => existsSync(join(dir, 'kfuncs.bpf.o')));
+  if (found === undefined) throw new Error(`Cannot find kfuncs.bpf.o in ${dirs.join(' or ')}: run "make build"`);
   return found;
 }

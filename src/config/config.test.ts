@@ -28,7 +28,7 @@ test('defaults equal the defaults of kube-proxy and of the README', () => {
   assert.equal(config.stateDir, '/sys/fs/bpf/weir');
   assert.equal(config.journalDir, '/run/weir');
   assert.equal(config.localhostNodePorts, true);
-  assert.equal(config.packetMark, 0x2000);
+  assert.equal(config.masqueradeMark, 0x1000);
 });
 
 test('the journal has its default folder, another one, or none', () => {
@@ -70,10 +70,13 @@ test('an error names the flag, its value and the valid values', () => {
     [{ 'cluster-cidr': '10.0.0.0' }, '--cluster-cidr is "10.0.0.0", must be networks such as 10.244.0.0/16, comma separated'],
     [{ 'socket-scope': 'pods' }, '--socket-scope is "pods", must be all or host'],
     [
-      { 'packet-mark': '0x4000' },
-      '--packet-mark is "0x4000", must be one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)',
+      { 'masquerade-mark': '0x4000' },
+      '--masquerade-mark is "0x4000", must be one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)',
     ],
-    [{ 'packet-mark': '0x3' }, '--packet-mark is "0x3", must be one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)'],
+    [
+      { 'masquerade-mark': '0x3' },
+      '--masquerade-mark is "0x3", must be one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)',
+    ],
     [
       { 'node-name': 'a', 'hostname-override': 'b' },
       '--node-name is "a", must be the same as --hostname-override (b), or only one of them set',

@@ -76,9 +76,11 @@ export interface Config {
   readonly metricsMaxServices: number;
   /** Table name -> max_entries, for tables without their default size. */
   readonly mapSizes: Readonly<Record<string, number>>;
-  /** Bit of skb->mark, bit of ct->mark. */
-  readonly packetMark: number;
+  /** How flows that enter as packets are translated, see PacketPathName of reconcile. */
+  readonly packetPath: 'netfilter' | 'kfuncs';
+  /** Two bits of ct->mark: of all flows that weir translates, and of flows that get an address of the node as their source. */
   readonly conntrackMark: number;
+  readonly masqueradeMark: number;
   /** -v: 0 = essential messages, 2 = also table writes and attached programs. */
   readonly verbosity: number;
 }

@@ -97,8 +97,12 @@ const OWN_FLAGS: readonly Flag[] = [
   },
   { flags: '--metrics-max-services <n>', help: 'maximum number of Service ports with metrics of their own (default: 1000)' },
   { flags: '--map-size <name=n>', help: 'maximum number of entries of a table, such as backends=1000000', repeatable: true },
-  { flags: '--packet-mark <bit>', help: 'bit of skb->mark on packets to refuse (default: 0x2000)' },
-  { flags: '--conntrack-mark <bit>', help: 'bit of ct->mark on conntrack entries that weir creates (default: 0x2000)' },
+  {
+    flags: '--packet-path <path>',
+    help: 'who translates flows that enter as packets: netfilter (NAT chains of table inet weir) or kfuncs (the packet programs themselves) (default: netfilter)',
+  },
+  { flags: '--conntrack-mark <bit>', help: 'bit of ct->mark on flows that weir translates (default: 0x2000)' },
+  { flags: '--masquerade-mark <bit>', help: 'bit of ct->mark on flows whose source weir replaces (default: 0x1000)' },
 ];
 
 export const FLAGS: readonly Flag[] = [...SOURCE_FLAGS, ...KUBE_PROXY_FLAGS, ...OWN_FLAGS];

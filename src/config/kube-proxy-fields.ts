@@ -30,7 +30,7 @@ export const HONOURED: Readonly<Record<string, string>> = {
 
 const NO_SYNC = 'weir writes changes at once and has no periodic sync';
 const FEW_REQUESTS = 'weir sends a request every few minutes, and reads JSON';
-const NO_MARK = '--packet-mark and --conntrack-mark set the bits that weir uses';
+const NO_MARK = '--conntrack-mark and --masquerade-mark set the bits that weir uses';
 const NO_IPVS = 'weir does not use IPVS';
 const NOT_WINDOWS = 'weir runs on Linux only';
 const ONE_FORMAT = 'weir logs to stderr in one format';

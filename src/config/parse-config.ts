@@ -42,12 +42,17 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
     oomScoreAdj: read.integer('oom-score-adj', -1000, 1000),
     metricsMaxServices: read.number('metrics-max-services', 1000),
     mapSizes: mapSizes(read),
-    packetMark: read.mark('packet-mark', 0x2000),
+    packetPath: read.choice('packet-path', ['netfilter', 'kfuncs'], 'netfilter'),
     conntrackMark: read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK),
+    masqueradeMark: read.mark('masquerade-mark', 0x1000),
     verbosity: read.number('v', 0),
   };
+  if (config.conntrackMark === config.masqueradeMark)
+    read.fail(`--masquerade-mark is ${hex(config.masqueradeMark)}; should be another bit than --conntrack-mark`);
   return read.errors.length > 0 ? failure(...read.errors) : success({ config: Object.freeze(config), warnings });
 }
+
+const hex = (mark: number): string => `0x${mark.toString(16)}`;
 
 /** Defaults of kube-proxy (apis/config/v1alpha1/defaults.go). */
 const conntrack = (read: SettingsReader): ConntrackSettings => ({

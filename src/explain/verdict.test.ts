@@ -51,7 +51,7 @@ function filled(flags = SETTINGS_LOOPBACK_NODE_PORTS) {
       { ifindex: POD_DEVICE, ...snat, flags: DEVICE_PODS },
       { ifindex: UPLINK, ...snat, flags: 0 },
     ],
-    settings: { nodeNetnsCookie: 7n, flags, rejectMark: 1, conntrackMark: 2, ...snat },
+    settings: { nodeNetnsCookie: 7n, flags, conntrackMark: 2, ...snat },
   });
   reconciler.prune();
   return { tables, explainer: createExplainer(tables, () => POD_DEVICE) };

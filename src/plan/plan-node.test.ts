@@ -34,7 +34,6 @@ const RULES: NodeRequest['rules'] = {
   nodePortAddresses: { mode: 'primary' },
   socketScope: 'all',
   localhostNodePorts: true,
-  packetMark: 0x100,
   conntrackMark: 0x200,
 };
 const plan = (rules: Partial<NodeRequest['rules']> = {}, node: Node | undefined = NODE) =>
@@ -132,7 +131,6 @@ test('settings carry marks, cookie and the addresses of the node', () => {
   assert.deepEqual(plan().settings, {
     nodeNetnsCookie: 77n,
     flags: SETTINGS_LOOPBACK_NODE_PORTS,
-    rejectMark: 0x100,
     conntrackMark: 0x200,
     snat4: '192.168.0.2',
     snat6: 'fd00:2::2',

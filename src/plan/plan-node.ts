@@ -33,8 +33,6 @@ export interface NodeRequest {
       | { readonly mode: 'networks'; readonly prefixes: readonly Prefix[]; readonly primary?: true };
     readonly socketScope: 'all' | 'host';
     readonly localhostNodePorts: boolean;
-    /** Bit of skb->mark. */
-    readonly packetMark: number;
     /** Bit of ct->mark. */
     readonly conntrackMark: number;
   };
@@ -61,7 +59,6 @@ export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): No
     settings: {
       nodeNetnsCookie: netnsCookie,
       flags: settingsFlags(view, rules),
-      rejectMark: rules.packetMark,
       conntrackMark: rules.conntrackMark,
       snat4: view.primaryAddresses[4] ?? ZERO_ADDRESS[4],
       snat6: view.primaryAddresses[6] ?? ZERO_ADDRESS[6],

@@ -5,6 +5,7 @@ import { createLab } from '#lab/create-lab.ts';
 import type { Lab } from '#lab/lab.ts';
 import { bpffsDir, WEIR } from '#lab/paths.ts';
 import { netnsPrefix } from '#lab/topology.ts';
+import { PACKET_PATH_FLAG } from '#support/packet-path.ts';
 import { node, type PodSpec, parked, SERVICE_CIDRS } from './objects.ts';
 
 /** How much slower than a usual machine this one is. */
@@ -41,7 +42,7 @@ export async function raise(
     name: `${letter}${process.pid}`,
     objects: [...nodes.map(node), ...parked(pods), ...objects],
     serviceCidr: SERVICE_CIDRS,
-    agentFlags: ['-v', '2', ...agentFlags],
+    agentFlags: ['-v', '2', PACKET_PATH_FLAG, ...agentFlags],
     ...(agents === undefined ? {} : { agents }),
   });
   after(() => lab.down());

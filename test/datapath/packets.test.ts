@@ -191,7 +191,9 @@ test('a Service without endpoints and a port that a ClusterIP lacks are refused,
 
 test('NodePorts answer on the primary addresses, or on addresses of the named networks', async () => {
   const more = { 4: '192.0.2.111', 6: 'fd00:2::111' } as const;
-  for (const family of FAMILIES) ip(lab, 'n1', `addr add ${more[family]}/${family === 4 ? 24 : 64} dev eth0`);
+  // A deprecated address is not taken for the source of new flows
+  ip(lab, 'n1', `addr add ${more[4]}/24 dev eth0`);
+  ip(lab, 'n1', `addr add ${more[6]}/64 dev eth0 preferred_lft 0`);
   const on =
     (address: Readonly<Record<Family, string>>, expected: boolean) =>
     (family: Family, target: Dial): Path => [

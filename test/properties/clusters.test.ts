@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
+import { PACKET_PATHS } from '#reconcile/ports/datapath.ts';
 import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
-import { createProgramJudge } from '../semantics/programs.ts';
+import { createProgramJudge, type ProgramJudge } from '../semantics/programs.ts';
 import { answerOfOneFlow, serviceCidrsOf, whyNotAsked } from '../semantics/programs-answers.ts';
 import { type Answer, answerText, type Question, questionText } from '../semantics/scenario.ts';
 import { createTracedCluster } from '../semantics/trace-cluster.ts';
@@ -61,22 +62,21 @@ function rulesAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
   });
 }
 
-const programs = createProgramJudge();
-after(() => programs.close());
-
-function programsAgainstTables(drawn: DrawnCluster): Disagreement | undefined {
-  const asked = askEverything(drawn);
-  const { scenario, step } = asked;
-  for (const node of Object.keys(drawn.nodes)) programs.fill(node, step.objects, scenario.agent);
-  const [tables, cidrs] = [tracedJudge(asked), serviceCidrsOf(scenario.agent)];
-  const find = (question: Question): Disagreement | undefined => {
-    const answer = tables(question);
-    const seen = answerOfOneFlow(programs, question, cidrs);
-    if (isOneOf(seen, answer)) return undefined;
-    return { question, answer, text: `the programs answer ${answerText(seen)}, the tables ${answerText(answer)}` };
+const programsAgainstTables =
+  (programs: ProgramJudge) =>
+  (drawn: DrawnCluster): Disagreement | undefined => {
+    const asked = askEverything(drawn);
+    const { scenario, step } = asked;
+    for (const node of Object.keys(drawn.nodes)) programs.fill(node, step.objects, scenario.agent);
+    const [tables, cidrs] = [tracedJudge(asked), serviceCidrsOf(scenario.agent)];
+    const find = (question: Question): Disagreement | undefined => {
+      const answer = tables(question);
+      const seen = answerOfOneFlow(programs, question, cidrs);
+      if (isOneOf(seen, answer)) return undefined;
+      return { question, answer, text: `the programs answer ${answerText(seen)}, the tables ${answerText(answer)}` };
+    };
+    return firstOf(asked, find, (question) => whyNotAsked(question) === undefined && !isSecondOfAnother(drawn, question));
   };
-  return firstOf(asked, find, (question) => whyNotAsked(question) === undefined && !isSecondOfAnother(drawn, question));
-}
 
 /** The programs' world has no route to a second address of the other node. */
 const isSecondOfAnother = ({ nodes }: DrawnCluster, { address, by, family }: Question): boolean =>
@@ -105,7 +105,10 @@ test('the planned tables and ruleset of any cluster answer as the rules do', (t)
   t.diagnostic(`${questionCount} questions`);
 });
 
-test('the loaded programs in any cluster answer as the planned tables do', skipIf(whyNoDatapath()), (t) => {
-  agree(programsAgainstTables, CLUSTERS.ofPrograms);
-  t.diagnostic(`${questionCount} questions`);
-});
+for (const packetPath of PACKET_PATHS)
+  test(`the loaded programs in any cluster answer as the planned tables do, packet path ${packetPath}`, skipIf(whyNoDatapath()), (t) => {
+    const programs = createProgramJudge(packetPath);
+    t.after(() => programs.close());
+    agree(programsAgainstTables(programs), CLUSTERS.ofPrograms);
+    t.diagnostic(`${questionCount} questions`);
+  });

@@ -129,7 +129,8 @@ const configOf = (rules: History['rules']): Config => ({
   oomScoreAdj: undefined,
   metricsMaxServices: 0,
   mapSizes: {},
-  packetMark: 1,
+  packetPath: 'netfilter',
+  masqueradeMark: 1,
   conntrackMark: 2,
   verbosity: 0,
 });

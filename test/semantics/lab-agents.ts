@@ -1,6 +1,7 @@
 /** The agents of a scenario lab: sets their flags and objects, and waits until these are in force. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from '#lab/lab.ts';
+import { PACKET_PATH_FLAG } from '#support/packet-path.ts';
 import { scaled } from '../datapath/ground.ts';
 import { EVERY_PODS_PORT, NODES } from './lab-world.ts';
 import { placeOf } from './world.ts';
@@ -32,7 +33,7 @@ export function createLabAgents(lab: Lab, scope: 'all' | 'host'): LabAgents {
       generation++;
       const [first, second] = SENTINELS;
       lab.writeManifest('objects.json', [...manifests, ...sentinel('first', first, generation)]);
-      if (isAnew) await everyAgent((agent) => agent.start({ extraFlags: [`--socket-scope=${scope}`, ...flags] }));
+      if (isAnew) await everyAgent((agent) => agent.start({ extraFlags: [`--socket-scope=${scope}`, PACKET_PATH_FLAG, ...flags] }));
       started = flags.join(' ');
       await answers(lab, first, generation);
       // The pass that wrote the first sentinel may not be complete. A pass with the second one starts only after that.

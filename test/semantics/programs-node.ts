@@ -8,7 +8,7 @@ import { parseConfig } from '#config/parse-config.ts';
 import { detachLink } from '#kernel/bpf/bpf-link.ts';
 import { type LoadedObject, loadObject } from '#kernel/bpf/bpf-object.ts';
 import { removeState } from '#kernel/bpf/cleanup.ts';
-import { type KernelDatapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { openDatapath } from '#kernel/bpf/datapath.ts';
 import { linksFolder, mapFolders } from '#kernel/bpf/state-folder.ts';
 import { tableSizes } from '#kernel/bpf/table-sizes.ts';
 import { listAddresses, listLinks } from '#kernel/netlink/links.ts';
@@ -17,6 +17,7 @@ import { findCgroupRoot } from '#kernel/node/mounts.ts';
 import { inNetns, netnsCookie } from '#kernel/node/netns.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
+import type { Datapath, PacketPathName } from '#reconcile/ports/datapath.ts';
 import { createReconciler, type Reconciler } from '#reconcile/reconciler.ts';
 import { createTablesWriter } from '#reconcile/tables/tables-writer.ts';
 import { createWantedState } from '#reconcile/wanted/wanted-state.ts';
@@ -32,7 +33,7 @@ const LONG_MS = 3_600_000;
 /** A node with its programs. */
 export interface ProgramNode {
   readonly world: ProgramWorld;
-  readonly datapath: KernelDatapath;
+  readonly datapath: Datapath;
   /** File descriptor of the packet program for devices with an Ethernet header. */
   readonly packetProgram: number;
   config(): Config;
@@ -46,13 +47,13 @@ export interface ProgramNode {
 let made = 0;
 
 /** Creates the node's namespaces and loads the programs. Throws if the kernel rejects them, after it has removed everything. */
-export function openProgramNode(name: string): ProgramNode {
+export function openProgramNode(name: string, packetPath: PacketPathName): ProgramNode {
   const undo: (() => void)[] = [];
   const close = (): void => {
     for (const step of undo.splice(0).reverse()) step();
   };
   try {
-    return { ...load(name, undo), close };
+    return { ...load(name, packetPath, undo), close };
   } catch (error) {
     close();
     throw error;
@@ -60,22 +61,22 @@ export function openProgramNode(name: string): ProgramNode {
 }
 
 /** Adds to `undo` a function per step that reverts it, in the order of the steps. */
-function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
+function load(name: string, packetPath: PacketPathName, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
   const world = makeProgramWorld(name);
   const id = `weir-j${process.pid}-${made++}`;
   const stateDir = `/run/${id}`;
   const cgroup = `${findCgroupRoot()}/${id}`;
   undo.push(world.close, () => inNetns(world.node, () => removeState(stateDir)));
-  const datapath = openDatapath({ objectsDir, stateDir, mapSizes: SIZES, conntrackMark: 0x2000 });
+  const datapath = openDatapath({ objectsDir, stateDir, mapSizes: SIZES, conntrackMark: 0x2000, packetPath });
   undo.push(datapath.close);
-  const packets = loadPackets(stateDir);
+  const packets = loadPackets(stateDir, packetPath);
   undo.push(packets.close);
   mkdirSync(cgroup);
   undo.push(() => rmdirSync(cgroup));
   datapath.attachSockets(cgroup);
   // getpeername would show the Service address instead of the backend.
   for (const family of [4, 6]) detachLink(`${linksFolder(stateDir)}/weir_getpeername${family}`);
-  inNetns(world.node, () => installRuleset({ rejectMark: 0x2000, conntrackMark: 0x4000 }));
+  inNetns(world.node, () => installRuleset({ conntrackMark: 0x2000, masqueradeMark: 0x1000 }));
   const agent = createAgent(name, world, datapath);
   return {
     world,
@@ -88,11 +89,11 @@ function load(name: string, undo: (() => void)[]): Omit<ProgramNode, 'close'> {
 }
 
 /** Loads the packet program a second time on the same tables, for BPF_PROG_TEST_RUN. */
-const loadPackets = (stateDir: string): LoadedObject =>
-  loadObject(`${objectsDir}/conntrack.bpf.o`, { folder: `${stateDir}/${mapFolders(stateDir)[0]}`, sizes: tableSizes(SIZES) });
+const loadPackets = (stateDir: string, packetPath: PacketPathName): LoadedObject =>
+  loadObject(`${objectsDir}/${packetPath}.bpf.o`, { folder: `${stateDir}/${mapFolders(stateDir)[0]}`, sizes: tableSizes(SIZES) });
 
 /** The composition of src/agent without sources and attachments. */
-function createAgent(name: string, world: ProgramWorld, { tables }: KernelDatapath) {
+function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
   const cookie = inNetns(world.node, netnsCookie);
   let devices: readonly LocalDevice[] = [];
   let now = 0;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { PACKET_PATHS } from '#reconcile/ports/datapath.ts';
 import { skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { createProgramJudge, type ProgramJudge } from './programs.ts';
 import { answerOfPrograms, serviceCidrsOf, whyNotAsked } from './programs-answers.ts';
@@ -11,16 +12,16 @@ const FOLDER = `${import.meta.dirname}/scenarios`;
 
 const kernel = skipIf(whyNoDatapath());
 
-const judge = createProgramJudge();
-after(() => judge.close());
-
-for (const file of readdirSync(FOLDER)) {
-  test(`the loaded programs answer as ${file} expects`, kernel, (t) => {
-    const scenario = readScenario(`${FOLDER}/${file}`);
-    const [judged, left] = [scenario.steps.flatMap((step) => judgeStep(judge, scenario, step)), skipped(scenario)];
-    for (const [reason, count] of left) t.diagnostic(`${count} lines skipped: ${reason}`);
-    assert.equal(judged.join('\n'), '');
-  });
+for (const packetPath of PACKET_PATHS) {
+  const judge = createProgramJudge(packetPath);
+  after(() => judge.close());
+  for (const file of readdirSync(FOLDER))
+    test(`the loaded programs answer as ${file} expects, packet path ${packetPath}`, kernel, (t) => {
+      const scenario = readScenario(`${FOLDER}/${file}`);
+      const [judged, left] = [scenario.steps.flatMap((step) => judgeStep(judge, scenario, step)), skipped(scenario)];
+      for (const [reason, count] of left) t.diagnostic(`${count} lines skipped: ${reason}`);
+      assert.equal(judged.join('\n'), '');
+    });
 }
 
 /** One line for each wrong answer. */

@@ -1,6 +1,6 @@
 /**
- * The judge of the loaded programs. Packets run through BPF_PROG_TEST_RUN, and the judge reads the resulting conntrack entry; sockets use
- * a real connect() that sends nothing.
+ * The judge of the loaded programs. Packets run through BPF_PROG_TEST_RUN, and the judge reads the resulting tag or conntrack entry; sockets
+ * use a real connect() that sends nothing.
  */
 
 import { runOnFrame } from '#kernel/bpf/frame-run.ts';
@@ -9,8 +9,10 @@ import { DialingSocket } from '#kernel/node/dialing-socket.ts';
 import { inNetns } from '#kernel/node/netns.ts';
 import { type Address, familyOf } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
+import type { PacketPathName } from '#reconcile/ports/datapath.ts';
 import { buildFrame, PROTOCOL_NUMBERS } from './programs-frame.ts';
 import { inCgroup, openProgramNode, type ProgramNode } from './programs-node.ts';
+import { createTagReader, isTag, routeTo, type TagReader } from './programs-tag.ts';
 import { ETHERNET_ADDRESS, POD_DEVICE, WIRE_DEVICE } from './programs-world.ts';
 
 /** The dialled address. */
@@ -54,11 +56,11 @@ const TC_ACT_SHOT = 2;
 const FIRST_PORT = 10_000;
 const PORTS = 50_000;
 
-/** Creates a judge without nodes. */
-export function createProgramJudge(): ProgramJudge {
+/** Creates a judge without nodes, of the programs of one packet path. */
+export function createProgramJudge(packetPath: PacketPathName): ProgramJudge {
   const nodes = new Map<string, OpenNode>();
   const open = (name: string): OpenNode => {
-    const node = nodes.get(name) ?? new OpenNode(openProgramNode(name));
+    const node = nodes.get(name) ?? new OpenNode(openProgramNode(name, packetPath));
     nodes.set(name, node);
     return node;
   };
@@ -81,6 +83,8 @@ class OpenNode {
   #hasAffinity = false;
   #flowsAsked = 0;
   #isVisited = false;
+  #tags: TagReader | undefined;
+  readonly #routes = new Map<Address, number | undefined>();
 
   constructor(node: ProgramNode) {
     this.#node = node;
@@ -89,6 +93,7 @@ class OpenNode {
 
   fill(objects: readonly ModelObject[], flags: readonly string[]): void {
     this.#node.fill(objects, flags);
+    this.#tags = undefined;
     this.#hasAffinity = objects.some((object) => object.kind === 'Service' && object.value.affinitySeconds > 0);
   }
 
@@ -106,10 +111,10 @@ class OpenNode {
     const sourcePort = FIRST_PORT + (this.#flowsAsked++ % PORTS);
     const frame = buildFrame({ protocol, source, sourcePort, destination: address, destinationPort: port }, ETHERNET_ADDRESS);
     const ifindex = this.#node.world.device(enters === 'wire' ? WIRE_DEVICE : this.#podDevice());
-    const { action, mark } = this.visit(() => runOnFrame(this.#node.packetProgram, frame, ifindex));
+    const { action, priority } = this.visit(() => runOnFrame(this.#node.packetProgram, frame, ifindex));
     this.#forgetClients();
     if (action === TC_ACT_SHOT) return { outcome: 'dropped' };
-    if (mark & this.#node.config().packetMark) return { outcome: 'refused' };
+    if (isTag(priority)) return this.visit(() => this.#tagReader().read(priority, source));
     const tuple = { protocol: PROTOCOL_NUMBERS[protocol], source, sourcePort, destination: address, destinationPort: port };
     const reply = this.#flows.take(tuple);
     if (reply === undefined) return { outcome: 'untouched' };
@@ -126,6 +131,17 @@ class OpenNode {
     if (dialled.code === 'ECONNREFUSED') return { outcome: 'refused' };
     if (dialled.code === 'EPERM') return { outcome: 'dropped' };
     throw new Error(`Cannot dial ${address} port ${port}: ${dialled.code}, should be a connection, ECONNREFUSED or EPERM`);
+  }
+
+  #tagReader(): TagReader {
+    this.#tags ??= createTagReader(this.#node.datapath.tables, (address) => this.#routeTo(address));
+    return this.#tags;
+  }
+
+  /** The routes of the world never change. */
+  #routeTo(address: Address): number | undefined {
+    if (!this.#routes.has(address)) this.#routes.set(address, routeTo(address, this.#node.world.device));
+    return this.#routes.get(address);
   }
 
   #podDevice(): string {

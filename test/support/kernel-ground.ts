@@ -2,10 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { removeState } from '#kernel/bpf/cleanup.ts';
-import { type KernelDatapath, openDatapath } from '#kernel/bpf/datapath.ts';
+import { openDatapath } from '#kernel/bpf/datapath.ts';
 import { listLinks } from '#kernel/netlink/links.ts';
 import { findCgroupRoot, isBpffs } from '#kernel/node/mounts.ts';
 import { inNetns } from '#kernel/node/netns.ts';
+import type { Datapath } from '#reconcile/ports/datapath.ts';
 
 /** The compiled datapath. */
 export const objectsDir = new URL('../../dist/bpf', import.meta.url).pathname;
@@ -15,7 +16,7 @@ export const whyNoKernel = (): string | undefined => (process.geteuid?.() === 0 
 
 /** The same for tests that load the datapath. */
 export function whyNoDatapath(): string | undefined {
-  if (!existsSync(`${objectsDir}/socket.bpf.o`) || !existsSync(`${objectsDir}/conntrack.bpf.o`)) return 'needs dist/bpf: run `make -C bpf`';
+  if (!existsSync(`${objectsDir}/socket.bpf.o`) || !existsSync(`${objectsDir}/netfilter.bpf.o`)) return 'needs dist/bpf: run `make -C bpf`';
   return whyNoKernel() ?? (existsSync('/sys/kernel/btf/vmlinux') ? undefined : 'needs a kernel with BTF');
 }
 
@@ -64,11 +65,11 @@ export function scratchState(t: TestContext): string {
 const SMALL = { slots: 1000, backends: 1000, affinity: 100, socket_flows: 100, frontends: 1000 };
 
 /** The real programs with small tables. */
-export const openSmall = (stateDir: string, mapSizes: Readonly<Record<string, number>> = {}): KernelDatapath =>
-  openDatapath({ objectsDir, stateDir, mapSizes: { ...SMALL, ...mapSizes }, conntrackMark: 0x2000 });
+export const openSmall = (stateDir: string, mapSizes: Readonly<Record<string, number>> = {}): Datapath =>
+  openDatapath({ objectsDir, stateDir, mapSizes: { ...SMALL, ...mapSizes }, conntrackMark: 0x2000, packetPath: 'netfilter' });
 
 /** The same, closed after the test. */
-export function openForTest(t: TestContext, mapSizes: Readonly<Record<string, number>> = {}): KernelDatapath {
+export function openForTest(t: TestContext, mapSizes: Readonly<Record<string, number>> = {}): Datapath {
   const stateDir = scratchState(t);
   const datapath = openSmall(stateDir, mapSizes);
   t.after(() => datapath.close());

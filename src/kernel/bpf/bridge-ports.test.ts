@@ -4,15 +4,14 @@ import { writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { ADDRESS_CLUSTER_IP } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
+import type { Datapath } from '#reconcile/ports/datapath.ts';
 import { openForTest, run, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { listLinks } from '../netlink/links.ts';
 import { installRuleset } from '../nftables/ruleset.ts';
 import { inNetns } from '../node/netns.ts';
 import { sysctl } from '../node/sysctl.ts';
-import type { KernelDatapath } from './datapath.ts';
 
 const CLUSTER_IP = '10.96.0.1' as Address;
-const REJECT_MARK = 0x2000;
 const CALL_NETFILTER = 'bridge-nf-call-iptables';
 
 const whyNoBridges = (): string | undefined =>
@@ -39,13 +38,13 @@ function bridgedPod(t: TestContext, asks: '0' | '1'): { readonly node: string; r
 }
 
 /** A live ClusterIP without ports, so that the node refuses every client. */
-function refuseOn(node: string, { tables, attachDevice }: KernelDatapath): void {
+function refuseOn(node: string, { tables, attachDevice }: Datapath): void {
   const [snat4, snat6] = [ZERO_ADDRESS[4], ZERO_ADDRESS[6]];
-  const settings = { nodeNetnsCookie: 1n, flags: 0, rejectMark: REJECT_MARK, conntrackMark: REJECT_MARK, snat4, snat6 };
+  const settings = { nodeNetnsCookie: 1n, flags: 0, conntrackMark: 1, snat4, snat6 };
   tables.put('settings', [{ key: { value: 0 }, value: settings }]);
   tables.put('addresses', [{ key: { address: CLUSTER_IP }, value: { flags: ADDRESS_CLUSTER_IP } }]);
   inNetns(node, () => {
-    installRuleset({ rejectMark: REJECT_MARK, conntrackMark: 1 }, [{ kind: 'element', set: 'service_cidrs4', key: `${CLUSTER_IP}/32` }]);
+    installRuleset({ conntrackMark: 1, masqueradeMark: 2 }, [{ kind: 'element', set: 'service_cidrs4', key: `${CLUSTER_IP}/32` }]);
     for (const { ifindex, name } of listLinks())
       if (name === 'port' || name === 'br0') attachDevice(ifindex, name === 'port' ? 'port' : 'l2');
   });

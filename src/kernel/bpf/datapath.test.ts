@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { ADDRESS_CLUSTER_IP, OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
+import type { Datapath } from '#reconcile/ports/datapath.ts';
 import {
   addVeth,
   objectsDir,
@@ -20,7 +21,7 @@ import {
 import { inNetns, netnsCookie } from '../node/netns.ts';
 import { pinnedLink } from './bpf-link.ts';
 import { removeState } from './cleanup.ts';
-import { type KernelDatapath, openDatapath } from './datapath.ts';
+import { openDatapath } from './datapath.ts';
 import { pinnedMapId } from './maps.ts';
 import { readTables } from './open-tables.ts';
 import { mapFolders } from './state-folder.ts';
@@ -30,8 +31,8 @@ const kernel = skipIf(whyNoDatapath());
 const CLUSTER_IP = '10.96.0.1' as Address;
 
 /** A live ClusterIP without ports: the node refuses every client. */
-function refuseClusterIP(datapath: KernelDatapath): void {
-  const node = { nodeNetnsCookie: netnsCookie(), flags: 0, rejectMark: 1 << 28, conntrackMark: 1 << 28 };
+function refuseClusterIP(datapath: Datapath): void {
+  const node = { nodeNetnsCookie: netnsCookie(), flags: 0, conntrackMark: 1 << 28 };
   datapath.tables.put('settings', [{ key: { value: 0 }, value: { ...node, snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] } }]);
   datapath.tables.put('addresses', [{ key: { address: CLUSTER_IP }, value: { flags: ADDRESS_CLUSTER_IP } }]);
 }
@@ -238,7 +239,7 @@ function folderWith(t: TestContext, source: string | undefined): string {
   if (source === undefined) return dir;
   writeFileSync(`${dir}/socket.bpf.c`, source);
   run('clang', '-O2', '-g', '-target', 'bpf', '-c', `${dir}/socket.bpf.c`, '-o', `${dir}/socket.bpf.o`);
-  copyFileSync(`${objectsDir}/conntrack.bpf.o`, `${dir}/conntrack.bpf.o`);
+  copyFileSync(`${objectsDir}/kfuncs.bpf.o`, `${dir}/kfuncs.bpf.o`);
   return dir;
 }
 
@@ -252,7 +253,7 @@ const clang = skipIf(whyNoDatapath() ?? (spawnSync('clang', ['--version']).error
 
 test('a program that the verifier refuses is named, with the reason', clang, (t) => {
   const [stateDir, dir] = [scratchState(t), folderWith(t, REFUSED_PROGRAM)];
-  const open = () => openDatapath({ objectsDir: dir, stateDir, mapSizes: {}, conntrackMark: 0x2000 });
+  const open = () => openDatapath({ objectsDir: dir, stateDir, mapSizes: {}, conntrackMark: 0x2000, packetPath: 'kfuncs' });
   assert.throws(
     open,
     /^Error: Cannot load program "weir_broken" of socket\.bpf\.o: permission denied \(EACCES\)\n[\s\S]*\n {2}invalid bpf_context access/,
@@ -264,7 +265,7 @@ test('a program that the verifier refuses is named, with the reason', clang, (t)
 
 test('missing objects say how to get them', kernel, (t) => {
   const [stateDir, dir] = [scratchState(t), folderWith(t, undefined)];
-  assert.throws(() => openDatapath({ objectsDir: dir, stateDir, mapSizes: {}, conntrackMark: 0x2000 }), {
+  assert.throws(() => openDatapath({ objectsDir: dir, stateDir, mapSizes: {}, conntrackMark: 0x2000, packetPath: 'kfuncs' }), {
     message: `Cannot load ${dir}/socket.bpf.o: no such file; \`make -C bpf\` builds it`,
   });
 });

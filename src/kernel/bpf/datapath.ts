@@ -1,21 +1,21 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import type { Datapath, Layer, PacketPath, SocketPath } from '#reconcile/ports/datapath.ts';
+import type { Datapath, Layer, PacketPath, PacketPathName, SocketPath } from '#reconcile/ports/datapath.ts';
 import { conntrackFlows } from '../netlink/conntrack.ts';
+import { createBackendMaps, withBackendMaps } from '../nftables/backend-maps.ts';
 import { loadModules } from '../node/modules.ts';
 import { mountBpffs } from '../node/mounts.ts';
 import { type LoadedObject, type LoadedProgram, loadObject, type Placement } from './bpf-object.ts';
 import { attachDevice, attachedDevices, detachDevice } from './device-links.ts';
 import { inheritFlowState } from './flow-state.ts';
-import { openPinnedTables, type PinnedTables } from './maps.ts';
+import { openPinnedTables } from './maps.ts';
 import { folderInUse } from './open-tables.ts';
 import { attachSockets } from './socket-links.ts';
 import { openSocketFlows } from './stale-sockets.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
 import { folderName, tableSizes } from './table-sizes.ts';
 
-/** The object files of bpf/, and the program of the second for each kind of device. */
+/** The object files of bpf/, and the packet program for each kind of device. */
 const SOCKET_OBJECT = 'socket.bpf.o';
-const CONNTRACK_OBJECT = 'conntrack.bpf.o';
 const STALE_SOCKETS_OBJECT = 'stale_sockets.bpf.o';
 const DEVICE_PROGRAMS: Readonly<Record<Layer, string>> = { l2: 'weir_ingress_l2', l3: 'weir_ingress_l3', port: 'weir_ingress_port' };
 
@@ -28,15 +28,12 @@ export interface DatapathOptions {
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Bit of ct->mark on translated flows. */
   readonly conntrackMark: number;
-}
-
-/** A loaded datapath with the kernel's own tables. */
-export interface KernelDatapath extends Datapath {
-  readonly tables: PinnedTables;
+  /** How the flows of packets are translated: by NAT chains of table `inet weir`, or by conntrack functions that the programs call. */
+  readonly packetPath: PacketPathName;
 }
 
 /** Loads the programs and makes or adopts the tables; attaches nothing. Throws the verifier's message if the kernel refuses a program. */
-export function openDatapath({ objectsDir, stateDir, mapSizes, conntrackMark }: DatapathOptions): KernelDatapath {
+export function openDatapath({ objectsDir, stateDir, mapSizes, conntrackMark, packetPath }: DatapathOptions): Datapath {
   const sizes = tableSizes(mapSizes);
   loadModules();
   mountBpffs(stateDir);
@@ -58,12 +55,14 @@ export function openDatapath({ objectsDir, stateDir, mapSizes, conntrackMark }: 
   };
   try {
     const sockets = socketPath(stateDir, load(SOCKET_OBJECT), `${objectsDir}/${STALE_SOCKETS_OBJECT}`, placement);
-    const packets = conntrackPath(stateDir, load(CONNTRACK_OBJECT), conntrackMark);
+    const packets = conntrackPath(stateDir, load(`${packetPath}.bpf.o`), conntrackMark);
     const tables = openPinnedTables(folder);
+    const maps = createBackendMaps(() => performance.now());
     return {
       ...sockets,
       ...packets,
-      tables,
+      tables: withBackendMaps(tables, maps),
+      fillBackendMaps: () => maps.fill(tables.dump('backends')),
       adopted,
       removeStaleStates: () => removeFolders(stateDir, (other) => other !== name),
       close() {
@@ -82,8 +81,8 @@ const socketPath = (stateDir: string, programs: readonly LoadedProgram[], staleS
   openSocketFlows: (cgroupDir) => openSocketFlows(staleSockets, placement, cgroupDir),
 });
 
-/** The packet path whose programs make conntrack entries, which the kernel then follows. */
-const conntrackPath = (stateDir: string, programs: readonly LoadedProgram[], mark: number): PacketPath => ({
+/** A packet path whose flows the kernel's connection tracking follows. */
+const conntrackPath = (stateDir: string, programs: readonly LoadedProgram[], mark: number): Omit<PacketPath, 'fillBackendMaps'> => ({
   attachDevice: (ifindex, layer) => attachDevice(stateDir, ifindex, programNamed(programs, DEVICE_PROGRAMS[layer]).fd),
   detachDevice: (ifindex) => detachDevice(stateDir, ifindex),
   attachedDevices: () => attachedDevices(stateDir),

@@ -3,15 +3,15 @@ import { libbpf } from './libbpf.ts';
 
 /** `struct __sk_buff` of <linux/bpf.h>. */
 const SK_BUFF_BYTES = 192;
-const MARK_AT = 8;
+const PRIORITY_AT = 32;
 const IFINDEX_AT = 40;
 
 /** What a tc program made of a frame. */
 export interface FrameVerdict {
   /** TC_ACT_*. */
   readonly action: number;
-  /** skb->mark afterwards; 0 before. */
-  readonly mark: number;
+  /** skb->priority afterwards; 0 before. */
+  readonly priority: number;
 }
 
 /**
@@ -24,5 +24,5 @@ export function runOnFrame(program: number, frame: Buffer, ifindex: number): Fra
   const options = CStruct.sized(80).pointer(8, frame).u32(24, frame.length).pointer(32, skb).pointer(40, skb);
   options.u32(48, SK_BUFF_BYTES).u32(52, SK_BUFF_BYTES);
   checked(libbpf.bpf_prog_test_run_opts(program, options.bytes), 'run a program on a frame');
-  return { action: options.bytes.readInt32LE(56), mark: skb.readUInt32LE(MARK_AT) };
+  return { action: options.bytes.readInt32LE(56), priority: skb.readUInt32LE(PRIORITY_AT) };
 }

@@ -147,10 +147,10 @@ test('counters are summed over the CPUs, and only the programs write them', kern
 });
 
 test('an empty call writes nothing, and closed tables say so', kernel, (t) => {
-  const { tables } = openForTest(t);
+  const { tables, close } = openForTest(t);
   tables.put('frontends', []);
   tables.remove('frontends', []);
-  tables.close();
+  close();
   assert.equal(tableError(() => tables.dump('frontends')).message, 'Cannot use map "frontends": the tables are closed');
 });
 

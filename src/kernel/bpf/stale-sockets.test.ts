@@ -7,10 +7,10 @@ import { type TestContext, test } from 'node:test';
 import { BACKEND_CLUSTER_LIST, type Frontend } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import type { StaleReason, UdpFlow } from '#reconcile/flows/flows.ts';
+import type { Datapath } from '#reconcile/ports/datapath.ts';
 import { openDescriptors, openForTest, run, scratchCgroup, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
 import { namespacesBelow } from '../node/namespaces.ts';
 import { inNetns, netnsCookie } from '../node/netns.ts';
-import type { KernelDatapath } from './datapath.ts';
 import { canEndSockets } from './stale-sockets.ts';
 
 const kernel = skipIf(whyNoDatapath() ?? (canEndSockets() ? undefined : 'needs bpf_sock_destroy (Linux 6.5)'));
@@ -20,8 +20,8 @@ const BACKEND = '127.0.0.1' as Address;
 const BACKEND_ID = 7;
 
 /** A Service of UDP port 53 with one backend. */
-function serve(datapath: KernelDatapath): void {
-  const settings = { nodeNetnsCookie: netnsCookie(), flags: 0, rejectMark: 1 << 28, conntrackMark: 1 << 28 };
+function serve(datapath: Datapath): void {
+  const settings = { nodeNetnsCookie: netnsCookie(), flags: 0, conntrackMark: 1 << 28 };
   datapath.tables.put('settings', [{ key: { value: 0 }, value: { ...settings, snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] } }]);
   setBackend(datapath, BACKEND_CLUSTER_LIST);
   datapath.tables.put('slots', [{ key: { value: 0 }, value: { backend: BACKEND_ID } }]);
@@ -30,7 +30,7 @@ function serve(datapath: KernelDatapath): void {
   datapath.tables.put('frontends', [{ key: { address: SERVICE, port: 53, protocol: 17 }, value }]);
 }
 
-const setBackend = (datapath: KernelDatapath, flags: number): void =>
+const setBackend = (datapath: Datapath, flags: number): void =>
   datapath.tables.put('backends', [{ key: { value: BACKEND_ID }, value: { address: BACKEND, port: 5353, flags, service: 3 } }]);
 
 /** Sockets that are connected; then one line for each that is ended, until its input ends. */

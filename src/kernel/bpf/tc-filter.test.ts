@@ -14,7 +14,7 @@ const kernel = skipIf(whyNoDatapath());
 /** Descriptors of the packet programs, and a device to put them on. */
 function ground(t: TestContext) {
   const sizes = tableSizes({ slots: 100, backends: 100, affinity: 100, socket_flows: 100 });
-  const object = loadObject(`${objectsDir}/conntrack.bpf.o`, { folder: undefined, sizes });
+  const object = loadObject(`${objectsDir}/kfuncs.bpf.o`, { folder: undefined, sizes });
   t.after(() => object.close());
   const netns = scratchNetns(t);
   return { netns, ifindex: addVeth(netns, 'a', 'b'), programs: object.programs };

@@ -39,10 +39,10 @@ test('of a long log the last twenty lines are kept', () => {
 
 test('a missing kernel function is a hint', () => {
   const said = "libbpf: extern (func ksym) 'bpf_ct_set_nat_info': not found in kernel or module BTFs\n";
-  const [first] = explainLoadFailure('conntrack.bpf.o', 'invalid argument (EINVAL)', [said]).split('\n');
+  const [first] = explainLoadFailure('kfuncs.bpf.o', 'invalid argument (EINVAL)', [said]).split('\n');
   assert.equal(
     first,
-    'Cannot load conntrack.bpf.o: invalid argument (EINVAL); the kernel has no function bpf_ct_set_nat_info: it needs Linux 6.1 or later with nf_conntrack and nf_nat loaded and BTF of these modules, which CAP_SYS_ADMIN is needed to see',
+    'Cannot load kfuncs.bpf.o: invalid argument (EINVAL); the kernel has no function bpf_ct_set_nat_info: it needs Linux 6.1 or later with nf_conntrack and nf_nat loaded and BTF of these modules, which CAP_SYS_ADMIN is needed to see',
   );
 });
 

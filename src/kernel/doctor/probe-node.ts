@@ -62,7 +62,7 @@ function probeNft(): Finding {
       remedy: `modprobe -a ${absent.join(' ')}`,
     });
   return probed(name, trouble, () => {
-    inScratchNetns(() => installRuleset({ rejectMark: 1, conntrackMark: 1 }));
+    inScratchNetns(() => installRuleset({ conntrackMark: 1, masqueradeMark: 2 }));
     return fine(name, 'takes table inet weir with its nat chains (tried in a scratch network namespace)');
   });
 }

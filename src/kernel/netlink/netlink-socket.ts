@@ -1,7 +1,7 @@
 import koffi from 'koffi';
 import { createPace } from '#timing/pace.ts';
 import { checkedErrno, KernelError } from '../ffi/ffi.ts';
-import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, setIntOption } from '../ffi/libc.ts';
+import { libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_SOCKET, setIntOption } from '../ffi/libc.ts';
 import { type NetlinkMessage, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, splitMessages } from './netlink-messages.ts';
 
 const AF_NETLINK = 16;
@@ -10,6 +10,11 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 const SOL_NETLINK = 270;
 const NETLINK_NO_ENOBUFS = 5;
+/** Answers leave out the message that they answer. */
+const NETLINK_CAP_ACK = 10;
+const SO_SNDBUFFORCE = 32;
+/** Bytes of a send buffer that hold no message (netlink_sendmsg in net/netlink/af_netlink.c). */
+const SEND_OVERHEAD = 4096;
 /** The kernel fills at most 32 KiB into one datagram of a dump. */
 const DATAGRAM_BYTES = 64 << 10;
 /** A dump that the kernel calls inconsistent is asked for again. */
@@ -41,6 +46,7 @@ export class NetlinkSocket {
   #join(groups: number): void {
     // Lost notifications must be no error: libuv ends a poll at the first one.
     setIntOption(this.fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1);
+    setIntOption(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
     const address = Buffer.alloc(12);
     address.writeUInt16LE(AF_NETLINK, 0);
     address.writeUInt32LE(groups, 8);
@@ -95,6 +101,21 @@ export class NetlinkSocket {
     const [answer] = this.#receiveAnswer();
     if (answer?.type !== NLMSG_ERROR) throw new Error(`Cannot change ${this.#subject}: the kernel did not say what became of it`);
     return -answer.body.readInt32LE(0);
+  }
+
+  /**
+   * Has a batch of messages done as one transaction. The last message inside the batch asks for an answer (NLM_F_ACK). Returns the first errno,
+   * 0 for done: then everything is done, else nothing.
+   */
+  transaction(batch: Buffer): number {
+    setIntOption(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, batch.length + SEND_OVERHEAD);
+    checkedErrno(libc.send(this.fd, batch, batch.length, 0), `change ${this.#subject}`);
+    const errnos = this.#receiveAnswer().map((answer) => -answer.body.readInt32LE(0));
+    for (let length = 0; length >= 0; ) {
+      length = libc.recv(this.fd, this.#datagram, DATAGRAM_BYTES, 0);
+      if (length >= 0) for (const { body } of splitMessages(this.#datagram.subarray(0, length))) errnos.push(-body.readInt32LE(0));
+    }
+    return errnos.find((errno) => errno !== 0) ?? 0;
   }
 
   /** The kernel answers a dump before send() and each recv() return, so there is nothing to wait for. */

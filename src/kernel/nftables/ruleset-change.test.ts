@@ -14,14 +14,14 @@ import { createRuleset } from './ruleset.ts';
 
 const kernel = skipIf(whyNoKernel());
 
-const OPTIONS = { rejectMark: 0x10000000, conntrackMark: 0x2000 };
+const OPTIONS = { conntrackMark: 0x2000, masqueradeMark: 0x1000 };
 
 const listing = (): string => runNft('list table inet weir');
 
 /** Installs an empty table and lets the function change it; afterwards nothing may be wrong. */
 function inTable(act: (reconciler: RulesetReconciler, flush: () => void) => void): void {
   inScratchNetns(() => {
-    const reconciler = reconcilerOfRuleset({ ruleset: createRuleset(OPTIONS), now: () => 0 });
+    const reconciler = reconcilerOfRuleset({ ruleset: createRuleset(OPTIONS, () => {}), now: () => 0 });
     const flush = (): void => {
       reconciler.flush(true);
       assert.deepEqual(reconciler.problems(), []);
@@ -153,7 +153,7 @@ test('nft takes each change of the node, also networks that lie in one another',
 
 test('a change that nft refuses has changed nothing', kernel, () => {
   inScratchNetns(() => {
-    const ruleset = createRuleset(OPTIONS);
+    const ruleset = createRuleset(OPTIONS, () => {});
     ruleset.install([]);
     const before = listing();
     const good: RulesetItem = { kind: 'element', set: 'cluster_ips4', key: '10.96.0.1' };
@@ -165,7 +165,7 @@ test('a change that nft refuses has changed nothing', kernel, () => {
 
 test('invalid packets are dropped unless conntrack is liberal, resets only if it is loose', kernel, () => {
   inScratchNetns(() => {
-    const ruleset = createRuleset(OPTIONS);
+    const ruleset = createRuleset(OPTIONS, () => {});
     const rulesWhere = (name: string, value: 0 | 1): string[] => {
       run('sh', '-c', `echo ${value} >/proc/sys/net/netfilter/nf_conntrack_tcp_${name}`);
       ruleset.install([]);

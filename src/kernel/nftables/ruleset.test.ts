@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { TAG_OF_WEIR, TAG_REFUSED } from '#abi/generated.ts';
 import type { RulesetItem } from '#reconcile/ports/ruleset.ts';
 import { openDescriptors, run, scratchNetns, skipIf, whyNoKernel } from '#support/kernel-ground.ts';
 import { inNetns, inScratchNetns } from '../node/netns.ts';
@@ -8,14 +9,12 @@ import { hasRuleset, installRuleset, removeRuleset } from './ruleset.ts';
 
 const kernel = skipIf(whyNoKernel());
 
-const MARK = 0x10000000;
-
 const SERVICE_CIDRS: readonly RulesetItem[] = [
   { kind: 'element', set: 'service_cidrs4', key: '10.96.0.0/16' },
   { kind: 'element', set: 'service_cidrs6', key: 'fd00:96::/112' },
 ];
 
-const install = (items: readonly RulesetItem[] = []) => installRuleset({ rejectMark: MARK, conntrackMark: 1 }, items);
+const install = (items: readonly RulesetItem[] = []) => installRuleset({ conntrackMark: 1, masqueradeMark: 2 }, items);
 
 const listing = (): string => runNft('list table inet weir');
 
@@ -54,7 +53,7 @@ test("other tables stay, and ours is only in the thread's namespace", kernel, (t
 test('what nft refuses is an error with its words, and nothing is left', kernel, () => {
   inScratchNetns(() => {
     assert.throws(
-      () => installRuleset({ rejectMark: 2 ** 40, conntrackMark: 1 }),
+      () => installRuleset({ conntrackMark: 2 ** 40, masqueradeMark: 2 }),
       /^Error: Cannot run nft commands: .*(out of range|exceeds)/s,
     );
     assert.equal(hasRuleset(), false);
@@ -107,18 +106,18 @@ function outcomeOf(netns: string, target: string): string {
   return inNetns(netns, () => run('sh', '-c', `timeout 3 bash -c '${script}' 2>&1 || true`));
 }
 
-/** Stands in for the packet programs: marks what goes to port 81. */
-const MARK_PORT_81 = `table inet marks {
-  chain pre { type filter hook prerouting priority -300; th dport 81 meta mark set meta mark | ${MARK}; }
+/** Stands in for the packet programs: a tag of TAG_* bits on packets to port 81. */
+const tagPort81 = (bits: number): string => `table inet tags {
+  chain pre { type filter hook prerouting priority -300; th dport 81 meta priority set ${TAG_OF_WEIR | bits}; }
 }`;
 
 for (const [family, address] of [
   ['IPv4', '203.0.113.7'],
   ['IPv6', '2001:db8:1::7'],
 ])
-  test(`a marked ${family} packet is refused at once, TCP and UDP`, kernel, (t) => {
+  test(`a tagged ${family} packet is refused at once, TCP and UDP`, kernel, (t) => {
     const { client, node } = clientAndNode(t);
-    inNetns(node, () => runNft(MARK_PORT_81));
+    inNetns(node, () => runNft(tagPort81(TAG_REFUSED)));
     assert.match(outcomeOf(client, `tcp/${address}/81`), /Connection refused/);
     assert.match(outcomeOf(client, `udp/${address}/81`), /Connection refused/);
     assert.deepEqual(inNetns(node, () => counted('Service without endpoints')).length, 2);

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
+import { TAG_BACKEND, TAG_MASK, TAG_OF_WEIR, TAG_REFUSED, TAG_SNAT } from '#abi/generated.ts';
+
 /** What the table holds whatever the Services. */
 export interface RulesetOptions {
-  /** One bit of skb->mark: the table refuses a packet that carries it. */
-  readonly rejectMark: number;
   /** Bit of ct->mark on translated flows. */
   readonly conntrackMark: number;
+  /** Another bit of ct->mark, on flows that get an address of the node as their source. */
+  readonly masqueradeMark: number;
   /** Drop forwarded packets that conntrack calls invalid. */
   readonly dropInvalid: boolean;
   /** Drop resets of this node that answer such packets. */
@@ -34,8 +37,6 @@ table inet weir {
 
 const SETS = `
 table inet weir {
-  comment "weir: Services over SCTP, refusals, and what its packet programs need of netfilter"
-
   # Elements follow the Services and the node; see src/reconcile/ruleset.
   set cluster_ips4 { type ipv4_addr; comment "live ClusterIPs: ports that they lack are refused"; }
   set cluster_ips6 { type ipv6_addr; comment "live ClusterIPs: ports that they lack are refused"; }
@@ -66,14 +67,51 @@ table inet weir {
   map snat_node_ports_outside4 { type inet_service : verdict; comment "the same for NodePorts and other sources"; }
   map snat_node_ports_outside6 { type inet_service : verdict; comment "the same for NodePorts and other sources"; }
   set pod_devices { type iface_index; comment "what enters here comes from pods"; }
+
+  # The endpoints that packet programs choose. Their ids are shown in hexadecimal: 70000 is 1:1170.
+  map backends4 { type classid : ipv4_addr . inet_service; comment "endpoints by id, as in map backends of the programs"; }
+  map backends6 { type classid : ipv6_addr . inet_service; comment "endpoints by id, as in map backends of the programs"; }
 }
 `;
 
 /**
- * The programs mark packets to refuse, and the table answers them in prerouting, where no route to the Service address is needed. A packet that
- * no path has translated appears at priority -90, 10 behind dstnat (-100). Conntrack calls an error or a reply for a flow that it knows
- * `related` or `established`, others `invalid`: neither is refused. SCTP ends an association during its setup for "protocol unreachable" only
- * (RFC 9260, 10, ICMP6; net/sctp/input.c); nft has no such error over IPv6.
+ * The packet programs write a tag into the first packet of a flow (enum packet_tag in bpf/abi/types.h): the id of its backend, and whether it
+ * gets an address of the node as its source; or that it is refused. NAT chains see first packets only. The output device is known in
+ * postrouting, so the kernel chooses the source address there; the tag goes before a queueing discipline sees it.
+ *
+ * Sockets take a datagram to an address and port of a Service for a request, so sources of UDP flows stay clear of low ports and of the default
+ * range of NodePorts.
+ */
+const TRANSLATION = `
+table inet weir {
+  chain nat_prerouting {
+    meta l4proto { tcp, udp } meta priority & $TAG_MASK == $TAG_OF_WEIR goto tagged
+  }
+  chain tagged {
+    meta priority & $TAG_REFUSED == $TAG_REFUSED goto refuse
+    ct mark set ct mark | $CONNTRACK_MARK
+    meta priority & $TAG_SNAT == $TAG_SNAT ct mark set ct mark | $MASQUERADE_MARK
+    meta l4proto { tcp, udp } dnat ip  to meta priority & $TAG_BACKEND map @backends4
+    meta l4proto { tcp, udp } dnat ip6 to meta priority & $TAG_BACKEND map @backends6
+    counter drop comment "the chosen backend is not in the maps"
+  }
+  chain nat_postrouting {
+    meta l4proto { tcp, udp } ct mark & $MASQUERADED == $MASQUERADED ct status dnat goto masquerade_flow
+    meta priority & $TAG_MASK == $TAG_OF_WEIR meta priority set 0
+  }
+  chain masquerade_flow {
+    meta priority & $TAG_MASK == $TAG_OF_WEIR meta priority set 0
+    meta l4proto tcp masquerade fully-random
+    meta l4proto udp masquerade to :32768-65535 fully-random
+  }
+}
+`;
+
+/**
+ * Packets that no chain of any table has translated reach the NAT chains at priority -90, 10 behind dstnat (-100): after a translation the kernel
+ * asks no further NAT chain (nf_nat_inet_fn). Conntrack calls an error or a reply for a flow that it knows `related` or `established`, others
+ * `invalid`: neither is refused. No route to the Service address is needed. SCTP ends an association during its setup for "protocol
+ * unreachable" only (RFC 9260, 10, ICMP6; net/sctp/input.c); nft has no such error over IPv6.
  */
 const REFUSALS = `
 table inet weir {
@@ -82,16 +120,12 @@ table inet weir {
     meta l4proto sctp counter reject with icmp type prot-unreachable comment "the one error that SCTP over IPv4 heeds"
     counter reject comment "Service without endpoints, or a port that it lacks"
   }
-  chain marked {
-    type filter hook prerouting priority -150; policy accept
-    meta mark & $REJECT_MARK == $REJECT_MARK goto refuse
-  }
   chain untranslated_prerouting {
-    type filter hook prerouting priority -90; policy accept
+    type nat hook prerouting priority -90; policy accept
     ct state new goto untranslated
   }
   chain untranslated_output {
-    type filter hook output priority -90; policy accept
+    type nat hook output priority -90; policy accept
     ct state new goto untranslated
   }
   chain untranslated {
@@ -119,7 +153,8 @@ table inet weir {
 /** If the source was translated, this node would answer such a packet: its reset has no ACK (RFC 9293, 3.10.7.1) and belongs to no flow. */
 const DROP_RESETS = `
 table inet weir {
-  chain untranslated_output {
+  chain resets {
+    type filter hook output priority -90; policy accept
     ct state invalid tcp flags & (rst | ack) == rst counter drop comment "answers a packet that came here untranslated"
   }
 }
@@ -195,16 +230,36 @@ table inet weir {
 }
 `;
 
-const hex = (mark: number): string => `0x${mark.toString(16)}`;
+const PURPOSE = 'weir: translates what its packet programs choose, Services over SCTP, and refusals';
+
+const hex = (bits: number): string => `0x${bits.toString(16)}`;
 
 /** The table before any Service is in it. */
-export const rulesetText = ({ rejectMark, conntrackMark, dropInvalid, dropResets }: RulesetOptions): string =>
-  [
-    `define REJECT_MARK = ${hex(rejectMark)}\ndefine CONNTRACK_MARK = ${hex(conntrackMark)}\n`,
+export const rulesetText = ({ conntrackMark, masqueradeMark, dropInvalid, dropResets }: RulesetOptions): string => {
+  const variables = {
+    CONNTRACK_MARK: conntrackMark,
+    MASQUERADE_MARK: masqueradeMark,
+    MASQUERADED: conntrackMark + masqueradeMark,
+    TAG_MASK,
+    TAG_OF_WEIR,
+    TAG_SNAT,
+    TAG_REFUSED,
+    TAG_BACKEND,
+  };
+  const text = [
+    ...Object.entries(variables).map(([name, bits]) => `define ${name} = ${hex(bits)}\n`),
     SETS,
     REFUSALS,
     dropResets ? DROP_RESETS : '',
     dropInvalid ? DROP_INVALID : '',
     NAT_HOOKS,
+    TRANSLATION,
     SCTP,
   ].join('');
+  return `table inet weir { comment "${PURPOSE}, revision ${digestOf(text)}"; }\n${text}`;
+};
+
+/** The end of the comment of a table that was made from this text. */
+export const revisionOf = (text: string): string => /revision \w+/.exec(text)?.[0] ?? '';
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);

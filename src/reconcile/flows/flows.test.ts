@@ -10,7 +10,7 @@ import type { UdpFlow, UdpPlace } from './flows.ts';
 
 const BOTH_LISTS = BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST;
 const SNAT = { snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] };
-const SETTINGS = { nodeNetnsCookie: 1n, flags: 0, rejectMark: 1, conntrackMark: 2, ...SNAT };
+const SETTINGS = { nodeNetnsCookie: 1n, flags: 0, conntrackMark: 2, ...SNAT };
 
 const at = (text: string): UdpPlace => {
   const [, address, port] = /^(.*):(\d+)$/.exec(text) ?? [];

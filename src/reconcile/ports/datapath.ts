@@ -23,6 +23,15 @@ export interface Flows {
   close(): void;
 }
 
+/** The default first. */
+export const PACKET_PATHS = ['netfilter', 'kfuncs'] as const;
+
+/**
+ * Who translates the flows that packet programs start: `netfilter`: NAT chains of table `inet weir`; `kfuncs`: the programs, by functions of
+ * the kernel's connection tracking.
+ */
+export type PacketPathName = (typeof PACKET_PATHS)[number];
+
 /** The programs that translate packets of devices. Device methods work in the thread's network namespace. */
 export interface PacketPath {
   /** Runs the packet program on packets that enter a device; replaces the program of an earlier agent at once. */
@@ -32,6 +41,8 @@ export interface PacketPath {
   /** Interface indexes, ascending. */
   attachedDevices(): number[];
   readonly packetFlows: Flows;
+  /** Tells table `inet weir` about all backends, after it was created anew. */
+  fillBackendMaps(): void;
 }
 
 /** What a packet path leaves on a node for its living flows, for `weir cleanup`. */

@@ -3,7 +3,7 @@ import type { Tables } from '../ports/tables.ts';
 import { frontendText, portIdentity } from '../wanted/keys.ts';
 import { byFirst, clip, coalesce, endOf, type Run } from './id-allocator.ts';
 import { adoptNodeTables } from './node-tables.ts';
-import { createAllocators, newPort, type PortState, rangeText, type SlotRange, type State } from './state.ts';
+import { createAllocators, endpointText, newPort, type PortState, rangeText, type SlotRange, type State } from './state.ts';
 
 /**
  * Reads what the kernel holds. An earlier agent may have been killed between any two writes, so adopt() assumes nothing: entries of a
@@ -20,11 +20,13 @@ export function adopt(tables: Tables, now: number): State {
   const listed = listedBackends(ranges, slots, tables.limit('backends'));
   const known = new Uint8Array(listed.length);
   const idle: Run[] = [];
+  const found = new Map<string, number[]>();
   for (const entry of tables.dump('backends')) {
     const id = entry.key.value;
     known[id] = 1;
     if (entry.value.flags !== 0 || listed[id] === 1) adoptBackend(portOf(entry.value.service), entry);
-    else idle.push(single(id));
+    else if (entry.value.service !== 0) idle.push(single(id));
+    else if (id < listed.length) found.set(endpointText(entry.value), [...(found.get(endpointText(entry.value)) ?? []), id]);
   }
   const dangling = runsWhere(listed.length, (id) => listed[id] === 1 && known[id] === 0);
   const allocators = createAllocators(tables, {
@@ -40,6 +42,7 @@ export function adopt(tables: Tables, now: number): State {
     node: adoptNodeTables(tables),
     allocators,
     retired: new Map(),
+    found: { ids: found, at: now },
     quarantine: { slots: tangled, backends: dangling },
   };
 }

@@ -254,7 +254,7 @@ const FACTS: NodeFacts = {
   localNets: [{ address: '10.0.0.0' as Address, length: 8 }],
   serviceCIDRs: [],
   devices: [{ ifindex: 2, flags: 0, ...SNAT }],
-  settings: { nodeNetnsCookie: 1n, flags: 0, rejectMark: 1, conntrackMark: 2, ...SNAT },
+  settings: { nodeNetnsCookie: 1n, flags: 0, conntrackMark: 2, ...SNAT },
 };
 
 test("the node's tables are written settings first, then only what differs", () => {

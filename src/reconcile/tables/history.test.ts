@@ -80,7 +80,7 @@ const facts = fc
     return {
       ...fields,
       devices: ifindexes.map((ifindex) => ({ ifindex, ...snat, flags: DEVICE_PODS })),
-      settings: { nodeNetnsCookie: 7n, flags, rejectMark: 1, conntrackMark: 2, ...snat },
+      settings: { nodeNetnsCookie: 7n, flags, conntrackMark: 2, ...snat },
     };
   });
 

@@ -1,6 +1,6 @@
 import { BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, type Extent } from '#abi/generated.ts';
 import type { EndpointList, PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
-import type { PlacedBackend, PortState, SlotRange, State } from './state.ts';
+import { endpointText, type PlacedBackend, type PortState, type SlotRange, type State } from './state.ts';
 
 /** The places of a plan in the tables. */
 export interface Layout {
@@ -50,7 +50,7 @@ function placeBackends(state: State, port: PortState, plan: PortPlan): Layout['b
   for (const { address, port: number, flags } of plan.backends) {
     let placed = known.size === 0 ? undefined : known.get(endpointText({ address, port: number }));
     if (placed === undefined) {
-      const id = state.allocators.backends.take(1);
+      const id = state.found.ids.get(endpointText({ address, port: number }))?.pop() ?? state.allocators.backends.take(1);
       if (id === undefined) continue;
       placed = { id, address, port: number, flags: 0 };
       port.backends.push(placed);
@@ -59,8 +59,6 @@ function placeBackends(state: State, port: PortState, plan: PortPlan): Layout['b
   }
   return backends;
 }
-
-const endpointText = (endpoint: { readonly address: string; readonly port: number }): string => `${endpoint.address} ${endpoint.port}`;
 
 /** Only lists that a frontend uses take slots, so an adopted port looks as it was written. */
 function usedWindow(backends: Layout['backends'], frontends: readonly PlannedFrontend[]): { readonly begin: number; readonly end: number } {

@@ -52,6 +52,8 @@ export interface State {
   readonly allocators: Readonly<Record<AllocatedTable, IdAllocator>>;
   /** When each backend of the last REST_MS was retired, ms, by retiredText(); backends that came back are left out. */
   readonly retired: Map<string, number>;
+  /** Ids that programs of an earlier agent may use with other tables, by the endpoint that they mean there; free after REST_MS. */
+  found: { readonly ids: ReadonlyMap<string, number[]>; readonly at: number };
   /** Places found by adopt() that live frontends of several ports use. They stay taken until every port is repaired. */
   quarantine: Readonly<Record<'backends' | 'slots', readonly Run[]>>;
 }
@@ -99,6 +101,17 @@ export function forgetRetired({ retired }: State, now: number): void {
     retired.delete(text);
   }
 }
+
+/** Releases the found ids that no backend has taken, once programs of this agent run. */
+export function releaseFound(state: State, now: number): void {
+  if (state.found.ids.size === 0 || now - state.found.at < REST_MS) return;
+  for (const ids of state.found.ids.values()) for (const first of ids) state.allocators.backends.release({ first, count: 1 }, now);
+  state.found = { ids: new Map(), at: now };
+}
+
+/** Text of an endpoint, for maps. */
+export const endpointText = (endpoint: { readonly address: string; readonly port: number }): string =>
+  `${endpoint.address} ${endpoint.port}`;
 
 /** After a pass: releases places that no frontend of the port needs any more, and the service id of a port without entries. */
 export function settle(state: State, port: PortState, now: number): void {

@@ -10,7 +10,7 @@ import type { Problem, Writer } from '../writer.ts';
 import { createAddressBook } from './addresses.ts';
 import { adopt } from './adopt.ts';
 import { type PassContext, runPass } from './pass.ts';
-import { type AllocatedTable, forgetRetired, type State } from './state.ts';
+import { type AllocatedTable, forgetRetired, releaseFound, type State } from './state.ts';
 
 /** Connections and refusals of a Service port in one family since it is in the tables. TCP and UDP only. */
 export interface PortCount extends Pick<PortPlan, 'name' | 'family' | 'protocol'> {
@@ -84,6 +84,7 @@ export function createTablesWriter({ tables, wanted, now }: TablesWriterParts): 
     write(holders, retries) {
       const state = held ?? readTables();
       forgetRetired(state, now());
+      releaseFound(state, now());
       const writes: Partial<Record<TableName, number>> = {};
       const udpLosses = { backends: unlistedLosses, frontends: 0 };
       unlistedLosses = 0;

@@ -1,91 +1,86 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * conntrack.bpf.c: packets to Service addresses, at tc ingress of the devices where packets enter the node. The first
- * packet of a flow gets a conntrack entry with its translation; the kernel does the rest. Needs table `inet weir`:
- * without its hooks nothing is translated.
+ * ingress.h: the tc programs of a packet path, for packets that enter the node. They choose a backend for the first packet of a flow;
+ * the file that includes this one defines translate(), by which its path sends the flow there.
  */
-#include "lib/choose.h"
-#include "lib/conntrack.h"
-#include "lib/insert.h"
-#include "lib/snat.h"
-#include "lib/source.h"
+#ifndef WEIR_LIB_INGRESS_H
+#define WEIR_LIB_INGRESS_H
+
+#include "choose.h"
+#include "conntrack.h"
+#include "source.h"
 
 #define VLAN_ID 0x0fff
 
+/** The decision about a new flow. */
+struct choice {
+	struct backend *backend;
+	/** Key of `backends`. */
+	__u32 id;
+	/** The backend shall see an address of the node. */
+	bool snat;
+};
+
+/** Sends the flow of this packet to the backend. */
+static always_inline enum outcome translate(struct __sk_buff *skb, const struct packet *packet,
+					    const struct choice *chosen);
+
 /** A ClusterIP dialled by a pod: its socket should have been translated, unless pods' sockets are left to packets. */
-static always_inline void count_unseen_pod(const struct packet *packet, const struct settings *settings)
+static always_inline void count_unseen_pod(const struct packet *packet)
 {
+	struct settings *settings = get_settings();
 	struct address_meaning *meaning;
 
-	if (settings->flags & SETTINGS_SOCKETS_HOST_ONLY)
+	if (!settings || (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
 		return;
 	meaning = bpf_map_lookup_elem(&addresses, &packet->destination);
 	if (meaning && (meaning->flags & ADDRESS_CLUSTER_IP))
 		count(OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
 }
 
-/** For the agent, which says it. Two CPUs at once may mix up what they write: it is for people. */
-static always_inline void note_shortage(const struct translation *to, __u8 protocol, __u32 service)
+static always_inline __u64 mix(__u64 hash, __u32 word)
 {
-	struct index first = {.value = 0};
-	struct shortage *shortage = bpf_map_lookup_elem(&shortages, &first);
-
-	if (shortage)
-		*shortage = (struct shortage){
-			.source = to->source,
-			.backend = to->backend,
-			.port = to->backend_port,
-			.protocol = protocol,
-			.service = service,
-		};
+	hash = (hash ^ word) * 0xff51afd7ed558ccdull;
+	return hash ^ (hash >> 32);
 }
 
-static always_inline enum outcome translate(struct __sk_buff *skb, const struct packet *packet,
-					    const struct backend *backend, bool snat, const struct settings *settings)
+/**
+ * What chooses the backend. First datagrams of a flow may come on several CPUs at once and must go to one backend, so within a second it is the
+ * same for all of them. The hash of the skb may be that of the sending socket (skb_set_hash_from_sk), and sockets may share a port.
+ */
+static __noinline __u32 chance_of(const struct packet *packet)
 {
-	struct translation to = {
-		.backend = backend->address,
-		.backend_port = backend->port,
-		.source = packet->source,
-		.mark = settings->conntrack_mark,
-	};
-	enum outcome outcome;
-	__u32 device = 0;
+	__u64 hash;
 
-	/* A pod that reaches itself must not see its own address as the source: the reply would never leave it. */
-	snat |= address_equal(&packet->source, &backend->address);
-	snat = snat && leaves_node(skb, packet, &backend->address, &device);
-	if (snat)
-		to.source = snat_address(device, address_is_v4(&packet->source), settings);
-	if (address_is_zero(&to.source))
-		return OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS;
-	outcome = insert_flow(skb, packet, &to);
-	if (outcome == OUTCOME_PACKET_DROP_NO_SOURCE_PORT)
-		note_shortage(&to, packet->protocol, backend->service);
-	return outcome == OUTCOME_PACKET_TRANSLATED && snat ? OUTCOME_PACKET_TRANSLATED_SNAT : outcome;
+	if (!packet || packet->protocol != IPPROTO_UDP)
+		return bpf_get_prandom_u32();
+	hash = mix(bpf_ktime_get_ns() >> 30, ((__u32)packet->source_port << 16) | packet->destination_port);
+	for (int i = 0; i < 4; i++)
+		hash = mix(mix(hash, packet->source.word[i]), packet->destination.word[i]);
+	return hash >> 32;
 }
 
 static always_inline enum outcome start_flow(struct __sk_buff *skb, const struct packet *packet,
 					     const struct frontend *frontend)
 {
 	struct affinity_key client = {.client = packet->source};
-	struct settings *settings = get_settings();
 	bool pod = source_is_pod(skb, packet);
 	struct policy policy = policy_for(frontend, pod);
-	struct backend *backend;
-	__u32 id;
+	struct choice chosen = {};
 
 	if ((frontend->flags & FRONTEND_SOURCE_RANGES) && !source_in_ranges(packet, frontend->service))
 		return OUTCOME_PACKET_DROP_SOURCE_RANGE;
 	if (!policy.extent.count)
 		return policy.drop_if_empty ? OUTCOME_PACKET_DROP_NO_LOCAL_ENDPOINT
 					    : OUTCOME_PACKET_REFUSED_NO_ENDPOINT;
-	backend = choose_backend(frontend, &policy, &client, &id);
-	if (!backend || !settings)
+	chosen.backend = choose_backend(frontend, &policy, &client, chance_of(packet), &chosen.id);
+	if (!chosen.backend)
 		return OUTCOME_PACKET_DROP_BROKEN_TABLE;
 	if (pod)
-		count_unseen_pod(packet, settings);
-	return translate(skb, packet, backend, policy.snat, settings);
+		count_unseen_pod(packet);
+	/* A pod that reaches itself must not see its own address as the source: the reply would never leave it. */
+	chosen.snat = policy.snat || address_equal(&packet->source, &chosen.backend->address);
+	return translate(skb, packet, &chosen);
 }
 
 static always_inline enum outcome decide(struct __sk_buff *skb, const struct packet *packet)
@@ -111,6 +106,7 @@ static always_inline int ingress(struct __sk_buff *skb, __u32 ip_header)
 {
 	struct packet packet = {};
 
+	clear_foreign_tag(skb);
 	if (!parse_packet(skb, ip_header, &packet))
 		return PASS_PACKET;
 	return packet_verdict(skb, decide(skb, &packet));
@@ -152,4 +148,4 @@ int weir_ingress_l3(struct __sk_buff *skb)
 	return ingress(skb, 0);
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+#endif
