@@ -102,12 +102,12 @@ static always_inline enum outcome decide(struct __sk_buff *skb, const struct pac
 	}
 }
 
-static always_inline int ingress(struct __sk_buff *skb, __u32 ip_header)
+static always_inline int ingress(struct __sk_buff *skb)
 {
 	struct packet packet = {};
 
 	clear_foreign_tag(skb);
-	if (!parse_packet(skb, ip_header, &packet))
+	if (!parse_packet(skb, &packet))
 		return PASS_PACKET;
 	return packet_verdict(skb, decide(skb, &packet));
 }
@@ -122,13 +122,11 @@ static always_inline bool is_of_vlan(const struct __sk_buff *skb)
 	return skb->vlan_present && (skb->vlan_tci & VLAN_ID);
 }
 
-/** Devices with an Ethernet header. */
+/** Devices on which packets enter the IP stack. */
 SEC("tc")
-int weir_ingress_l2(struct __sk_buff *skb)
+int weir_ingress(struct __sk_buff *skb)
 {
-	if (skb->pkt_type == PACKET_OTHERHOST || is_of_vlan(skb))
-		return PASS_PACKET;
-	return ingress(skb, sizeof(struct ethhdr));
+	return skb->pkt_type == PACKET_OTHERHOST || is_of_vlan(skb) ? PASS_PACKET : ingress(skb);
 }
 
 /**
@@ -138,14 +136,7 @@ int weir_ingress_l2(struct __sk_buff *skb)
 SEC("tc")
 int weir_ingress_port(struct __sk_buff *skb)
 {
-	return is_of_vlan(skb) ? PASS_PACKET : ingress(skb, sizeof(struct ethhdr));
-}
-
-/** Devices without one: tunnels, WireGuard, TUN. */
-SEC("tc")
-int weir_ingress_l3(struct __sk_buff *skb)
-{
-	return ingress(skb, 0);
+	return is_of_vlan(skb) ? PASS_PACKET : ingress(skb);
 }
 
 #endif

@@ -26,6 +26,12 @@
 /** Address families, from include/linux/socket.h. */
 enum family { FAMILY_V4 = 2, FAMILY_V6 = 10 };
 
+/** A packet; a tc program's context is one. Both fields count bytes from the beginning of its buffer. */
+struct sk_buff {
+	__u16 network_header;
+	__u16 mac_header;
+} __attribute__((preserve_access_index));
+
 struct ip_ct_tcp_state {
 	/** End of the data sent in one direction: a sequence number. */
 	__u32 td_end;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * packet.h: does this packet start a flow, and which? Reads copies (bpf_skb_load_bytes), so headers outside the linear
- * part of an skb need no case of their own. tc ingress runs before defragmentation: only a first fragment has ports.
+ * packet.h: does this packet start a flow, and which? Reads copies from the network header on, so neither the kind of a device
+ * nor headers outside the linear part of an skb need a case of their own. tc ingress runs before defragmentation: only a first
+ * fragment has ports.
  */
 #ifndef WEIR_LIB_PACKET_H
 #define WEIR_LIB_PACKET_H
@@ -40,39 +41,50 @@ struct fragment_header {
 	__be32 identification;
 };
 
-/** `size` bytes of the packet, in place or in `copy`; NULL if it is shorter. */
-static always_inline const void *header_at(struct __sk_buff *skb, __u32 offset, void *copy, __u32 size)
+/**
+ * Bytes of the packet before its network header. tc ingress shows a packet from its MAC header on, and the kernel has set both
+ * headers before (net/core/dev.c, __netif_receive_skb_core). Between them is an Ethernet header, or nothing (IPIP, TUN), or
+ * the outer headers (multipoint GRE: net/ipv4/ip_gre.c, __ipgre_rcv), or a MAC header that IPsec moved up (VTI and xfrm
+ * devices: skb_mac_header_rebuild), or the pseudo header of IPoIB: the type of the device does not say.
+ */
+static always_inline __u32 link_headers_size(struct __sk_buff *skb)
 {
-	void *in_place = (void *)(long)skb->data + offset;
+	const struct sk_buff *buffer = (const void *)skb;
 
-	if (in_place + size <= (void *)(long)skb->data_end)
-		return in_place;
-	return bpf_skb_load_bytes(skb, offset, copy, size) == 0 ? copy : NULL;
+	return (__u16)(BPF_CORE_READ(buffer, network_header) - BPF_CORE_READ(buffer, mac_header));
+}
+
+/**
+ * Copies `size` bytes from `offset` behind the network header; false if the packet is shorter. The first call reads the linear
+ * part only, and costs less.
+ */
+static always_inline bool load_header(struct __sk_buff *skb, __u32 offset, void *into, __u32 size)
+{
+	return bpf_skb_load_bytes_relative(skb, offset, into, size, BPF_HDR_START_NET) == 0 ||
+	       bpf_skb_load_bytes(skb, link_headers_size(skb) + offset, into, size) == 0;
 }
 
 /** Ports of a TCP SYN without ACK: no other segment starts a connection. */
 static always_inline bool parse_tcp(struct __sk_buff *skb, __u32 offset, struct packet *packet)
 {
-	struct tcphdr copy;
-	const struct tcphdr *tcp = header_at(skb, offset, &copy, sizeof(copy));
+	struct tcphdr tcp;
 
-	if (!tcp || !tcp->syn || tcp->ack || tcp->rst || tcp->fin)
+	if (!load_header(skb, offset, &tcp, sizeof(tcp)) || !tcp.syn || tcp.ack || tcp.rst || tcp.fin)
 		return false;
-	packet->source_port = tcp->source;
-	packet->destination_port = tcp->dest;
-	packet->sequence = bpf_ntohl(tcp->seq);
+	packet->source_port = tcp.source;
+	packet->destination_port = tcp.dest;
+	packet->sequence = bpf_ntohl(tcp.seq);
 	return true;
 }
 
 static always_inline bool parse_udp(struct __sk_buff *skb, __u32 offset, struct packet *packet)
 {
-	struct udphdr copy;
-	const struct udphdr *udp = header_at(skb, offset, &copy, sizeof(copy));
+	struct udphdr udp;
 
-	if (!udp)
+	if (!load_header(skb, offset, &udp, sizeof(udp)))
 		return false;
-	packet->source_port = udp->source;
-	packet->destination_port = udp->dest;
+	packet->source_port = udp.source;
+	packet->destination_port = udp.dest;
 	return true;
 }
 
@@ -83,17 +95,18 @@ static always_inline bool parse_ports(struct __sk_buff *skb, __u32 offset, struc
 	return packet->protocol == IPPROTO_UDP && parse_udp(skb, offset, packet);
 }
 
-static always_inline bool parse_v4(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+static always_inline bool parse_v4(struct __sk_buff *skb, struct packet *packet)
 {
-	struct iphdr copy;
-	const struct iphdr *ip = header_at(skb, offset, &copy, sizeof(copy));
+	struct iphdr ip;
 
-	if (!ip || ip->version != 4 || ip->ihl < 5 || (ip->frag_off & IPV4_FRAGMENT_OFFSET))
+	if (!load_header(skb, 0, &ip, sizeof(ip)))
 		return false;
-	packet->source = address_from_v4(ip->saddr);
-	packet->destination = address_from_v4(ip->daddr);
-	packet->protocol = ip->protocol;
-	return parse_ports(skb, offset + ip->ihl * 4, packet);
+	if (ip.version != 4 || ip.ihl < 5 || (ip.frag_off & IPV4_FRAGMENT_OFFSET))
+		return false;
+	packet->source = address_from_v4(ip.saddr);
+	packet->destination = address_from_v4(ip.daddr);
+	packet->protocol = ip.protocol;
+	return parse_ports(skb, ip.ihl * 4, packet);
 }
 
 /** Steps over one extension header; false where no upper header can follow, or it is not for us to read. */
@@ -106,14 +119,13 @@ static always_inline bool skip_extension(struct __sk_buff *skb, __u32 *offset, _
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
-		if (bpf_skb_load_bytes(skb, *offset, &option, sizeof(option)) != 0)
+		if (!load_header(skb, *offset, &option, sizeof(option)))
 			return false;
 		*offset += (option.hdrlen + 1) * 8;
 		*next = option.nexthdr;
 		return true;
 	case IPPROTO_FRAGMENT:
-		if (bpf_skb_load_bytes(skb, *offset, &fragment, sizeof(fragment)) != 0 ||
-		    (fragment.offset & IPV6_FRAGMENT_OFFSET))
+		if (!load_header(skb, *offset, &fragment, sizeof(fragment)) || (fragment.offset & IPV6_FRAGMENT_OFFSET))
 			return false;
 		*offset += sizeof(fragment);
 		*next = fragment.next;
@@ -123,20 +135,19 @@ static always_inline bool skip_extension(struct __sk_buff *skb, __u32 *offset, _
 	}
 }
 
-static always_inline bool parse_v6(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+static always_inline bool parse_v6(struct __sk_buff *skb, struct packet *packet)
 {
-	struct ipv6hdr copy;
-	const struct ipv6hdr *ip = header_at(skb, offset, &copy, sizeof(copy));
+	__u32 offset = sizeof(struct ipv6hdr);
+	struct ipv6hdr ip;
 
-	if (!ip || ip->version != 6)
+	if (!load_header(skb, 0, &ip, sizeof(ip)) || ip.version != 6)
 		return false;
-	packet->source = address_from_v6(ip->saddr.in6_u.u6_addr32);
-	packet->destination = address_from_v6(ip->daddr.in6_u.u6_addr32);
+	packet->source = address_from_v6(ip.saddr.in6_u.u6_addr32);
+	packet->destination = address_from_v6(ip.daddr.in6_u.u6_addr32);
 	/* IPv4-mapped addresses belong to no wire (RFC 4942, 2.2); here they would pass for IPv4. */
 	if (address_is_v4(&packet->source) || address_is_v4(&packet->destination))
 		return false;
-	packet->protocol = ip->nexthdr;
-	offset += sizeof(*ip);
+	packet->protocol = ip.nexthdr;
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
 		if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
 			break;
@@ -146,13 +157,13 @@ static always_inline bool parse_v6(struct __sk_buff *skb, __u32 offset, struct p
 	return parse_ports(skb, offset, packet);
 }
 
-/** True: `packet` is filled, and is one that may start a flow. `offset` is where the IP header begins. */
-static always_inline bool parse_packet(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+/** True: `packet` is filled, and is one that may start a flow. */
+static always_inline bool parse_packet(struct __sk_buff *skb, struct packet *packet)
 {
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return parse_v4(skb, offset, packet);
+		return parse_v4(skb, packet);
 	if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		return parse_v6(skb, offset, packet);
+		return parse_v6(skb, packet);
 	return false;
 }
 

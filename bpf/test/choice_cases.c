@@ -9,7 +9,7 @@
 /** Asks the program, and tells the backend's address. */
 static bool chosen_backend(const struct frame *frame, struct address *chosen)
 {
-	struct answer answer = ask("weir_ingress_l2", "outside", frame);
+	struct answer answer = ask("weir_ingress", "outside", frame);
 	struct backend backend;
 	struct flow flow;
 

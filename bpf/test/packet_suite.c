@@ -110,7 +110,7 @@ static void run_case(const struct packet_case *c)
 	if (c->old_state)
 		insert_conntrack(&c->frame, c->old_state, c->old_entry);
 	mark_counters(&tables);
-	answer = ask("weir_ingress_l2", "outside", &c->frame);
+	answer = ask("weir_ingress", "outside", &c->frame);
 	expect_answer(answer, c->verdict);
 	expect_counters(&tables, path->tags && c->tagged ? c->tagged : c->outcome, c->also);
 	if (c->backend && path->tags)
@@ -129,7 +129,7 @@ static void setting_cases(void)
 	begin_case("what enters by a device of pods comes from a pod");
 	flush_conntrack();
 	mark_counters(&tables);
-	ask("weir_ingress_l2", "pods", &from_device);
+	ask("weir_ingress", "pods", &from_device);
 	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
 	end_case();
 
@@ -137,7 +137,7 @@ static void setting_cases(void)
 	flush_conntrack();
 	set_settings(&tables, SETTINGS_SOCKETS_HOST_ONLY, OTHER_COOKIE);
 	mark_counters(&tables);
-	ask("weir_ingress_l2", "outside", &from_pod);
+	ask("weir_ingress", "outside", &from_pod);
 	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, NOTHING);
 	set_settings(&tables, 0, OTHER_COOKIE);
 	end_case();
@@ -152,7 +152,7 @@ static void no_address_case(void)
 	flush_conntrack();
 	forget_node_addresses(&tables);
 	mark_counters(&tables);
-	expect_answer(ask("weir_ingress_l2", "outside", &frame), DROP);
+	expect_answer(ask("weir_ingress", "outside", &frame), DROP);
 	expect_counters(&tables, OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS, NOTHING);
 	set_settings(&tables, 0, OTHER_COOKIE);
 	end_case();
@@ -167,12 +167,11 @@ static void foreign_tag_case(void)
 
 	begin_case("a priority of other software that looks like a tag is cleared, another one stays");
 	priority_before = TAG_OF_WEIR | 5;
-	after = ask("weir_ingress_l2", "outside", &foreign).priority |
-		ask("weir_ingress_l2", "outside", &known).priority;
+	after = ask("weir_ingress", "outside", &foreign).priority | ask("weir_ingress", "outside", &known).priority;
 	if (after)
 		complain("priority is 0x%x", after);
 	priority_before = 6;
-	after = ask("weir_ingress_l2", "outside", &foreign).priority;
+	after = ask("weir_ingress", "outside", &foreign).priority;
 	if (after != 6)
 		complain("priority is 0x%x, should be 6", after);
 	priority_before = 0;
@@ -203,7 +202,7 @@ static void clash_case(void)
 	flush_conntrack();
 	insert_conntrack(&direct, "ESTABLISHED", UNTRANSLATED);
 	mark_counters(&tables);
-	ask("weir_ingress_l2", "outside", &dialled);
+	ask("weir_ingress", "outside", &dialled);
 	expect_counters(&tables, OUTCOME_PACKET_TRANSLATED, OUTCOME_PACKET_POD_UNSEEN_BY_SOCKETS);
 	if (!find_conntrack(&dialled, &flow))
 		complain("conntrack does not have the flow");
@@ -219,7 +218,7 @@ static void extension_case(void)
 	begin_case("a packet with a dozen extension headers passes");
 	flush_conntrack();
 	mark_counters(&tables);
-	ask("weir_ingress_l2", "outside", &frame);
+	ask("weir_ingress", "outside", &frame);
 	expect_counters(&tables, NOTHING, NOTHING);
 	end_case();
 }
@@ -233,7 +232,7 @@ static void mapped_header_case(void)
 	begin_case("an IPv6 packet with IPv4-mapped addresses starts no flow of IPv4");
 	flush_conntrack();
 	mark_counters(&tables);
-	ask("weir_ingress_l2", "outside", &frame);
+	ask("weir_ingress", "outside", &frame);
 	expect_counters(&tables, NOTHING, NOTHING);
 	mode = V4;
 	if (find_conntrack(&frame, &flow))

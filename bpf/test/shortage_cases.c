@@ -36,7 +36,7 @@ static int take_all_ports(const struct tables *tables, int protocol)
 	while (clients < MOST_CLIENTS && counter_moved(tables, OUTCOME_PACKET_TRANSLATED_SNAT) < LOW_PORTS) {
 		struct frame frame = client(clients++, protocol, PLAIN);
 
-		ask("weir_ingress_l2", "outside", &frame);
+		ask("weir_ingress", "outside", &frame);
 	}
 	if (counter_moved(tables, OUTCOME_PACKET_TRANSLATED_SNAT) != LOW_PORTS)
 		complain("%llu of %d clients got a port", counter_moved(tables, OUTCOME_PACKET_TRANSLATED_SNAT),
@@ -65,7 +65,7 @@ static void expect_dropped(const struct tables *tables, const struct frame *fram
 	struct flow flow;
 
 	mark_counters(tables);
-	expect_answer(ask("weir_ingress_l2", "outside", frame), DROP);
+	expect_answer(ask("weir_ingress", "outside", frame), DROP);
 	expect_counters(tables, OUTCOME_PACKET_DROP_NO_SOURCE_PORT, NOTHING);
 	if (find_conntrack(frame, &flow))
 		complain("there is a flow to %s", ip_text(&flow.reply_source));
@@ -85,10 +85,10 @@ static void no_port_case(const struct tables *tables, int protocol)
 	expect_shortage(tables, protocol == TCP ? 8080 : 5353, protocol, protocol == TCP ? 1 : 9);
 	mark_counters(tables);
 	frame = client(0, protocol, PLAIN);
-	expect_answer(ask("weir_ingress_l2", "outside", &frame), PASS);
+	expect_answer(ask("weir_ingress", "outside", &frame), PASS);
 	expect_counters(tables, NOTHING, NOTHING);
 	frame.source_port = 2000;
-	expect_answer(ask("weir_ingress_l2", "outside", &frame), PASS);
+	expect_answer(ask("weir_ingress", "outside", &frame), PASS);
 	expect_counters(tables, OUTCOME_PACKET_TRANSLATED_SNAT, NOTHING);
 	end_case();
 }
@@ -123,7 +123,7 @@ static void finished_case(const struct tables *tables)
 	finish_all_ports(true);
 	expect_dropped(tables, &early);
 	mark_counters(tables);
-	expect_answer(ask("weir_ingress_l2", "outside", &late), PASS);
+	expect_answer(ask("weir_ingress", "outside", &late), PASS);
 	expect_counters(tables, OUTCOME_PACKET_TRANSLATED_SNAT, OUTCOME_PACKET_TUPLE_REUSED);
 	if (!find_conntrack(&late, &flow) || flow.reply_destination_port > LOW_PORTS)
 		complain("the client has no flow");

@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * wire_suite.c: what BPF_PROG_TEST_RUN cannot ask: frames that really arrive on a device (VLAN tags, which the kernel takes off
- * before tc ingress; frames shorter than a header, which test runs refuse on new kernels) and on one without Ethernet header.
+ * before tc ingress; frames shorter than a header, which test runs refuse on new kernels), packets on a device without Ethernet
+ * header, and packets with more than an Ethernet header before the IP header, as some tunnels show them.
  */
 #include "test.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/pkt_cls.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TCP	     IPPROTO_TCP
-#define UDP	     IPPROTO_UDP
-#define CLIENT	     "203.0.113.2"
-#define PATIENCE_MS  20000
+#define TCP	    IPPROTO_TCP
+#define UDP	    IPPROTO_UDP
+#define CLIENT	    "203.0.113.2"
+#define PATIENCE_MS 20000
+/** A program with a lower priority number runs first. */
+#define FIRST_PRIORITY 1
+#define OUR_PRIORITY   2
+/** An outer IPv4 and a GRE header. */
+#define OUTER_BYTES  28
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct wire_case {
@@ -44,6 +53,14 @@ static const struct wire_case tunnel_cases[] = {
 	{ "on a layer-3 device: a later fragment", { CLIENT, "172.30.0.1", 1000, 80, TCP, LATER_FRAGMENT }, NOTHING },
 	{ "on a layer-3 device: a packet that ends in its ports", { CLIENT, "172.30.0.1", 1000, 80, TCP, CUT_IN_PORTS }, NOTHING },
 };
+
+static const struct wire_case outer_cases[] = {
+	{ "behind outer headers: a SYN", { CLIENT, "172.30.0.1", 1000, 80, TCP, PLAIN }, OUTCOME_PACKET_TRANSLATED_SNAT },
+	{ "behind outer headers: UDP", { CLIENT, "172.30.0.9", 1000, 53, UDP, PLAIN }, OUTCOME_PACKET_TRANSLATED_SNAT },
+	{ "behind outer headers: options and extension headers", { CLIENT, "172.30.0.1", 1000, 80, TCP, EXTENDED }, OUTCOME_PACKET_TRANSLATED_SNAT },
+	{ "behind outer headers: a later fragment", { CLIENT, "172.30.0.1", 1000, 80, TCP, LATER_FRAGMENT }, NOTHING },
+	{ "behind outer headers: a packet that ends in its ports", { CLIENT, "172.30.0.1", 1000, 80, TCP, CUT_IN_PORTS }, NOTHING },
+};
 /* clang-format on */
 
 /** Sent after each frame: when it is counted, the frame has been through. */
@@ -52,13 +69,35 @@ static const struct frame last = {CLIENT, "172.30.0.3", 1000, 80, TCP, PLAIN};
 
 static struct tables tables;
 
-static void attach(struct bpf_object *object, const char *program, const char *device)
+static void attach(int program, const char *device, __u32 priority)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = device_index(device), .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_of(object, program));
+	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program, .priority = priority);
+	int created = bpf_tc_hook_create(&hook);
 
-	if (bpf_tc_hook_create(&hook) != 0 || bpf_tc_attach(&hook, &options) != 0)
-		die("Cannot attach %s to %s", program, device);
+	if ((created != 0 && created != -EEXIST) || bpf_tc_attach(&hook, &options) != 0)
+		die("Cannot attach a program to %s", device);
+}
+
+/**
+ * A program that shows the packet with more bytes before it, and its MAC header at the first of them: so does the kernel with
+ * the outer headers of a multipoint GRE tunnel (skb_pop_mac_header), which not every kernel has.
+ */
+static int outer_headers_program(void)
+{
+	const struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = OUTER_BYTES},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 0},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_change_head},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_UNSPEC},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int program =
+		bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "outer_headers", "GPL", instructions, COUNT(instructions), NULL);
+
+	if (program < 0)
+		die("Cannot load a program");
+	return program;
 }
 
 static int open_wire(const char *device)
@@ -117,10 +156,10 @@ void wire_suite(void)
 	tables = open_tables(object);
 	fill_tables(&tables);
 	set_settings(&tables, 0, 1);
-	attach(object, "weir_ingress_l2", "outside");
+	attach(program_of(object, "weir_ingress"), "outside", OUR_PRIORITY);
 	if (tunnel >= 0) {
 		run("ip link set tunnel up");
-		attach(object, "weir_ingress_l3", "tunnel");
+		attach(program_of(object, "weir_ingress"), "tunnel", OUR_PRIORITY);
 	}
 	for (mode = V4; mode <= V6; mode++) {
 		for (size_t i = 0; i < COUNT(ethernet_cases); i++)
@@ -128,6 +167,11 @@ void wire_suite(void)
 		for (size_t i = 0; i < COUNT(tunnel_cases) && tunnel >= 0; i++)
 			run_wire_case(tunnel, &tunnel_cases[i], NO_ETHERNET);
 	}
+	if (tunnel >= 0)
+		attach(outer_headers_program(), "tunnel", FIRST_PRIORITY);
+	for (mode = V4; mode <= V6; mode++)
+		for (size_t i = 0; i < COUNT(outer_cases) && tunnel >= 0; i++)
+			run_wire_case(tunnel, &outer_cases[i], NO_ETHERNET);
 	begin_case("on a layer-3 device");
 	if (tunnel < 0)
 		skip_case("this kernel has no /dev/net/tun");

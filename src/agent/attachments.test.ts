@@ -12,7 +12,7 @@ function machine() {
   const running = new Set<number>();
   /** The bridge, as far as a device is a port of one. */
   const masters = new Map<number, number>();
-  const layers = new Map<number, string>();
+  const roles = new Map<number, string>();
   const refuses = new Set<number>();
   const lines: string[] = [];
   const listLinks = (): Link[] =>
@@ -20,16 +20,15 @@ function machine() {
       ifindex,
       name,
       kind: name.startsWith('br') ? 'bridge' : undefined,
-      hardwareType: 1,
       master: masters.get(ifindex),
       isUp: true,
       isLoopback: false,
     }));
   const datapath = {
-    attachDevice(ifindex: number, layer: string) {
+    attachDevice(ifindex: number, role: string) {
       if (refuses.has(ifindex) || !devices.has(ifindex)) throw new Error(`No program for ${ifindex}`);
       running.add(ifindex);
-      layers.set(ifindex, layer);
+      roles.set(ifindex, role);
     },
     detachDevice: (ifindex: number) => running.delete(ifindex),
     attachedDevices: () => [...running],
@@ -40,7 +39,7 @@ function machine() {
     devices,
     masters,
     running,
-    layers,
+    roles,
     refuses,
     lines,
     attachments: createAttachments({ datapath, listLinks, rules, alarm: createAlarm(log, NO_EVENTS), log }),
@@ -71,16 +70,16 @@ test('a device that got the index of one that went in the same moment is served'
 });
 
 test('a device that becomes a port of a bridge gets the program for ports', () => {
-  const { devices, masters, layers, attachments } = machine();
+  const { devices, masters, roles, attachments } = machine();
   devices.set(2, 'br0').set(3, 'veth1');
   attachments.follow();
-  assert.equal(layers.get(3), 'l2');
+  assert.equal(roles.get(3), 'own');
   masters.set(3, 2);
   attachments.follow();
   assert.deepEqual(
-    [...layers],
+    [...roles],
     [
-      [2, 'l2'],
+      [2, 'own'],
       [3, 'port'],
     ],
   );

@@ -1,6 +1,6 @@
 import type { Link } from '#kernel/netlink/links.ts';
 import type { Log } from '#observe/log.ts';
-import type { Layer, PacketPath } from '#reconcile/ports/datapath.ts';
+import type { DeviceRole, PacketPath } from '#reconcile/ports/datapath.ts';
 import type { Alarm } from './alarm.ts';
 import { attachableDevices, type DeviceRules } from './devices.ts';
 
@@ -23,16 +23,16 @@ export interface AttachmentsParts {
 /** Nothing is attached before the first follow(). */
 export function createAttachments({ datapath, listLinks, rules, alarm, log }: AttachmentsParts): Attachments {
   /** Devices with a program of this agent. */
-  const ours = new Map<number, { readonly name: string; readonly layer: Layer }>();
+  const ours = new Map<number, { readonly name: string; readonly role: DeviceRole }>();
   /** By device: the last error, which is reported once. */
   const refused = new Map<number, string>();
 
-  const attach = (ifindex: number, layer: Layer, name: string): void => {
+  const attach = (ifindex: number, role: DeviceRole, name: string): void => {
     try {
-      datapath.attachDevice(ifindex, layer);
-      ours.set(ifindex, { name, layer });
+      datapath.attachDevice(ifindex, role);
+      ours.set(ifindex, { name, role });
       refused.delete(ifindex);
-      log.debug(2, 'Attached the packet program', { device: name, layer });
+      log.debug(2, 'Attached the packet program', { device: name, role });
     } catch (error) {
       if (!listLinks().some((link) => link.ifindex === ifindex)) return;
       if (refused.get(ifindex) !== String(error))
@@ -61,8 +61,8 @@ export function createAttachments({ datapath, listLinks, rules, alarm, log }: At
       const attached = new Set(datapath.attachedDevices());
       for (const ifindex of refused.keys()) if (!wanted.has(ifindex)) refused.delete(ifindex);
       for (const ifindex of new Set([...ours.keys(), ...attached])) if (!wanted.has(ifindex)) detach(ifindex, nameOf(ifindex));
-      for (const [ifindex, layer] of wanted)
-        if (ours.get(ifindex)?.layer !== layer || !attached.has(ifindex)) attach(ifindex, layer, nameOf(ifindex));
+      for (const [ifindex, role] of wanted)
+        if (ours.get(ifindex)?.role !== role || !attached.has(ifindex)) attach(ifindex, role, nameOf(ifindex));
       return refused.size === 0;
     },
     count: () => ours.size,

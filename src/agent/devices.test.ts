@@ -7,7 +7,6 @@ const device = (ifindex: number, name: string, more: Partial<DeviceFacts> = {}):
   ifindex,
   name,
   kind: undefined,
-  hardwareType: 1,
   master: undefined,
   isLoopback: false,
   ...more,
@@ -18,7 +17,7 @@ const attachable = (devices: readonly DeviceFacts[], exclude: readonly string[])
 
 test('a port of a bridge or bond is left to its master, loopback is left out', () => {
   const devices = [
-    device(1, 'lo', { hardwareType: 772, isLoopback: true }),
+    device(1, 'lo', { isLoopback: true }),
     device(2, 'eth0'),
     device(3, 'br0', { kind: 'bridge' }),
     device(4, 'veth1', { kind: 'veth', master: 3 }),
@@ -41,30 +40,14 @@ test('if bridges pass packets to netfilter their ports get programs too, ports o
   assert.deepEqual(
     [...attachableDevices(devices, { exclude: [], bridgesAskNetfilter: true })],
     [
-      [3, 'l2'],
+      [3, 'own'],
       [4, 'port'],
-      [5, 'l2'],
+      [5, 'own'],
     ],
   );
   assert.deepEqual(
     localDevices(devices, []).map((each) => each.bridge),
     [undefined, 'br0', undefined, undefined],
-  );
-});
-
-test('a device without an Ethernet header is a layer-3 device', () => {
-  const devices = [
-    device(2, 'wg0', { hardwareType: 65534 }),
-    device(3, 'ipip0', { hardwareType: 768 }),
-    device(4, 'eth0.100', { kind: 'vlan' }),
-  ];
-  assert.deepEqual(
-    [...attachable(devices, [])],
-    [
-      [2, 'l3'],
-      [3, 'l3'],
-      [4, 'l2'],
-    ],
   );
 });
 

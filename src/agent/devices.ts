@@ -1,12 +1,9 @@
 import type { Link, LinkAddress } from '#kernel/netlink/links.ts';
 import type { LocalDevice } from '#plan/plan-node.ts';
-import type { Layer } from '#reconcile/ports/datapath.ts';
+import type { DeviceRole } from '#reconcile/ports/datapath.ts';
 
 /** The properties of a device that decide whether it gets a program. */
-export type DeviceFacts = Pick<Link, 'ifindex' | 'name' | 'kind' | 'hardwareType' | 'master' | 'isLoopback'>;
-
-/** <linux/if_arp.h>. */
-const ARPHRD_ETHER = 1;
+export type DeviceFacts = Pick<Link, 'ifindex' | 'name' | 'kind' | 'master' | 'isLoopback'>;
 
 /** Rules that decide besides the devices themselves. */
 export interface DeviceRules {
@@ -17,25 +14,24 @@ export interface DeviceRules {
 }
 
 /**
- * Devices on which packets enter the IP stack, with the layer of their first header. A port of a bridge or bond passes its packets to the
+ * Devices on which packets enter the IP stack, with their roles. A port of a bridge or bond passes its packets to the
  * master before they reach IP, so the master gets the program. A VRF device runs no tc ingress (net/core: l3mdev receives after
  * sch_handle_ingress of the port), so its ports get the program. If bridges pass packets to netfilter, their ports get it as well:
  * prerouting is over when the bridge device runs tc ingress (net/bridge/br_netfilter_hooks.c), so a flow must start before.
  */
-export function attachableDevices(devices: readonly DeviceFacts[], { exclude, bridgesAskNetfilter }: DeviceRules): Map<number, Layer> {
+export function attachableDevices(devices: readonly DeviceFacts[], { exclude, bridgesAskNetfilter }: DeviceRules): Map<number, DeviceRole> {
   const kinds = new Map(devices.map(({ ifindex, kind }) => [ifindex, kind]));
   const excluded = exclude.map(globPattern);
-  const layerOf = ({ isLoopback, kind, master, name, hardwareType }: DeviceFacts): Layer | undefined => {
+  const roleOf = ({ isLoopback, kind, master, name }: DeviceFacts): DeviceRole | undefined => {
     if (isLoopback || kind === 'vrf' || excluded.some((pattern) => pattern.test(name))) return undefined;
     const masterKind = master === undefined ? undefined : kinds.get(master);
     if (masterKind === 'bridge' && bridgesAskNetfilter) return 'port';
-    if (master !== undefined && masterKind !== 'vrf') return undefined;
-    return hardwareType === ARPHRD_ETHER ? 'l2' : 'l3';
+    return master === undefined || masterKind === 'vrf' ? 'own' : undefined;
   };
-  return new Map(devices.flatMap((device) => pairOf(device.ifindex, layerOf(device))));
+  return new Map(devices.flatMap((device) => pairOf(device.ifindex, roleOf(device))));
 }
 
-const pairOf = (ifindex: number, layer: Layer | undefined): [number, Layer][] => (layer === undefined ? [] : [[ifindex, layer]]);
+const pairOf = (ifindex: number, role: DeviceRole | undefined): [number, DeviceRole][] => (role === undefined ? [] : [[ifindex, role]]);
 
 /**
  * Devices of the node with their usable addresses, in the kernel's order. Clients still dial deprecated addresses (RFC 4862, 5.5.4), for example

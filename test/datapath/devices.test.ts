@@ -1,106 +1,23 @@
 /** Devices of a node that come, go and differ: what enters there is served. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { before, type TestContext, test } from 'node:test';
-import { Dialer } from '#lab/dialer.ts';
-import type { Target } from '#lab/probe.ts';
+import { before, test } from 'node:test';
+import { addOrSkip, clientsOf, near, WEB } from './clients.ts';
 import { ip, netns, raise, routeServicesBy } from './ground.ts';
 import { AWAY, clusterIP, nodeAddress, nodePort, numbered, podAddress, slices } from './objects.ts';
-import { answer, assertPaths, type Dials, type Expected, tcp, udp, until } from './paths.ts';
-
-const WEB = 1;
+import { tcp, udp, until } from './paths.ts';
 
 const lab = await raise('d', {
   pods: [AWAY],
   objects: [numbered('web', WEB), ...slices({ of: 'web', pods: [AWAY] })],
   agentFlags: ['--exclude-devices', 'quiet*'],
 });
+const { start, addClient, addVeth, assertServed, assertAll, lastWord, untilLastWord } = clientsOf(lab);
 
 before(() => {
   routeServicesBy(lab, nodeAddress('n1'));
   routeServicesBy(lab, nodeAddress('n1', 6));
 });
-
-/** Addresses of network `n`: the node's and its client's. */
-const near = (n: number): string[] => [`10.55.${n}.1/24`, `fd55:${n}::1/64`];
-const far = (n: number): string[] => [`10.55.${n}.2/24`, `fd55:${n}::2/64`];
-
-/** Gives a device addresses and starts it. */
-function start(place: string, device: string, addresses: readonly string[] = []): void {
-  for (const address of addresses) ip(lab, place, `addr add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`);
-  ip(lab, place, `link set ${device} up`);
-}
-
-/** Makes a namespace for a client; `wire` gives it a device. Everything else is reached by way of the node's address in network `n`. */
-function addClient(name: string, n: number, wire: (netnsOfClient: string) => string): void {
-  ip(lab, '', `netns add ${netns(lab, name)}`);
-  const device = wire(netns(lab, name));
-  start(name, device, far(n));
-  for (const [family, address] of near(n).entries())
-    ip(lab, name, `${family ? '-6 ' : ''}route add default via ${address.split('/')[0]} dev ${device} onlink`);
-}
-
-/** A veth from a client to a node's (or the router's) new device. */
-function addVeth(client: string, n: number, device: string, place = 'n1'): void {
-  addClient(client, n, (peer) => {
-    ip(lab, place, `link add ${device} type veth peer name eth0 netns ${peer}`);
-    return 'eth0';
-  });
-}
-
-/** Dials from a namespace that the lab does not know. */
-async function fromClient(name: string, run: (dials: Dials) => Promise<void>): Promise<void> {
-  const dialer = new Dialer({ name, netns: netns(lab, name), cgroup: lab.place('outside').cgroup });
-  try {
-    await run({ dial: (_, target) => dialer.dial(target) });
-  } finally {
-    dialer.close();
-  }
-}
-
-const targets = (families: readonly (4 | 6)[]): [Target, 4 | 6][] =>
-  families.flatMap((family) =>
-    [tcp, udp].flatMap((to): [Target, 4 | 6][] => [
-      [to(nodeAddress('n1', family), nodePort(WEB)), family],
-      [to(clusterIP(WEB, family), 80), family],
-    ]),
-  );
-
-/** Waits until the device that a client comes in by has the program. */
-async function assertServed(client: string, device: string, families: readonly (4 | 6)[] = [4, 6]): Promise<void> {
-  await untilLastWord(device, 'Attached');
-  await fromClient(client, (dials) =>
-    assertPaths(
-      dials,
-      targets(families).map(([target, family]) => [client, target, answer(nodeAddress('n1', family), 'p2')]),
-    ),
-  );
-}
-
-const assertAll = (client: string, target: Target, expected: Expected): Promise<void> =>
-  fromClient(client, (dials) => assertPaths(dials, [[client, target, expected]]));
-
-/** The last that the agent of n1 said about a device: `Attached`, `Detached` or nothing. */
-const lastWord = (device: string): string | undefined =>
-  lab
-    .agent('n1')
-    .log.match(new RegExp(`(Attached|Detached) the packet program.*\\b${device}\\b`, 'g'))
-    ?.at(-1)
-    ?.slice(0, 8);
-
-const untilLastWord = (device: string, word: string): Promise<void> =>
-  until(`the agent says "${word}" of ${device}`, () => lastWord(device) === word);
-
-/** Adds a device, or skips the test with what the kernel says. */
-function addOrSkip(context: TestContext, place: string, line: string): boolean {
-  try {
-    ip(lab, place, `link add ${line}`);
-    return true;
-  } catch (error) {
-    context.skip(`${error instanceof Error ? error.message : error}`);
-    return false;
-  }
-}
 
 test('a device that comes while the agent runs is served at once, goes without a trace, and comes again', async () => {
   for (let time = 0; time < 2; time++) {
@@ -123,7 +40,7 @@ test('many devices that come and go in a burst leave programs on the remaining o
 });
 
 test('a VLAN on top of a device is served', async (context) => {
-  if (!addOrSkip(context, 'n1', 'link eth0 name eth0.100 type vlan id 100')) return;
+  if (!addOrSkip(context, lab, 'n1', 'link eth0 name eth0.100 type vlan id 100')) return;
   start('n1', 'eth0.100', near(2));
   addClient('x2', 2, (peer) => {
     ip(lab, 'wire', `link add vlan type veth peer name eth0 netns ${peer}`);
@@ -133,42 +50,6 @@ test('a VLAN on top of a device is served', async (context) => {
     return 'eth0.100';
   });
   await assertServed('x2', 'eth0.100');
-});
-
-/** Tunnels without Ethernet headers inside: their parameters, the families that they carry. */
-const TUNNELS = [
-  ['ipip', [4]],
-  ['sit', [6]],
-  ['gre', [4, 6]],
-] as const;
-
-for (const [i, [kind, families]] of TUNNELS.entries())
-  test(`a client behind a tunnel of kind ${kind} is served`, async (context) => {
-    const [n, here, there] = [10 + i, nodeAddress('n1'), '203.0.113.2'];
-    if (!addOrSkip(context, 'n1', `tun${i} type ${kind} local ${here} remote ${there}`)) return;
-    start('n1', `tun${i}`, near(n));
-    addClient(`t${i}`, n, (client) => {
-      ip(lab, 'outside', `link add tun${i} type ${kind} local ${there} remote ${here}`);
-      ip(lab, 'outside', `link set tun${i} netns ${client}`);
-      return `tun${i}`;
-    });
-    await assertServed(`t${i}`, `tun${i}`, families);
-  });
-
-test('a client behind a VXLAN tunnel that carries bare IP packets is served', async (context) => {
-  const route = (place: string, to: readonly string[], outer: string): void => {
-    for (const [family, address] of to.entries())
-      ip(lab, place, `${family ? '-6 ' : ''}route replace ${address.split('/')[0]} encap ip id 7 dst ${outer} dev vx0`);
-  };
-  if (!addOrSkip(context, 'n1', 'vx0 type vxlan gpe external dstport 4790')) return;
-  start('n1', 'vx0', near(20));
-  route('n1', far(20), '203.0.113.2');
-  ip(lab, '', `netns add ${netns(lab, 'x20')}`);
-  ip(lab, 'outside', 'link add vx0 type vxlan gpe external dstport 4790');
-  ip(lab, 'outside', `link set vx0 netns ${netns(lab, 'x20')}`);
-  start('x20', 'vx0', far(20));
-  route('x20', ['default', 'default'], nodeAddress('n1'));
-  await assertServed('x20', 'vx0');
 });
 
 /** Whether a node's netfilter sees what crosses its bridges (br_netfilter): on where the module is loaded. False: this kernel has no such switch. */
@@ -202,7 +83,7 @@ test('what hangs on a bridge that shows its packets to netfilter is served from 
 });
 
 test('a bond has the program and its ports have none; what comes in by it is served', async (context) => {
-  if (!addOrSkip(context, 'n1', 'bond7 type bond mode active-backup miimon 100')) return;
+  if (!addOrSkip(context, lab, 'n1', 'bond7 type bond mode active-backup miimon 100')) return;
   addVeth('x4', 4, 'port4');
   ip(lab, 'n1', 'link set port4 master bond7');
   start('n1', 'bond7', near(4));
@@ -211,7 +92,7 @@ test('a bond has the program and its ports have none; what comes in by it is ser
 });
 
 test('a port of a VRF has the program; what comes in by it is served', async (context) => {
-  if (!addOrSkip(context, 'n1', 'vrf7 type vrf table 77')) return;
+  if (!addOrSkip(context, lab, 'n1', 'vrf7 type vrf table 77')) return;
   ip(lab, 'n1', 'link set vrf7 up');
   addVeth('x7', 7, 'port7');
   ip(lab, 'n1', 'link set port7 master vrf7');

@@ -34,7 +34,7 @@ const LONG_MS = 3_600_000;
 export interface ProgramNode {
   readonly world: ProgramWorld;
   readonly datapath: Datapath;
-  /** File descriptor of the packet program for devices with an Ethernet header. */
+  /** File descriptor of the packet program. */
   readonly packetProgram: number;
   config(): Config;
   /** cgroup v2 folder with translation on connect; getpeername shows the backend. */
@@ -82,7 +82,7 @@ function load(name: string, packetPath: PacketPathName, undo: (() => void)[]): O
     world,
     datapath,
     cgroup,
-    packetProgram: packets.programs.find((program) => program.name === 'weir_ingress_l2')?.fd ?? -1,
+    packetProgram: packets.programs.find((program) => program.name === 'weir_ingress')?.fd ?? -1,
     config: agent.config,
     fill: agent.fill,
   };

@@ -46,7 +46,7 @@ function refuseOn(node: string, { tables, attachDevice }: Datapath): void {
   inNetns(node, () => {
     installRuleset({ conntrackMark: 1, masqueradeMark: 2 }, [{ kind: 'element', set: 'service_cidrs4', key: `${CLUSTER_IP}/32` }]);
     for (const { ifindex, name } of listLinks())
-      if (name === 'port' || name === 'br0') attachDevice(ifindex, name === 'port' ? 'port' : 'l2');
+      if (name === 'port' || name === 'br0') attachDevice(ifindex, name === 'port' ? 'port' : 'own');
   });
 }
 

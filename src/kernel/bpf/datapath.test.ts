@@ -84,7 +84,7 @@ test('the next agent updates the links of the last one instead of making new one
   const attach = () => {
     const datapath = openSmall(stateDir);
     datapath.attachSockets(cgroup);
-    inNetns(netns, () => datapath.attachDevice(ifindex, 'l2'));
+    inNetns(netns, () => datapath.attachDevice(ifindex, 'own'));
     datapath.close();
     return [programs(), linkIds(stateDir)];
   };
@@ -123,12 +123,12 @@ test('devices are attached, attached anew, detached and attached at once again',
   const [a, c] = [addVeth(netns, 'a', 'b'), addVeth(netns, 'c', 'd')];
   inNetns(netns, () => {
     assert.deepEqual(datapath.attachedDevices(), []);
-    datapath.attachDevice(a, 'l2');
-    datapath.attachDevice(a, 'l3');
-    datapath.attachDevice(c, 'l2');
+    datapath.attachDevice(a, 'own');
+    datapath.attachDevice(a, 'port');
+    datapath.attachDevice(c, 'own');
     assert.deepEqual(datapath.attachedDevices(), [a, c]);
     assert.equal(datapath.detachDevice(a), true);
-    datapath.attachDevice(a, 'l3');
+    datapath.attachDevice(a, 'port');
     assert.deepEqual(datapath.attachedDevices(), [a, c]);
     assert.equal(datapath.detachDevice(a), true);
     assert.equal(datapath.detachDevice(a), false);
@@ -142,15 +142,15 @@ test('a device that is gone is forgotten, and its index serves another one', ker
   t.after(() => datapath.close());
   const old = addVeth(netns, 'a', 'b');
   inNetns(netns, () => {
-    datapath.attachDevice(old, 'l2');
+    datapath.attachDevice(old, 'own');
     run('ip', 'link', 'delete', 'dev', 'a');
     run('ip', 'link', 'add', 'name', 'new', 'index', String(old), 'type', 'veth', 'peer', 'name', 'other');
-    datapath.attachDevice(old, 'l2');
+    datapath.attachDevice(old, 'own');
     assert.deepEqual(datapath.attachedDevices(), [old]);
     run('ip', 'link', 'delete', 'dev', 'new');
     assert.deepEqual(datapath.attachedDevices(), []);
     assert.deepEqual(readdirSync(`${stateDir}/links`), []);
-    assert.throws(() => datapath.attachDevice(old, 'l2'), { code: 'ENODEV' });
+    assert.throws(() => datapath.attachDevice(old, 'own'), { code: 'ENODEV' });
   });
 });
 
@@ -223,7 +223,7 @@ test('cleanup says what it removes, and leaves nothing', kernel, (t) => {
   const ifindex = addVeth(netns, 'a', 'b');
   const datapath = openSmall(stateDir);
   datapath.attachSockets(cgroup);
-  inNetns(netns, () => datapath.attachDevice(ifindex, 'l2'));
+  inNetns(netns, () => datapath.attachDevice(ifindex, 'own'));
   datapath.close();
   const lines = inNetns(netns, () => removeState(stateDir));
   assert.ok(lines.some((line) => /^Detached the packet program from device a( \(clsact\))?$/.test(line)));
@@ -276,7 +276,7 @@ test('opening and closing leaves no descriptor behind', kernel, (t) => {
   const life = () => {
     const datapath = openSmall(stateDir);
     datapath.attachSockets(cgroup);
-    inNetns(netns, () => [datapath.attachDevice(ifindex, 'l2'), datapath.attachedDevices()]);
+    inNetns(netns, () => [datapath.attachDevice(ifindex, 'own'), datapath.attachedDevices()]);
     datapath.close();
     readTables(stateDir)?.close();
   };

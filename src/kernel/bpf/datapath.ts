@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import type { Datapath, Layer, PacketPath, PacketPathName, SocketPath } from '#reconcile/ports/datapath.ts';
+import type { Datapath, DeviceRole, PacketPath, PacketPathName, SocketPath } from '#reconcile/ports/datapath.ts';
 import { conntrackFlows } from '../netlink/conntrack.ts';
 import { createBackendMaps, withBackendMaps } from '../nftables/backend-maps.ts';
 import { loadModules } from '../node/modules.ts';
@@ -14,10 +14,10 @@ import { openSocketFlows } from './stale-sockets.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
 import { folderName, tableSizes } from './table-sizes.ts';
 
-/** The object files of bpf/, and the packet program for each kind of device. */
+/** The object files of bpf/, and the packet program for each role of a device. */
 const SOCKET_OBJECT = 'socket.bpf.o';
 const STALE_SOCKETS_OBJECT = 'stale_sockets.bpf.o';
-const DEVICE_PROGRAMS: Readonly<Record<Layer, string>> = { l2: 'weir_ingress_l2', l3: 'weir_ingress_l3', port: 'weir_ingress_port' };
+const DEVICE_PROGRAMS: Readonly<Record<DeviceRole, string>> = { own: 'weir_ingress', port: 'weir_ingress_port' };
 
 export interface DatapathOptions {
   /** Folder with the compiled objects. */
@@ -83,7 +83,7 @@ const socketPath = (stateDir: string, programs: readonly LoadedProgram[], staleS
 
 /** A packet path whose flows the kernel's connection tracking follows. */
 const conntrackPath = (stateDir: string, programs: readonly LoadedProgram[], mark: number): Omit<PacketPath, 'fillBackendMaps'> => ({
-  attachDevice: (ifindex, layer) => attachDevice(stateDir, ifindex, programNamed(programs, DEVICE_PROGRAMS[layer]).fd),
+  attachDevice: (ifindex, role) => attachDevice(stateDir, ifindex, programNamed(programs, DEVICE_PROGRAMS[role]).fd),
   detachDevice: (ifindex) => detachDevice(stateDir, ifindex),
   attachedDevices: () => attachedDevices(stateDir),
   packetFlows: conntrackFlows(mark),

@@ -39,7 +39,7 @@ test("a packet that another program passes on reaches weir's program", skipIf(wh
   closing(other, () => {
     const { tables, attachDevice } = openForTest(t);
     tables.put('addresses', [{ key: { address: CLUSTER_IP }, value: { flags: ADDRESS_CLUSTER_IP } }]);
-    inNetns(node, () => attachDevice(ifindex, 'l2'));
+    inNetns(node, () => attachDevice(ifindex, 'own'));
     inNetns(outside, () => run('bash', '-c', `echo > /dev/udp/${CLUSTER_IP}/53`));
     assert.deepEqual(tables.dump('counters'), [{ key: { value: OUTCOME_PACKET_REFUSED_UNKNOWN_PORT }, value: { count: 1n } }]);
   });

@@ -27,7 +27,7 @@ test('a program answers for a frame with its verdict and its tag', kernel, (t) =
   const folder = `${stateDir}/${mapFolders(stateDir)[0]}`;
   const object = loadObject(`${objectsDir}/kfuncs.bpf.o`, { folder, sizes: tableSizes({}) });
   t.after(() => object.close());
-  const program = object.programs.find(({ name }) => name === 'weir_ingress_l2')?.fd ?? -1;
+  const program = object.programs.find(({ name }) => name === 'weir_ingress')?.fd ?? -1;
   const ifindex = addVeth(netns, 'a', 'b');
   inNetns(netns, () => {
     run('ip', 'link', 'set', 'dev', 'a', 'address', '02:00:00:00:00:02', 'up');

@@ -29,7 +29,7 @@ test('devices are listed with their kind and master', root, (t) => {
   ip(netns, 'link', 'set', 'dev', 'pod0', 'master', 'br0', 'up');
   const links = inNetns(netns, listLinks);
   const bridge = links.find((link) => link.kind === 'bridge');
-  const expected = { ifindex, name: 'pod0', kind: 'veth', hardwareType: 1, master: bridge?.ifindex, isUp: true, isLoopback: false };
+  const expected = { ifindex, name: 'pod0', kind: 'veth', master: bridge?.ifindex, isUp: true, isLoopback: false };
   assert.deepEqual(
     links.find((link) => link.name === 'pod0'),
     expected,

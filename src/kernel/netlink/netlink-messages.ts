@@ -40,8 +40,6 @@ export interface Link {
   readonly name: string;
   /** `veth`, `bridge`, `vlan`, ...; undefined for hardware. */
   readonly kind: string | undefined;
-  /** ARPHRD_* of <linux/if_arp.h>: 1 Ethernet, 772 loopback, 65534 none (layer 3). */
-  readonly hardwareType: number;
   /** Interface index of the bridge, bond or VRF that this device is a port of. */
   readonly master: number | undefined;
   readonly isUp: boolean;
@@ -89,7 +87,6 @@ export function decodeLink(body: Buffer): Link {
     ifindex: body.readInt32LE(4),
     name: textOf(attributes.get(IFLA_IFNAME)) ?? '',
     kind: details && textOf(decodeAttributes(details).get(IFLA_INFO_KIND)),
-    hardwareType: body.readUInt16LE(2),
     master: attributes.get(IFLA_MASTER)?.readUInt32LE(),
     isUp: (flags & IFF_UP) !== 0,
     isLoopback: (flags & IFF_LOOPBACK) !== 0,

@@ -3,10 +3,10 @@ import type { StaleReason, UdpFlow } from '../flows/flows.ts';
 import type { Tables } from './tables.ts';
 
 /**
- * Whether packets of a device begin with an Ethernet header (`l2`) or with the IP header (`l3`). `port`: they have an Ethernet header that
- * may name the bridge instead of the device.
+ * What a device is to the packets that enter there: the device on which they enter the IP stack (`own`), or a port of a bridge, whose
+ * packets may name the bridge instead of the port (`port`).
  */
-export type Layer = 'l2' | 'l3' | 'port';
+export type DeviceRole = 'own' | 'port';
 
 /** The flows that one path translates: conntrack entries, sockets, or records of a table of its own. */
 export interface Flows {
@@ -35,7 +35,7 @@ export type PacketPathName = (typeof PACKET_PATHS)[number];
 /** The programs that translate packets of devices. Device methods work in the thread's network namespace. */
 export interface PacketPath {
   /** Runs the packet program on packets that enter a device; replaces the program of an earlier agent at once. */
-  attachDevice(ifindex: number, layer: Layer): void;
+  attachDevice(ifindex: number, role: DeviceRole): void;
   /** Also for a device that is gone. Returns whether a program was attached. */
   detachDevice(ifindex: number): boolean;
   /** Interface indexes, ascending. */
