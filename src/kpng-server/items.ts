@@ -41,7 +41,7 @@ export class ServiceItem implements Item {
 
   constructor(service: Service, slices: readonly EndpointSlice[], before?: ServiceItem) {
     this.#service = service;
-    this.#slices = slices.filter(({ headless }) => headless !== true).sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#slices = slices.filter(({ unproxied }) => unproxied !== true).sort((a, b) => (a.name < b.name ? -1 : 1));
     this.#targets = targetPorts(this.#slices);
     this.#entries = entriesOf(this.#slices, before?.entries ?? []);
     const endpoints = this.#slices.flatMap((slice) => slice.endpoints);

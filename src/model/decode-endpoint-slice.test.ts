@@ -74,8 +74,10 @@ test('endpoints without addresses and ports without numbers are left out with a 
   ]);
 });
 
-test('a slice with the headless label is headless', () => {
-  const metadata = { name: 'cart-x7k2p', namespace: 'shop', labels: { 'service.kubernetes.io/headless': '' } };
-  assert.equal(decodedAs<EndpointSlice>(slice({ metadata })).headless, true);
-  assert.equal(decodedAs<EndpointSlice>(slice({})).headless, undefined);
+test('a slice with a label that leaves it to others is not proxied, whatever the value of the label', () => {
+  for (const label of ['headless', 'service-proxy-name']) {
+    const metadata = { name: 'cart-x7k2p', namespace: 'shop', labels: { [`service.kubernetes.io/${label}`]: '' } };
+    assert.equal(decodedAs<EndpointSlice>(slice({ metadata })).unproxied, true, label);
+  }
+  assert.equal(decodedAs<EndpointSlice>(slice({})).unproxied, undefined);
 });

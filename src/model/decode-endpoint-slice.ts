@@ -3,7 +3,7 @@ import { routableAddress } from './address-fields.ts';
 import { decodePortName, PROTOCOLS, refuseDuplicates } from './decode-service-ports.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from './endpoint-slice.ts';
 import { child, children, choice, flag, integer, isAbsent, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
-import { hasLabel, isSubdomain, readMetadata } from './metadata.ts';
+import { isLeftToOthers, isSubdomain, readMetadata } from './metadata.ts';
 import { MAX_PORT } from './service-type.ts';
 
 const NO_HINTS: readonly string[] = Object.freeze([]);
@@ -20,7 +20,7 @@ export function decodeEndpointSlice(object: LocatedFields): EndpointSlice {
     endpoints: children(object, 'endpoints').flatMap((place) => decodeEndpoint(place, family, metadata.namespace) ?? []),
     ports: decodePorts(object),
     triggeredAt: triggeredAt(object),
-    ...(hasLabel(metadata, 'service.kubernetes.io/headless') ? { headless: true } : {}),
+    ...(isLeftToOthers(metadata) ? { unproxied: true } : {}),
   };
 }
 

@@ -1,11 +1,9 @@
 import { decodeServicePorts } from './decode-service-ports.ts';
 import { child, choice, integer, type LocatedFields } from './fields.ts';
-import { hasLabel, readMetadata } from './metadata.ts';
+import { isLeftToOthers, readMetadata } from './metadata.ts';
 import type { Service } from './service.ts';
 import { decodeClusterIPs, decodeExternalIPs, decodeIngress, decodeSourceRanges } from './service-addresses.ts';
 import { decodeExternalPolicy, decodeHealthCheckNodePort, decodeType, POLICIES } from './service-type.ts';
-
-const LEFT_TO_OTHERS = ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'];
 
 /**
  * v1 Service, validated by the API server's rules (pkg/apis/core/validation, validateService) for the fields that a proxy reads.
@@ -23,7 +21,7 @@ export function decodeService(object: LocatedFields): Service {
     namespace: metadata.namespace,
     name: metadata.name,
     createdAt: metadata.createdAt,
-    proxied: clusterIPs.length > 0 && !LEFT_TO_OTHERS.some((label) => hasLabel(metadata, label)),
+    proxied: clusterIPs.length > 0 && !isLeftToOthers(metadata),
     clusterIPs,
     externalIPs,
     loadBalancerIPs: decodeIngress(object, type),

@@ -35,6 +35,6 @@ export interface EndpointSlice {
   readonly ports: readonly EndpointPort[];
   /** Time of the event that caused the last change, ms since 1970 (the controller's annotation, KEP-1685 SLO); 0 = unknown. */
   readonly triggeredAt: number;
-  /** True with label service.kubernetes.io/headless: the slice serves no Service (kube-proxy does not watch it). */
-  readonly headless?: boolean;
+  /** True with a label that leaves the slice to others (service-proxy-name, headless): it serves no Service. */
+  readonly unproxied?: boolean;
 }

@@ -10,8 +10,13 @@ export interface Metadata {
   readonly labels: LocatedFields;
 }
 
-/** Whether a label exists, whatever its value: kube-proxy selects with DoesNotExist. */
-export const hasLabel = ({ labels }: Metadata, label: string): boolean => labels.fields[label] !== undefined;
+const LEFT_TO_OTHERS = ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'];
+
+/**
+ * Whether a label leaves a Service or slice to another proxy, whatever the value of the label: kube-proxy selects with DoesNotExist. The API
+ * source selects with the same labels (sources/api/resources.ts).
+ */
+export const isLeftToOthers = ({ labels }: Metadata): boolean => LEFT_TO_OTHERS.some((label) => labels.fields[label] !== undefined);
 
 /** RFC 1123 label: names of namespaces, Services and their ports. */
 export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;

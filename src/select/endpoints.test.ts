@@ -32,8 +32,8 @@ test('a named targetPort may resolve to different numbers on different endpoints
   assert.deepEqual(shown(select([other, one]).cluster), ['10.0.0.1:8080', '10.0.0.2:8081']);
 });
 
-test('a slice with the headless label serves no Service', () => {
-  assert.deepEqual(select([slice([endpoint('10.0.0.1')], { headless: true })]), {
+test('a slice that is left to others serves no Service', () => {
+  assert.deepEqual(select([slice([endpoint('10.0.0.1')], { unproxied: true })]), {
     cluster: [],
     local: [],
     localReady: [],

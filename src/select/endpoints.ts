@@ -71,7 +71,7 @@ function candidatesOf(servicePort: SelectRequest['servicePort'], slices: readonl
   const found = new Map<string, Candidate>();
   for (const slice of inNameOrder(slices)) {
     const port = slice.ports.find(({ name, protocol }) => name === servicePort.name && protocol === servicePort.protocol)?.port;
-    if (port === undefined || slice.headless === true) continue;
+    if (port === undefined || slice.unproxied === true) continue;
     for (const endpoint of slice.endpoints) {
       const key = `${endpoint.address} ${port}`;
       const twin = found.get(key);

@@ -145,11 +145,17 @@ const service = (clusterIP: string): fc.Arbitrary<DrawnService> =>
     );
 
 const slice = fc
-  .record({ service: fc.constantFrom(...SERVICE_NAMES), ports, shift: fc.constantFrom(0, 1000), headless: rarely(true), endpoints })
-  .map(({ service: owner, ports: served, shift, headless, endpoints: listed }) =>
+  .record({
+    service: fc.constantFrom(...SERVICE_NAMES),
+    ports,
+    shift: fc.constantFrom(0, 1000),
+    left: fc.oneof(rarely('headless'), rarely('service-proxy-name')),
+    endpoints,
+  })
+  .map(({ service: owner, ports: served, shift, left, endpoints: listed }) =>
     present({
       service: owner,
-      labels: headless ? { 'service.kubernetes.io/headless': '' } : undefined,
+      labels: left === undefined ? undefined : { [`service.kubernetes.io/${left}`]: '' },
       ports: served.map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort + shift })),
       endpoints: listed,
     }),

@@ -150,13 +150,13 @@ const slice = fc
   .record({
     name: fc.constantFrom(...SLICE_NAMES),
     service: fc.constantFrom(...SERVICE_NAMES, undefined),
-    headless: fc.constantFrom(false, false, false, false, true),
+    left: fc.constantFrom(undefined, undefined, undefined, undefined, 'headless', 'service-proxy-name'),
     family: fc.constantFrom<Family>(4, 4, 6),
     ports: fc.tuple(portNames, fc.constantFrom(8080, 8080, 9090)),
     endpoints: fc.uniqueArray(endpoint, { selector: ({ ip }) => ip, maxLength: 4 }),
   })
   .map(
-    ({ name, service: owner, headless, family, ports: [names, port], endpoints }): KubernetesObject => ({
+    ({ name, service: owner, left, family, ports: [names, port], endpoints }): KubernetesObject => ({
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: {
@@ -164,7 +164,7 @@ const slice = fc
         name,
         labels: {
           ...(owner === undefined ? {} : { 'kubernetes.io/service-name': owner }),
-          ...(headless ? { 'service.kubernetes.io/headless': '' } : {}),
+          ...(left === undefined ? {} : { [`service.kubernetes.io/${left}`]: '' }),
         },
       },
       addressType: family === 4 ? 'IPv4' : 'IPv6',

@@ -44,7 +44,11 @@ function hinted(ready: readonly Listed[], kind: 'forNodes' | 'forZones', place: 
   return meant.length > 0 ? meant : undefined;
 }
 
-/** [dual-stack] [slice-own-ports] [slice-twins] [headless-label] [named-target-port] */
+/** [headless-label] [foreign-proxy] */
+export const isLeftToOthers = ({ labels = {} }: { readonly labels?: object }): boolean =>
+  'service.kubernetes.io/headless' in labels || 'service.kubernetes.io/service-proxy-name' in labels;
+
+/** [dual-stack] [slice-own-ports] [slice-twins] [headless-label] [foreign-proxy] [named-target-port] */
 function listed({ slices }: Cluster, { metadata }: ServiceObject, port: Port, family: Family): readonly Listed[] {
   const own = slices
     .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
@@ -53,7 +57,7 @@ function listed({ slices }: Cluster, { metadata }: ServiceObject, port: Port, fa
         slice.metadata.labels?.['kubernetes.io/service-name'] === metadata.name &&
         slice.metadata.namespace === metadata.namespace &&
         slice.addressType === `IPv${family}` &&
-        !('service.kubernetes.io/headless' in (slice.metadata.labels ?? {})),
+        !isLeftToOthers(slice.metadata),
     );
   const all = own.flatMap((slice) =>
     slice.ports

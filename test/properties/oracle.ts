@@ -1,7 +1,7 @@
 import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix, prefixContains } from '#lib/address.ts';
 import type { Answer, Question } from '../semantics/scenario.ts';
 import { PLACES } from '../semantics/world.ts';
-import { endpointsFor, type Listed } from './oracle-endpoints.ts';
+import { endpointsFor, isLeftToOthers, type Listed } from './oracle-endpoints.ts';
 import type { NodeObject, ServiceObject, SliceObject } from './oracle-objects.ts';
 
 /*
@@ -50,9 +50,8 @@ function answerAt(cluster: Cluster, dialled: Dialled, question: Question): Answe
 
 /** [headless] [external-name] [headless-label] [foreign-proxy] [single-family] */
 function isProxied({ metadata, spec }: ServiceObject, family: Family): boolean {
-  const labels = metadata.labels ?? {};
   if (spec.type === 'ExternalName' || clusterIPsOf(spec).length === 0) return false;
-  if ('service.kubernetes.io/headless' in labels || 'service.kubernetes.io/service-proxy-name' in labels) return false;
+  if (isLeftToOthers(metadata)) return false;
   return clusterIPsOf(spec).some((address) => familyOf(address) === family);
 }
 
