@@ -94,6 +94,22 @@ test('a prefix has its host bits cleared and the length of its own family', () =
   }
 });
 
+test('a prefix in IPv4-mapped form is the IPv4 network if it fixes the mapped part, else an IPv6 network, as in net.ParseCIDR', () => {
+  for (const [text, expected] of [
+    ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
+    ['::ffff:a01:203/104', '10.0.0.0/8'],
+    ['::FFFF:10.0.0.1/128', '10.0.0.1/32'],
+    ['::ffff:0:0/96', '0.0.0.0/0'],
+    ['::ffff:10.0.0.0/90', '::ffc0:0:0/90'],
+    ['::ffff:10.0.0.0/24', '::/24'],
+    ['::ffff:10.0.0.0/0', '::/0'],
+    ['::ffff:10.0.0.0/129', undefined],
+  ] as const) {
+    const prefix = parsePrefix(text);
+    assert.equal(prefix && formatPrefix(prefix), expected, text);
+  }
+});
+
 test('a prefix contains the addresses of its own family that share its bits', () => {
   const prefix = parsePrefix('10.0.16.0/20');
   const all = parsePrefix('::/0');

@@ -17,6 +17,9 @@ export const ZERO_ADDRESS: Readonly<Record<Family, Address>> = { 4: '0.0.0.0' as
 /** Bytes of an address in the tables; IPv4 addresses are in IPv4-mapped form. */
 export const ADDRESS_BYTES = 16;
 
+/** Bits of IPv4-mapped form before the IPv4 address. */
+const MAPPED_BITS = 96;
+
 /** Family of a canonical address. */
 export const familyOf = (address: Address): Family => (address.includes(':') ? 6 : 4);
 
@@ -33,15 +36,18 @@ export function parseAddress(text: string): Address | undefined {
   return (parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()) as Address;
 }
 
-/** Network of a text such as `10.0.0.0/8`, host bits cleared, surrounding blanks allowed; undefined for any other text. */
+/**
+ * Network of a text such as `10.0.0.0/8`, host bits cleared, surrounding blanks allowed; undefined for any other text. As in Go's
+ * net.ParseCIDR and kube-proxy, `::ffff:10.0.0.0/104` is 10.0.0.0/8, and a shorter prefix of such an address is an IPv6 network.
+ */
 export function parsePrefix(text: string): Prefix | undefined {
-  const [base, bits, rest] = text.trim().split('/');
-  const address = base === undefined ? undefined : parseAddress(base);
-  if (address === undefined || bits === undefined || rest !== undefined || !/^\d{1,3}$/.test(bits)) return undefined;
-  const length = Number(bits);
-  const width = familyOf(address) === 4 ? 32 : 128;
-  if (length > width) return undefined;
-  return { address: addressFromBytes(maskedBytes(address, length)), length };
+  const [base = '', digits = '', rest] = text.trim().split('/');
+  const address = parseAddress(base);
+  if (address === undefined || rest !== undefined || !/^\d{1,3}$/.test(digits)) return undefined;
+  const bits = Number(digits) + (base.includes(':') ? 0 : MAPPED_BITS);
+  if (bits > 8 * ADDRESS_BYTES) return undefined;
+  const network = addressFromBytes(masked(addressBytes(address), bits));
+  return { address: network, length: familyOf(network) === 4 ? bits - MAPPED_BITS : bits };
 }
 
 /** CIDR notation, such as `10.0.0.0/8`. */
@@ -74,13 +80,13 @@ export function addressBytes(address: Address): Uint8Array {
 export const addressFromBytes = (bytes: Uint8Array): Address => decodeAddress(bytes, 0);
 
 /** Length of a prefix in the tables, where IPv4 is IPv4-mapped: 0 to 128 bits. */
-export const tablePrefixBits = (prefix: Prefix): number => prefix.length + (familyOf(prefix.address) === 4 ? 96 : 0);
+export const tablePrefixBits = (prefix: Prefix): number => prefix.length + (familyOf(prefix.address) === 4 ? MAPPED_BITS : 0);
 
 /** A network as the tables hold it: an IPv6 network that contains the IPv4-mapped range is split into parts without that range. */
 export function withoutMapped(prefix: Prefix): readonly Prefix[] {
   const mapped = addressBytes(ZERO_ADDRESS[4]);
   if (addressFromBytes(masked(mapped, prefix.length)) !== prefix.address) return [prefix];
-  return Array.from({ length: 96 - prefix.length }, (_, i) => {
+  return Array.from({ length: MAPPED_BITS - prefix.length }, (_, i) => {
     const bit = prefix.length + i;
     const besides = masked(mapped, bit + 1).map((byte, at) => (at === bit >> 3 ? byte ^ (0x80 >> (bit & 7)) : byte));
     return { address: addressFromBytes(besides), length: bit + 1 };
@@ -161,7 +167,7 @@ function isMapped(from: Uint8Array, at: number): boolean {
 }
 
 const maskedBytes = (address: Address, length: number): Uint8Array =>
-  masked(addressBytes(address), length + (familyOf(address) === 4 ? 96 : 0));
+  masked(addressBytes(address), length + (familyOf(address) === 4 ? MAPPED_BITS : 0));
 
 const masked = (bytes: Uint8Array, bits: number): Uint8Array =>
   bytes.map((byte, i) => byte & (0xff << Math.max(0, 8 - Math.max(0, bits - 8 * i))));

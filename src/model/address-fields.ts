@@ -1,5 +1,5 @@
 import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
-import { type LocatedFields, wrong } from './fields.ts';
+import { type LocatedFields, show, warn, wrong } from './fields.ts';
 
 /** Scope of an address by its range alone (RFC 6890, RFC 4291). */
 export type AddressUse = 'unspecified' | 'loopback' | 'link-local' | 'multicast' | 'global';
@@ -17,6 +17,13 @@ export const parseApiAddress = (text: string): Address | undefined => parseAddre
 
 /** A network as the API stores it; leading zeros and surrounding blanks are allowed. */
 export const parseApiPrefix = (text: string): Prefix | undefined => parsePrefix(withoutLeadingZeros(text));
+
+/** The network in `value`. Undefined, with a warning, if `value` is not a network: kube-proxy ignores it, too (MapCIDRsByIPFamily). */
+export function networkOrWarning(place: LocatedFields, key: string, value: string): Prefix | undefined {
+  const prefix = parseApiPrefix(value);
+  if (prefix === undefined) warn(place, key, `is ${show(value)}, not a network, and is left out`);
+  return prefix;
+}
 
 const withoutLeadingZeros = (text: string): string =>
   text.includes(':') || !/(^|\D)0\d/.test(text) ? text : text.replaceAll(/(^|\D)0+(?=\d)/g, '$1');

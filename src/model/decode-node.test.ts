@@ -31,6 +31,16 @@ test('an address that a machine cannot have is left out of a Node', () => {
   assert.equal(decoded.warnings[0], 'Node n1: status.addresses[0].address is "0.0.0.0", not the address of a machine, and is left out');
 });
 
+test('a pod range that is not a network is left out of a Node, as in kube-proxy [pod-cidr-bad]', () => {
+  const decoded = decodeObject(node({ spec: { podCIDRs: ['10.0.1.0/33', '::ffff:10.0.2.0/120', 'fd00::/64'] } }));
+  assert.ok(decoded.type === 'object' && decoded.object.kind === 'Node');
+  assert.deepEqual(decoded.object.value.podCIDRs, [
+    { address: '10.0.2.0', length: 24 },
+    { address: 'fd00::', length: 64 },
+  ]);
+  assert.deepEqual(decoded.warnings, ['Node n1: spec.podCIDRs[0] is "10.0.1.0/33", not a network, and is left out']);
+});
+
 test('a Node that is being deleted, or that its autoscaler is about to delete, is leaving [proxy-healthz]', () => {
   const isLeaving = (more: object): unknown => {
     const decoded = decodeObject(node(more));

@@ -1,6 +1,6 @@
 import type { Address, Prefix } from '#lib/address.ts';
-import { type AddressUse, parseApiAddress, parseApiPrefix, scopeOf } from './address-fields.ts';
-import { child, children, type LocatedFields, show, text, texts, warn, wrong } from './fields.ts';
+import { type AddressUse, networkOrWarning, parseApiAddress, scopeOf } from './address-fields.ts';
+import { child, children, type LocatedFields, show, text, texts, warn } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
 
@@ -44,9 +44,5 @@ function decodePodCIDRs(spec: LocatedFields): readonly Prefix[] {
   const listed = texts(spec, 'podCIDRs');
   const single = text(spec, 'podCIDR');
   const all = listed.length > 0 || single === '' ? listed : [single];
-  return all.flatMap((value, i) => {
-    const prefix = parseApiPrefix(value);
-    if (prefix === undefined) wrong(spec, listed.length > 0 ? `podCIDRs[${i}]` : 'podCIDR', value, 'a network such as 10.244.1.0/24');
-    return prefix ?? [];
-  });
+  return all.flatMap((value, i) => networkOrWarning(spec, listed.length > 0 ? `podCIDRs[${i}]` : 'podCIDR', value) ?? []);
 }

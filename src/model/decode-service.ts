@@ -25,7 +25,7 @@ export function decodeService(object: LocatedFields): Service {
     clusterIPs,
     externalIPs,
     loadBalancerIPs: decodeIngress(object, type),
-    sourceRanges: decodeSourceRanges(spec, type),
+    sourceRanges: decodeSourceRanges(spec, type, clusterIPs),
     ports,
     internalTrafficPolicy: choice(spec, 'internalTrafficPolicy', POLICIES, 'Cluster'),
     externalTrafficPolicy,

@@ -112,6 +112,22 @@ test('source ranges may have blanks, host bits and the other family', () => {
   ]);
 });
 
+test('a source range that is not a network is left out while each family of the Service has another range [source-ranges-bad]', () => {
+  const read = (ranges: readonly string[], more: object = {}): ReturnType<typeof decodeObject> =>
+    decodeObject(service({ type: 'LoadBalancer', loadBalancerSourceRanges: ranges, ...more }));
+  const one = read(['10.0.0.0/8', '10.0.0.0/33', 'nonsense']);
+  assert.ok(one.type === 'object' && one.object.kind === 'Service');
+  assert.deepEqual(one.object.value.sourceRanges, [{ address: '10.0.0.0', length: 8 }]);
+  assert.deepEqual(one.warnings, [
+    'Service shop/cart: spec.loadBalancerSourceRanges[1] is "10.0.0.0/33", not a network, and is left out',
+    'Service shop/cart: spec.loadBalancerSourceRanges[2] is "nonsense", not a network, and is left out',
+  ]);
+  const dual = { clusterIPs: ['172.30.0.41', 'fd00::41'], clusterIP: '172.30.0.41' };
+  assert.equal(read(['10.0.0.0/8', 'fd00::/129'], dual).type, 'invalid');
+  assert.equal(read(['10.0.0.0/8', 'fd00::/129', 'fd00::/8'], dual).type, 'object');
+  assert.equal(read(['nonsense']).type, 'invalid');
+});
+
 test('addresses of old clusters with leading zeros are decimal, as in kube-proxy (TestBadIPs)', () => {
   const old = {
     type: 'LoadBalancer',

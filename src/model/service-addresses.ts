@@ -1,5 +1,5 @@
 import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
-import { parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
+import { networkOrWarning, parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
 import { child, children, choice, clip, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
 import { type ServiceType, warnUnused } from './service-type.ts';
 
@@ -80,17 +80,24 @@ export function decodeIngress(object: LocatedFields, type: ServiceType): readonl
   });
 }
 
-/** Allows blanks around and between ranges, as the API does. */
-export function decodeSourceRanges(spec: LocatedFields, type: ServiceType): readonly Prefix[] {
-  const values = texts(spec, 'loadBalancerSourceRanges');
+/**
+ * Allows blanks around and between ranges, as the API does. Leaves out a range that is not a network while each family of `clusterIPs` has
+ * another range. Else it is an error of the Service, because a family without ranges admits every source; kube-proxy admits every source.
+ */
+export function decodeSourceRanges(spec: LocatedFields, type: ServiceType, clusterIPs: readonly Address[]): readonly Prefix[] {
+  const key = 'loadBalancerSourceRanges';
+  const values = texts(spec, key);
   if (type !== 'LoadBalancer' && values.length > 0) {
-    wrong(spec, 'loadBalancerSourceRanges', spec.fields.loadBalancerSourceRanges, `missing where spec.type is ${type}`);
+    wrong(spec, key, spec.fields[key], `missing where spec.type is ${type}`);
     return [];
   }
-  return values.flatMap((value, i) => {
-    if (value.trim() === '') return [];
-    const prefix = parseApiPrefix(value);
-    if (prefix === undefined) wrong(spec, `loadBalancerSourceRanges[${i}]`, value, 'a network such as 203.0.113.0/24');
-    return prefix ?? [];
-  });
+  const read = values.map((value, i) => ({ value, at: `${key}[${i}]`, prefix: parseApiPrefix(value) }));
+  const ranges = read.flatMap(({ prefix }) => prefix ?? []);
+  const open = clusterIPs.map(familyOf).find((family) => ranges.every(({ address }) => familyOf(address) !== family));
+  for (const { value, at, prefix } of read) {
+    if (prefix !== undefined || value.trim() === '') continue;
+    if (open === undefined) networkOrWarning(spec, at, value);
+    else wrong(spec, at, value, `a network such as 203.0.113.0/24, because the Service has no other range for IPv${open}`);
+  }
+  return ranges;
 }
