@@ -208,17 +208,52 @@ test('empty values that kubeadm writes for unset fields add no warning', () => {
 
 test('a file that kube-proxy would reject is rejected', () => {
   for (const [line, message] of [
-    ['clusterCidr: 10.0.0.0/8', "kp.yaml has the field clusterCidr, which kube-proxy's v1alpha1 does not have"],
-    ['nftables: { masquerade: true }', "kp.yaml has the field nftables.masquerade, which kube-proxy's v1alpha1 does not have"],
-    ['iptables: 5', "kp.yaml has the field iptables, which kube-proxy's v1alpha1 does not have"],
+    ['iptables: 5', 'iptables in kp.yaml is "5", must be a mapping of fields'],
+    ['nftables: [a]', 'nftables in kp.yaml is "a", must be a mapping of fields'],
+    ['hostnameOverride: { a: b }', 'hostnameOverride in kp.yaml is a mapping, must be a value'],
     ['{', 'kp.yaml does not parse: line 3: '],
-    ['---\na: 1', 'kp.yaml should hold one KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1'],
   ] as const) {
     const file = fileOf(line);
     assert.ok(!file.ok && file.errors.length === 1 && file.errors[0]?.startsWith(message), `${line}: ${JSON.stringify(file)}`);
   }
   const old = readConfigFile('kp.yaml', 'apiVersion: componentconfig/v1alpha1\nkind: KubeProxyConfiguration\n');
   assert.deepEqual(old.ok || old.errors, ['kp.yaml: apiVersion is "componentconfig/v1alpha1", must be kubeproxy.config.k8s.io/v1alpha1']);
+  const none = readConfigFile('kp.yaml', `a: 1\n---\n${FILE}`);
+  assert.deepEqual(none.ok || none.errors, ['kp.yaml should hold a KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1']);
+});
+
+test('a file that kube-proxy reads leniently is read, with one warning for each part that has no effect', () => {
+  const NO_FIELD = "has no effect: kube-proxy's v1alpha1 has no such field";
+  for (const [line, ...warnings] of [
+    ['clusterCidr: 10.0.0.0/8', `clusterCidr in kp.yaml ${NO_FIELD}`],
+    ['metadata: { name: kube-proxy, namespace: kube-system }', `metadata in kp.yaml ${NO_FIELD}`],
+    ['nftables: { masquerade: true, other: 0 }', `nftables.masquerade in kp.yaml ${NO_FIELD}`, `nftables.other in kp.yaml ${NO_FIELD}`],
+    ['---\na: 1\n---\n- 2', 'kp.yaml holds 3 documents: kube-proxy and weir read the first one only'],
+  ]) {
+    const file = fileOf('clusterCIDR: 10.9.0.0/16', line ?? '');
+    assert.ok(file.ok, JSON.stringify(file));
+    assert.deepEqual(file.value.warnings, warnings);
+    assert.equal(file.value.settings.get('cluster-cidr')?.text, '10.9.0.0/16');
+  }
+});
+
+test('of a repeated field the last value counts, with a warning, as in kube-proxy', () => {
+  const file = fileOf('clusterCIDR: 10.9.0.0/16', 'clusterCIDR: 10.8.0.0/16');
+  assert.ok(file.ok, JSON.stringify(file));
+  assert.equal(file.value.settings.get('cluster-cidr')?.text, '10.8.0.0/16');
+  assert.deepEqual(file.value.warnings, ['kp.yaml repeats a field in line 4: of the fields with one name the last one counts']);
+});
+
+test('the file is read as YAML 1.1, as in kube-proxy', () => {
+  const file = fileOf('bindAddressHardFail: yes', 'iptables: { masqueradeAll: on, localhostNodePorts: off }', 'conntrack: { min: 0x10 }');
+  assert.ok(file.ok, JSON.stringify(file));
+  const texts = Object.fromEntries([...file.value.settings].map(([name, { text }]) => [name, text]));
+  assert.deepEqual(texts, {
+    'bind-address-hard-fail': 'true',
+    'masquerade-all': 'true',
+    'iptables-localhost-nodeports': 'false',
+    'conntrack-min': '16',
+  });
 });
 
 test('keywords expand to the same networks as in kube-proxy', () => {

@@ -62,6 +62,14 @@ export function reasonWithoutEffect(field: string, mode: unknown): string | unde
   return WITHOUT_EFFECT[field] ?? WITHOUT_EFFECT[field.replace(/\..*/, '.*')];
 }
 
+const KNOWN = [...Object.keys(HONOURED), ...Object.keys(WITHOUT_EFFECT)];
+
+/** Whether a field of the file holds fields of its own. */
+export const isGroup = (field: string): boolean => KNOWN.some((known) => known.startsWith(`${field}.`));
+
+/** Whether kube-proxy has a field that is not a group. */
+export const isField = (field: string): boolean => KNOWN.includes(field) || KNOWN.includes(field.replace(/\..*/, '.*'));
+
 function group(name: string, fields: string, reason: string): Record<string, string> {
   return Object.fromEntries(fields.split(' ').map((field) => [`${name}.${field}`, reason]));
 }

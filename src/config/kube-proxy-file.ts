@@ -1,50 +1,58 @@
 import { failure, type Result, success } from '#lib/result.ts';
-import { parseYaml } from '#lib/yaml.ts';
+import { parseYaml11 } from '#lib/yaml.ts';
 import type { Given, GivenSettings } from './flags.ts';
-import { HONOURED, reasonWithoutEffect } from './kube-proxy-fields.ts';
+import { HONOURED, isField, isGroup, reasonWithoutEffect } from './kube-proxy-fields.ts';
 
 /** The settings of a configuration file, by the names of the flags. */
 export interface FileSettings {
   readonly settings: GivenSettings;
-  /** One sentence for each set field without effect. */
+  /** One sentence for each part of the file without effect. */
   readonly warnings: readonly string[];
 }
 
+const KIND = 'KubeProxyConfiguration';
 const API_VERSION = 'kubeproxy.config.k8s.io/v1alpha1';
 
-/** Reads kube-proxy's configuration file. `name` is for messages. */
+/**
+ * Reads kube-proxy's configuration file as leniently as kube-proxy (cmd/kube-proxy/app/options.go, loadConfig): unknown and repeated fields
+ * and further documents give a warning each. `name` is for messages.
+ */
 export function readConfigFile(name: string, text: string): Result<FileSettings> {
-  const parsed = parseYaml(text);
+  const parsed = parseYaml11(text);
   if (!parsed.ok) return failure(`${name} does not parse: line ${parsed.line}: ${parsed.reason}`);
-  const [content] = parsed.values;
-  if (parsed.values.length !== 1 || !isRecord(content) || content.kind !== 'KubeProxyConfiguration')
-    return failure(`${name} should hold one KubeProxyConfiguration of ${API_VERSION}`);
+  const { values, repeatedAt } = parsed;
+  const [content] = values;
+  if (!isRecord(content) || content.kind !== KIND) return failure(`${name} should hold a ${KIND} of ${API_VERSION}`);
   const { apiVersion, kind: _kind, ...fields } = content;
   if (apiVersion !== API_VERSION) return failure(`${name}: apiVersion is "${apiVersion}", must be ${API_VERSION}`);
-  return readFields(name, fields);
+  const warnings: string[] = [];
+  if (repeatedAt !== undefined)
+    warnings.push(`${name} repeats a field in line ${repeatedAt}: of the fields with one name the last one counts`);
+  if (values.length > 1) warnings.push(`${name} holds ${values.length} documents: kube-proxy and weir read the first one only`);
+  return readFields(name, fields, warnings);
 }
 
-function readFields(name: string, fields: Record<string, unknown>): Result<FileSettings> {
+function readFields(name: string, fields: Record<string, unknown>, warnings: string[]): Result<FileSettings> {
   const settings = new Map<string, Given>();
-  const warnings: string[] = [];
   const errors: string[] = [];
   for (const [field, value] of leaves(fields)) {
+    const from = `${field} in ${name}`;
     const setting = HONOURED[field];
-    const reason = reasonWithoutEffect(field, fields.mode);
-    if (reason !== undefined && !isZero(value)) warnings.push(`${field} in ${name} has no effect: ${reason}`);
-    else if (setting !== undefined && reason === undefined) settings.set(setting, { text: String(value), from: `${field} in ${name}` });
-    else if (setting === undefined && reason === undefined)
-      errors.push(`${name} has the field ${field}, which kube-proxy's v1alpha1 does not have`);
+    const reason = isField(field) ? reasonWithoutEffect(field, fields.mode) : "kube-proxy's v1alpha1 has no such field";
+    if (isGroup(field)) errors.push(`${from} is "${value}", must be a mapping of fields`);
+    else if (reason !== undefined) warnings.push(...(isField(field) && isZero(value) ? [] : [`${from} has no effect: ${reason}`]));
+    else if (isRecord(value)) errors.push(`${from} is a mapping, must be a value`);
+    else if (setting !== undefined) settings.set(setting, { text: String(value), from });
   }
   return errors.length > 0 ? failure(...errors) : success({ settings, warnings });
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Set fields, as `group.field`. */
+/** Set fields; a field of a group as `group.field`. */
 function leaves(fields: Record<string, unknown>, path = ''): [string, unknown][] {
   return Object.entries(fields).flatMap(([key, value]): [string, unknown][] => {
-    if (isRecord(value) && path === '') return leaves(value, `${key}.`);
+    if (isRecord(value) && path === '' && isGroup(key)) return leaves(value, `${key}.`);
     return isUnset(value) ? [] : [[path + key, value]];
   });
 }
