@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { lockNode, lockState } from '#agent/lock.ts';
 import { removeJournalOf } from '#agent/source.ts';
+import type { Config } from '#config/config.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR } from '#config/flags.ts';
 import { readSettings } from '#config/read-settings.ts';
 import { removeState } from '#kernel/bpf/cleanup.ts';
@@ -12,6 +13,8 @@ interface Options {
   readonly journalDir: string;
   readonly conntrackMark: string;
 }
+
+type LeftBy = Pick<Config, 'stateDir' | 'conntrackMark'> & { readonly journalDir?: string | undefined };
 
 /** `weir cleanup`: restores one network namespace and one state folder to their state without weir, except what open connections need. */
 export function cleanupCommand(): Command {
@@ -35,9 +38,14 @@ did; run it again later.`,
       const read = readSettings(new Map([['conntrack-mark', { text: conntrackMark, from: '--conntrack-mark' }]]));
       const mark = read.mark('conntrack-mark', DEFAULT_CONNTRACK_MARK);
       for (const error of read.errors) command.error(`weir cleanup: ${error}`);
-      await lockNode();
-      if (isBpffs(stateDir)) lockState(stateDir).close();
-      const lines = [...removeState(stateDir), ...removeJournalOf(journalDir, stateDir), ...conntrackLeftOvers(mark).remove()];
-      process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
+      await cleanUp({ stateDir, journalDir, conntrackMark: mark });
     });
+}
+
+/** Removes what an agent with these settings left, and prints what it removed. An agent must not run here. */
+export async function cleanUp({ stateDir, journalDir = '', conntrackMark }: LeftBy): Promise<void> {
+  await lockNode();
+  if (isBpffs(stateDir)) lockState(stateDir).close();
+  const lines = [...removeState(stateDir), ...removeJournalOf(journalDir, stateDir), ...conntrackLeftOvers(conntrackMark).remove()];
+  process.stdout.write(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing of weir was here\n');
 }

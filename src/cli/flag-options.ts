@@ -2,13 +2,17 @@ import { type Command, Option } from 'commander';
 import type { Flag, Given, GivenSettings } from '#config/flags.ts';
 
 /** The commander option of a flag. */
-export function flagOption({ flags, help, repeatable }: Flag): Option {
-  const made = new Option(flags, help);
+export function flagOption({ flags, help, repeatable, hidden }: Flag): Option {
+  const made = new Option(flags, help).hideHelp(hidden);
   if (repeatable) made.argParser((value: string, all: string | undefined) => (all === undefined ? value : `${all},${value}`));
   // kube-proxy's flag library, pflag, accepts -v=2 for -v 2
   if (made.short) made.argParser((value: string) => value.replace(/^=/, ''));
   return made;
 }
+
+/** kube-proxy's flag library takes `--cluster_cidr` for `--cluster-cidr` (k8s.io/component-base/cli/flag, WordSepNormalizeFunc). */
+export const withDashes = (argv: readonly string[]): string[] =>
+  argv.map((word) => word.replace(/^--[a-z0-9_-]+/, (name) => name.replaceAll('_', '-')));
 
 /** The flags of the command line. */
 export function givenFlags(command: Command): GivenSettings {

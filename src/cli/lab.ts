@@ -1,11 +1,13 @@
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
+import type { Flag } from '#config/flags.ts';
 import { createLab, DEFAULT_LAB } from '#lab/create-lab.ts';
 import { type DemoResult, runDemo } from '#lab/demo/demo.ts';
 import type { SocketScope } from '#lab/demo/paths.ts';
 import { DemoPrinter } from '#lab/demo/print.ts';
 import { openLab } from '#lab/lab.ts';
 import { labExists, removeLab } from '#lab/removal.ts';
+import { flagOption } from './flag-options.ts';
 import { hintsText, topologyText } from './lab-text.ts';
 
 interface NameOption {
@@ -32,13 +34,19 @@ const outputOption = (): Option => new Option('-o, --output <format>', 'output f
 
 type UpOptions = NameOption & OutputOption & { readonly serviceCidr?: string; readonly agentFlag: string[]; readonly agents: boolean };
 
+const SERVICE_CIDR: Flag = {
+  flags: '--service-cidr <ranges>',
+  help: 'ranges of ClusterIPs (default: computed from the ClusterIPs of the Services)',
+  repeatable: true,
+};
+
 function up(): Command {
   return new Command('up')
     .description('build the cluster that Kubernetes objects describe, with an agent on every node')
     .argument('<file...>', 'output of `kubectl get nodes,services,endpointslices -A -o yaml`, or other manifests')
     .addOption(nameOption())
     .addOption(outputOption())
-    .option('--service-cidr <ranges>', 'ranges of ClusterIPs (default: computed from the ClusterIPs of the Services)')
+    .addOption(flagOption(SERVICE_CIDR))
     .option('--agent-flag <flag>', 'flag of every agent, such as --agent-flag=--socket-scope=host; can be repeated', collect, [])
     .option('--no-agents', 'build the lab without agents')
     .action((files: string[], { name, output, serviceCidr, agentFlag, agents }: UpOptions) =>

@@ -3,6 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inScratchNetns } from '#kernel/node/netns.ts';
+import { sysctl } from '#kernel/node/sysctl.ts';
+import { skipIf, whyNoKernel } from '#support/kernel-ground.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 
@@ -33,10 +36,30 @@ test('wrong usage or configuration ends with 2 and names the error', () => {
   }
 });
 
-test('--version prints the version of package.json', () => {
+test('--version prints the version of package.json, also where kube-proxy has the flag', () => {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
-  const { status, stdout } = weir('--version');
-  assert.deepEqual({ status, stdout }, { status: 0, stdout: `${version}\n` });
+  for (const argv of [['--version'], ['run', '--version'], ['run', '--version=raw']]) {
+    const { status, stdout } = weir(...argv);
+    assert.deepEqual({ status, stdout }, { status: 0, stdout: `${version}\n` });
+  }
+});
+
+test('run --init-only sets sysctls and ends; flags without effect are logged', skipIf(whyNoKernel()), () => {
+  inScratchNetns(() => {
+    const flags = ['--conntrack-max-per-core=0', '--conntrack_udp_timeout=77s', '--proxy-mode=iptables', '--cluster-cidr=10.0.0.0/8'];
+    const { status, stderr } = weir('run', '--init-only', ...flags);
+    assert.equal(status, 0, stderr);
+    assert.equal(sysctl('net.netfilter.nf_conntrack_udp_timeout'), '77');
+    assert.match(stderr, /WARN {2}--proxy-mode has no effect: weir has its own datapath\n/);
+    assert.match(stderr, /Ended, because of --init-only/);
+  });
+});
+
+test('run --cleanup removes what an agent left, and ends', skipIf(whyNoKernel()), () => {
+  inScratchNetns(() => {
+    const { status, stdout } = weir('run', '--cleanup', '--state-dir=/nowhere', '--journal-dir=');
+    assert.deepEqual({ status, stdout }, { status: 0, stdout: 'Nothing of weir was here\n' });
+  });
 });
 
 test('a command that fails ends with 1 and names the reason', () => {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { EXIT_CODES, ExitError } from '#agent/exit-error.ts';
 import { errorText } from '#observe/log.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { withDashes } from './flag-options.ts';
 
 /** Each command is imported on demand: the agent must not pay for the memory of the lab. */
 const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
@@ -34,7 +35,7 @@ const program = new Command('weir')
 try {
   const asked = COMMANDS.get(process.argv[2]);
   for (const load of asked ? [asked] : COMMANDS.values()) program.addCommand(inherit(await load(), program));
-  await program.parseAsync();
+  await program.parseAsync(process.argv[2] === 'run' ? withDashes(process.argv) : process.argv);
 } catch (error) {
   process.stderr.write(`weir: ${error instanceof Error ? errorText(error) : String(error)}\n`);
   // Open handles must not keep the process alive

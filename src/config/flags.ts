@@ -12,8 +12,10 @@ export interface Flag {
   /** For example `--cluster-cidr <ranges>`. */
   readonly flags: string;
   readonly help: string;
-  /** The flag can be repeated. */
+  /** A list: a repeated flag adds to it, as to pflag's StringSlice. kube-proxy's --cluster-cidr is a text instead. */
   readonly repeatable?: boolean;
+  /** The help does not list the flag. */
+  readonly hidden?: boolean;
 }
 
 /** Flags of the source of objects. --kubeconfig and --master are kube-proxy's, --tls-... are KPNG's (client/tlsflags). */
@@ -44,6 +46,7 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
   {
     flags: '--nodeport-addresses <ranges>',
     help: 'networks of the node addresses that serve NodePorts, comma separated; or "primary", "all", "localhost" (default: primary)',
+    repeatable: true,
   },
   { flags: '--masquerade-all [bool]', help: 'replace the source of all ClusterIP traffic by an address of the node' },
   { flags: '--iptables-localhost-nodeports [bool]', help: "serve NodePorts on loopback to the node's own processes (default: true)" },
@@ -55,6 +58,8 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
     flags: '--metrics-bind-address <ip:port>',
     help: 'address of /metrics and /proxyMode, empty to disable (default: 127.0.0.1:10249)',
   },
+  { flags: '--healthz-port <n>', help: 'deprecated: 0 disables --healthz-bind-address, another port completes an address without one' },
+  { flags: '--metrics-port <n>', help: 'deprecated: 0 disables --metrics-bind-address, another port completes an address without one' },
   { flags: '--bind-address <ip>', help: "primary address of this node in that address's family (default: from its Node object)" },
   { flags: '--bind-address-hard-fail [bool]', help: 'exit if the address of /healthz or /metrics cannot be opened (default: retry)' },
   { flags: '--oom-score-adj <n>', help: 'oom_score_adj of the agent, -1000 to 1000 (default: unchanged)' },
@@ -75,6 +80,10 @@ const KUBE_PROXY_FLAGS: readonly Flag[] = [
   { flags: '--conntrack-udp-timeout <time>', help: 'timeout of idle UDP flows without a reply, 0 keeps the setting (default: 0)' },
   { flags: '--conntrack-udp-timeout-stream <time>', help: 'timeout of idle UDP flows with replies, 0 keeps the setting (default: 0)' },
   { flags: '-v, --v <level>', help: 'log level: 0 essential messages, 2 also table writes and attached programs (default: 0)' },
+  { flags: '--cleanup [bool]', help: 'remove everything that weir left on this node, as weir cleanup does, and exit' },
+  { flags: '--init-only [bool]', help: 'set the sysctls of connection tracking, and exit' },
+  { flags: '--version [form]', help: 'print the version, and exit' },
+  { flags: '--write-config-to <file>', help: '', hidden: true },
 ];
 
 /** Flags that only weir has. */
@@ -83,6 +92,7 @@ const OWN_FLAGS: readonly Flag[] = [
   {
     flags: '--service-cidr <ranges>',
     help: 'ClusterIP ranges in addition to ServiceCIDR objects, comma separated; traffic to unassigned addresses in these ranges is dropped',
+    repeatable: true,
   },
   { flags: '--cgroup-root <folder>', help: 'cgroup v2 folder that contains every process of this node (default: the cgroup v2 mount)' },
   { flags: '--state-dir <folder>', help: `bpffs folder for pins, mounted if necessary (default: ${DEFAULT_STATE_DIR})` },
@@ -105,9 +115,10 @@ const OWN_FLAGS: readonly Flag[] = [
   { flags: '--masquerade-mark <bit>', help: 'bit of ct->mark on flows whose source weir replaces (default: 0x1000)' },
 ];
 
+/** The flags of `weir run` that have an effect; the others are FLAGS_WITHOUT_EFFECT. */
 export const FLAGS: readonly Flag[] = [...SOURCE_FLAGS, ...KUBE_PROXY_FLAGS, ...OWN_FLAGS];
 
-/** The value of one setting. Values of a repeated flag are joined by commas. */
+/** The value of one setting. Values of a repeated list are joined by commas. */
 export interface Given {
   readonly text: string;
   /** The flag or the file's field, for messages. */

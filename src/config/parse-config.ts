@@ -1,8 +1,10 @@
 import { TABLES } from '#abi/generated.ts';
 import { familyOf, ZERO_ADDRESS } from '#lib/address.ts';
+import type { HostPort } from '#lib/host-port.ts';
 import { failure, type Result, success } from '#lib/result.ts';
 import type { Config, ConntrackSettings, LocalDetector, NodePortAddresses } from './config.ts';
 import { DEFAULT_CONNTRACK_MARK, DEFAULT_JOURNAL_DIR, DEFAULT_STATE_DIR, type GivenSettings } from './flags.ts';
+import { type Once, readFlagsWithoutEffect, readOnce } from './kube-proxy-flags.ts';
 import { parsePrefixes, readSettings, type SettingsReader } from './read-settings.ts';
 import { readSource } from './read-source.ts';
 
@@ -10,12 +12,16 @@ import { readSource } from './read-source.ts';
 export interface ParsedConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
+  /** Undefined: run the agent. */
+  readonly once: Once | undefined;
 }
 
 /** `hostName`: default name of the node; lower-cased, as in kubelet and kube-proxy (pkg/util/node, GetHostname). */
 export function parseConfig(given: GivenSettings, hostName: string): Result<ParsedConfig> {
   const read = readSettings(given);
   const warnings: string[] = [];
+  readFlagsWithoutEffect(read, warnings);
+  const once = readOnce(read);
   const bindAddress = read.address('bind-address');
   // As in kube-proxy, bindAddress of the file changes the default addresses of the ports; the flag does not (options.go)
   const isOfFile = bindAddress !== undefined && !read.isFlag('bind-address');
@@ -36,8 +42,8 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
     excludeDevices: read.list('exclude-devices'),
     socketScope: read.choice('socket-scope', ['all', 'host'], 'all'),
     localhostNodePorts: read.flag('iptables-localhost-nodeports', true),
-    healthzBindAddress: read.hostPort('healthz-bind-address', `${all}:10256`),
-    metricsBindAddress: read.hostPort('metrics-bind-address', `${loopback}:10249`),
+    healthzBindAddress: ownAddress(read, 'healthz', `${all}:10256`, warnings),
+    metricsBindAddress: ownAddress(read, 'metrics', `${loopback}:10249`, warnings),
     conntrack: conntrack(read),
     oomScoreAdj: read.integer('oom-score-adj', -1000, 1000),
     metricsMaxServices: read.number('metrics-max-services', 1000),
@@ -49,7 +55,15 @@ export function parseConfig(given: GivenSettings, hostName: string): Result<Pars
   };
   if (config.conntrackMark === config.masqueradeMark)
     read.fail(`--masquerade-mark is ${hex(config.masqueradeMark)}; should be another bit than --conntrack-mark`);
-  return read.errors.length > 0 ? failure(...read.errors) : success({ config: Object.freeze(config), warnings });
+  return read.errors.length > 0 ? failure(...read.errors) : success({ config: Object.freeze(config), warnings, once });
+}
+
+/** Address of a port of the agent. kube-proxy's deprecated flag for the port disables it, or completes an address (addressFromDeprecatedFlags). */
+function ownAddress(read: SettingsReader, name: 'healthz' | 'metrics', fallback: string, warnings: string[]): HostPort | undefined {
+  const port = read.integer(`${name}-port`, 0, 65_535);
+  if (port !== undefined) warnings.push(`--${name}-port is deprecated: give --${name}-bind-address an address and a port`);
+  const address = read.hostPort(`${name}-bind-address`, fallback, port);
+  return port === 0 ? undefined : address;
 }
 
 const hex = (mark: number): string => `0x${mark.toString(16)}`;

@@ -6,18 +6,19 @@ import type { Given, GivenSettings } from './flags.ts';
 export interface SettingsReader {
   text(name: string): string | undefined;
   flag(name: string, fallback: boolean): boolean;
+  /** The empty string counts as not set. */
   choice<T extends string>(name: string, choices: readonly T[], fallback: T): T;
   number(name: string, fallback: number): number;
   /** Undefined if not set. */
   integer(name: string, least: number, most: number): number | undefined;
   /** A time such as 24h0m0s (Go's time.ParseDuration), in whole s. */
   seconds(name: string, fallback: number): number;
-  /** Undefined if not set. */
+  /** Undefined if not set, or set to the empty string. */
   address(name: string): Address | undefined;
   /** One bit of 32; not one of kube-proxy's. */
   mark(name: string, fallback: number): number;
-  /** Address and port to listen at; undefined if set to the empty string. An address alone gets the port of `fallback`. */
-  hostPort(name: string, fallback: string): HostPort | undefined;
+  /** Address and port to listen at; undefined if set to the empty string. An address alone gets `port`, by default that of `fallback`. */
+  hostPort(name: string, fallback: string, port?: number): HostPort | undefined;
   list(name: string): readonly string[];
   prefixes(name: string): readonly Prefix[];
   /** Whether the setting is a flag of the command line. */
@@ -46,9 +47,9 @@ export function readSettings(given: GivenSettings): SettingsReader {
     if (value === undefined) reject(name, should);
     return value ?? fallback;
   };
-  const hostPort = (name: string, fallback: string): HostPort | undefined => {
+  const hostPort = (name: string, fallback: string, port = Number(fallback.split(':').at(-1))): HostPort | undefined => {
     const text = given.get(name)?.text ?? fallback;
-    const at = text === '' ? undefined : parseHostPort(text, Number(fallback.split(':').at(-1)));
+    const at = text === '' ? undefined : parseHostPort(text, port);
     if (text !== '' && at === undefined) reject(name, `an address and port such as ${fallback}, or empty`);
     return at;
   };
@@ -62,12 +63,14 @@ export function readSettings(given: GivenSettings): SettingsReader {
     fail: (message) => void errors.push(message),
     text: (name) => given.get(name)?.text,
     flag: (name, fallback) => parsed(name, fallback, parseBoolean, 'true or false'),
-    choice: (name, choices, fallback) => parsed(name, fallback, (text) => choices.find((choice) => choice === text), choices.join(' or ')),
+    choice: (name, choices, fallback) =>
+      parsed(name, fallback, (text) => (text === '' ? fallback : choices.find((choice) => choice === text)), choices.join(' or ')),
     number: (name, fallback) => parsed(name, fallback, parseWhole, 'a whole number'),
     integer: (name, least, most) =>
       parsed<number | undefined>(name, undefined, (text) => parseInteger(text, least, most), `a whole number from ${least} to ${most}`),
     seconds: (name, fallback) => parsed(name, fallback, parseDuration, 'a time such as 30s or 24h0m0s'),
-    address: (name) => parsed<Address | undefined>(name, undefined, parseAddress, 'an address such as 192.0.2.1'),
+    address: (name) =>
+      given.get(name)?.text === '' ? undefined : parsed<Address | undefined>(name, undefined, parseAddress, 'an address such as 192.0.2.1'),
     mark: (name, fallback) => parsed(name, fallback, parseMark, 'one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)'),
     prefixes: (name) => parsed(name, [], parsePrefixes, 'networks such as 10.244.0.0/16, comma separated'),
   };
@@ -80,7 +83,9 @@ export const splitList = (text: string): string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
-const parseBoolean = (text: string): boolean | undefined => ({ true: true, false: false })[text];
+/** Go's strconv.ParseBool. */
+const parseBoolean = (text: string): boolean | undefined =>
+  /^(1|t|T|TRUE|true|True)$/.test(text) ? true : /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 
 const parseWhole = (text: string): number | undefined => (/^\d{1,9}$/.test(text) ? Number(text) : undefined);
 
@@ -93,7 +98,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { ns: 1e-9, us: 1e-6, µs
 
 function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
-  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)/g)];
+  const parts = [...text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) return undefined;
   return Math.floor(parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNIT_SECONDS[unit] ?? 0), 0));
 }
