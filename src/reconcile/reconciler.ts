@@ -108,10 +108,12 @@ export function createReconciler({ wanted, writers, now }: ReconcilerParts): Rec
     pruneServices(services) {
       for (const lane of lanes) prune(lane, services);
     },
-    problems: () =>
-      lanes.flatMap((lane) =>
+    problems: () => [
+      ...lanes.flatMap((lane) =>
         [...new Set([...lane.retries.failures().keys(), ...lane.writer.troubled()])].flatMap((holder) => problemsOf(lane, holder)),
       ),
+      ...wanted.capturedChecks().map(({ service, message }): Problem => ({ port: service, code: 'conflict', message })),
+    ],
   };
 }
 

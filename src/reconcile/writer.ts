@@ -5,9 +5,9 @@ import type { Retries, WriteFailure } from './retries.ts';
 
 /** Something that is not in the kernel as it should be. */
 export interface Problem {
-  /** `namespace/name:port`; undefined = the node's own tables. */
+  /** `namespace/name:port`, or `namespace/name` for its health check node port; undefined = the node's own tables. */
   readonly port: string | undefined;
-  /** `conflict`: another Service owns a frontend. Every other problem is retried. */
+  /** `conflict`: another Service owns a frontend or the health check node port. Every other problem is retried. */
   readonly code: TableErrorCode | 'conflict';
   /** One sentence. */
   readonly message: string;

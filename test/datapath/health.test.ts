@@ -12,7 +12,7 @@ const [P1, P2, AWAY]: readonly [PodSpec, PodSpec, PodSpec] = [
   { name: 'p2', node: 'n1' },
   { name: 'p3', node: 'n2' },
 ];
-const WEB = 1;
+const [WEB, OTHER] = [1, 2];
 const PORT = 31_051;
 const OUTSIDE = '203.0.113.2';
 
@@ -150,6 +150,29 @@ test('a port of another process is one line with Service, field and port, and op
   squatter.kill();
   await until('IPv4 answers', async () => statusOf(await ask(nodeAddress('n1'), taken)) === 200);
   assert.match(lines()[1] ?? '', /Opened spec\.healthCheckNodePort 31052 of Service t\/web/);
+});
+
+test("a port that is another Service's NodePort is answered by that Service, and the log says so until one of both goes [hcnp-captured]", async () => {
+  const taken = 31_053;
+  const other = (number: number): object[] => [
+    numbered('other', OTHER, { spec: { type: 'NodePort', ports: [{ name: 'tcp', port: 80, nodePort: number }] } }),
+    ...slices({ of: 'other', pods: [AWAY] }),
+  ];
+  const lines = (): string[] =>
+    lab
+      .agent('n1')
+      .log.split('\n')
+      .filter((line) => line.includes('Cannot answer health checks'));
+  const checked = [...web({ spec: { healthCheckNodePort: taken } }), ...answered(P1)];
+  apply(...checked, ...other(taken));
+  await until('the agent names the port of each family', () => lines().length === 2);
+  const said = `Cannot answer health checks of Service "t/web" at spec.healthCheckNodePort ${taken}: Service "t/other:tcp" has NodePort`;
+  for (const family of FAMILIES) assert.ok(lines().some((line) => line.includes(`${said}${family}:${taken}/TCP`)));
+  for (const family of FAMILIES)
+    await assertPaths(lab, [['outside', tcp(nodeAddress('n1', family), taken), answer(nodeAddress('n1', family), 'p3')]]);
+  apply(...checked, ...other(taken + 1));
+  await until('health checks are answered', async () => statusOf(await ask(nodeAddress('n1'), taken)) === 200);
+  assert.equal(lines().length, 2);
 });
 
 test('a node that its autoscaler takes away is not healthy, its agent lives on [proxy-healthz] [proxy-livez]', async () => {

@@ -2,6 +2,7 @@ import type { Device, FrontendKey, Settings } from '#abi/generated.ts';
 import type { Address, Prefix } from '#lib/address.ts';
 import type { HealthCheck } from '#plan/health-checks.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
+import { type CapturedCheck, createCapturedChecks } from './captured-checks.ts';
 import { createClaims, type FrontendShare } from './claims.ts';
 import { identityOf, NODE } from './keys.ts';
 
@@ -54,6 +55,8 @@ export interface WantedState {
   /** Divides the frontends of a wanted plan; a frontend that the plan names twice counts once. */
   share(plan: PortPlan): FrontendShare;
   readonly health: WantedHealth;
+  /** Health checks that cannot be answered, because a Service port has their port. */
+  capturedChecks(): readonly CapturedCheck[];
   /** Calls `listener` after each change. */
   follow(listener: (change: WantedChange) => void): void;
 }
@@ -67,12 +70,15 @@ export function createWantedState(): WantedState {
   const listeners: ((change: WantedChange) => void)[] = [];
   let node: NodeFacts | undefined;
 
+  const captured = createCapturedChecks({ winner: claims.winner, nodeAddresses: () => node?.nodeAddresses ?? [] });
+
   const announce = (change: WantedChange): void => {
     for (const listener of listeners) listener(change);
   };
   const replace = (before: PortPlan | undefined, after: PortPlan | undefined): void => {
     const own = [before, after].flatMap((plan) => (plan === undefined ? [] : [identityOf(plan)]));
     const affected = claims.replace(before, after);
+    for (const plan of [before, after]) captured.claimed(plan);
     if (before !== undefined) plans.delete(identityOf(before));
     if (after !== undefined) plans.set(identityOf(after), after);
     announce({ holders: new Set([...own, ...affected]), before, after });
@@ -87,10 +93,12 @@ export function createWantedState(): WantedState {
       for (const [text, plan] of old) if (!fresh.has(text)) replace(plan, undefined);
       for (const plan of wanted.plans) replace(old.get(portText(plan)), plan);
       health.want(service, wanted.healthChecks);
+      captured.want(service, wanted.healthChecks);
     },
     wantNode(facts, healthAddresses) {
       node = facts;
       health.listenAt(healthAddresses);
+      captured.moved();
       announce({ holders: [NODE] });
     },
     plansOf: (service) => services.get(service) ?? [],
@@ -100,6 +108,7 @@ export function createWantedState(): WantedState {
     winner: claims.winner,
     share: claims.share,
     health,
+    capturedChecks: captured.list,
     follow: (listener) => void listeners.push(listener),
   };
 }
