@@ -144,6 +144,12 @@ test('externalTrafficPolicy Local keeps outsiders here and their address; pods a
     ['t/p9', target(clusterIP(EXTERNAL_LOCAL.away, family), 80), answer(podAddress(CLIENT, family), 'p2')],
   ]));
 
+test('policy Local: a pod gets no answer at a NodePort of another node without an endpoint, whose endpoint answers past it [etp-local-other-node]', () =>
+  check((family, target) => [
+    ['t/p9', target(nodeAddress('n2', family), nodePort(EXTERNAL_LOCAL.here)), 'dropped'],
+    ['t/p9', target(nodeAddress('n2', family), nodePort(EXTERNAL_LOCAL.away)), answer(podAddress(CLIENT, family), 'p2')],
+  ]));
+
 test('internalTrafficPolicy Local holds for the ClusterIP and for nothing else', () =>
   check((family, target) => [
     ['t/p9', target(clusterIP(INTERNAL_LOCAL.here, family), 80), answer(podAddress(CLIENT, family), 'p1')],
