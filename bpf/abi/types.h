@@ -23,6 +23,8 @@ enum address_flags {
 	ADDRESS_CLUSTER_IP = 1,
 	/** An address of this node on which NodePorts answer. */
 	ADDRESS_NODE = 2,
+	/** An address with frontends of its own. Without this bit the programs do not look for one. */
+	ADDRESS_FRONTENDS = 4,
 };
 
 /** Key of `addresses`. */

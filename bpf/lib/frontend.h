@@ -44,17 +44,21 @@ static always_inline enum dialled find_frontend(const struct address *address, _
 {
 	struct frontend_key key = {.address = *address, .port = port, .protocol = protocol};
 	struct address_meaning *meaning;
+	__u32 flags;
 
 	if (address_is_loopback(address))
 		return loopback_node_ports ? copy_node_port(&key, into) : DIALLED_OTHER;
-	if (copy_frontend(&key, into) == DIALLED_FRONTEND)
-		return DIALLED_FRONTEND;
+	/* Nearly all packets and sockets are for other addresses: this one look-up is all that they cost. */
 	meaning = bpf_map_lookup_elem(&addresses, address);
 	if (!meaning)
 		return DIALLED_OTHER;
-	if (meaning->flags & ADDRESS_NODE)
+	/* The memory may be given to another address meanwhile, see copy_frontend(). */
+	flags = meaning->flags;
+	if ((flags & ADDRESS_FRONTENDS) && copy_frontend(&key, into) == DIALLED_FRONTEND)
+		return DIALLED_FRONTEND;
+	if (flags & ADDRESS_NODE)
 		return copy_node_port(&key, into);
-	return meaning->flags & ADDRESS_CLUSTER_IP ? DIALLED_UNKNOWN_PORT : DIALLED_OTHER;
+	return flags & ADDRESS_CLUSTER_IP ? DIALLED_UNKNOWN_PORT : DIALLED_OTHER;
 }
 
 /** The policy of a frontend for one class of sources. */

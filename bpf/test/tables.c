@@ -166,7 +166,14 @@ static void put_service(const struct tables *t, const struct service *s)
 
 	put_backends(t, s);
 	put_frontend(t, s, &own);
-	put_meaning(t, s->cluster_ip, ADDRESS_CLUSTER_IP);
+	put_meaning(t, s->cluster_ip, ADDRESS_CLUSTER_IP | ADDRESS_FRONTENDS);
+}
+
+static void put_extra(const struct tables *t, const struct extra *extra)
+{
+	put_frontend(t, service_by_id(extra->service), extra);
+	if (strcmp(extra->address, "0.0.0.0") != 0)
+		put_meaning(t, extra->address, ADDRESS_FRONTENDS);
 }
 
 static void put_ranges(const struct tables *t)
@@ -210,7 +217,7 @@ void fill_tables(const struct tables *t)
 		for (size_t i = 0; i < COUNT(services); i++)
 			put_service(t, &services[i]);
 		for (size_t i = 0; i < COUNT(extras); i++)
-			put_frontend(t, service_by_id(extras[i].service), &extras[i]);
+			put_extra(t, &extras[i]);
 		put_meaning(t, "192.168.0.2", ADDRESS_NODE);
 		put_ranges(t);
 	}

@@ -636,6 +636,8 @@ export const serviceCount: Codec<ServiceCount> = {
 export const ADDRESS_CLUSTER_IP = 1;
 /** An address of this node on which NodePorts answer. */
 export const ADDRESS_NODE = 2;
+/** An address with frontends of its own. Without this bit the programs do not look for one. */
+export const ADDRESS_FRONTENDS = 4;
 
 // What a frontend does besides choosing a backend.
 /** Packets from a source that the local detector calls a pod get a new source address. */
@@ -840,4 +842,4 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '396e4a0809e9e3a2';
+export const LAYOUT_DIGEST: string = 'db7d6131b1153b9f';

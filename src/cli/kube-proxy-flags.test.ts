@@ -39,7 +39,7 @@ const WITH_EFFECT = `
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   'config-sync-period=15m0s': 'weir writes changes at once and has no periodic sync',
   'feature-gates=A=true,B=false': "weir has none of kube-proxy's feature gates",
-  'iptables-masquerade-bit=14': '--packet-mark and --conntrack-mark set the bits that weir uses',
+  'iptables-masquerade-bit=14': '--conntrack-mark and --masquerade-mark set the bits that weir uses',
   'iptables-min-sync-period=1s': 'weir writes changes at once and has no periodic sync',
   'iptables-sync-period=30s': 'weir writes changes at once and has no periodic sync',
   'ipvs-exclude-cidrs=10.0.0.0/8': 'weir does not use IPVS',

@@ -1,5 +1,6 @@
 import {
   ADDRESS_CLUSTER_IP,
+  ADDRESS_FRONTENDS,
   ADDRESS_NODE,
   DEVICE_PODS,
   SETTINGS_LOOPBACK_NODE_PORTS,
@@ -20,6 +21,8 @@ export interface NodeTablesView {
   readonly hasLoopbackNodePorts: boolean;
   /** A ClusterIP that refuses ports without a frontend. Other processes may listen at an address of the node. */
   isClusterIP(address: Address): boolean;
+  /** The programs look for frontends of this address. */
+  hasFrontends(address: Address): boolean;
   /** NodePorts answer at this address. */
   hasNodePorts(address: Address): boolean;
   /** Whether pods and outsiders are distinguished in a family. */
@@ -46,6 +49,7 @@ export function readNodeTables(tables: TableDump): NodeTablesView {
     areSocketsOfNodeOnly: (flags & SETTINGS_SOCKETS_HOST_ONLY) !== 0,
     hasLoopbackNodePorts: (flags & SETTINGS_LOOPBACK_NODE_PORTS) !== 0,
     isClusterIP: (address) => (meaning(address) & (ADDRESS_CLUSTER_IP | ADDRESS_NODE)) === ADDRESS_CLUSTER_IP,
+    hasFrontends: (address) => (meaning(address) & ADDRESS_FRONTENDS) !== 0,
     hasNodePorts: (address) => (meaning(address) & ADDRESS_NODE) !== 0,
     detectsPods: (family) => (flags & (family === 4 ? SETTINGS_NO_LOCAL_DETECTOR4 : SETTINGS_NO_LOCAL_DETECTOR6)) === 0,
     isPod: (source, ifindex) => ((devices.get(ifindex)?.flags ?? 0) & DEVICE_PODS) !== 0 || localNets.some((net) => covers(net, 0, source)),

@@ -140,7 +140,8 @@ function frontendFor(join: TableJoin, node: NodeTablesView, dialled: Dialled, on
   };
   const nodePort = (): FoundFrontend | undefined => find({ address: ZERO_ADDRESS[familyOf(address)], port, protocol });
   if (scopeOf(address) === 'loopback') return onLoopback ? nodePort() : undefined;
-  return find({ address, port, protocol }) ?? (node.hasNodePorts(address) ? nodePort() : undefined);
+  const own = node.hasFrontends(address) ? find({ address, port, protocol }) : undefined;
+  return own ?? (node.hasNodePorts(address) ? nodePort() : undefined);
 }
 
 const unserved = (kind: 'passed' | 'refused' | 'dropped', reason: Reason, frontend?: FrontendKey): Verdict => ({ kind, reason, frontend });

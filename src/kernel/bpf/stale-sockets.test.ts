@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { BACKEND_CLUSTER_LIST, type Frontend } from '#abi/generated.ts';
+import { ADDRESS_FRONTENDS, BACKEND_CLUSTER_LIST, type Frontend } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import type { StaleReason, UdpFlow } from '#reconcile/flows/flows.ts';
 import type { Datapath } from '#reconcile/ports/datapath.ts';
@@ -27,6 +27,7 @@ function serve(datapath: Datapath): void {
   datapath.tables.put('slots', [{ key: { value: 0 }, value: { backend: BACKEND_ID } }]);
   const extent = { first: 0, count: 1 };
   const value: Frontend = { localSource: extent, outsideSource: extent, service: 3, flags: 0, affinitySeconds: 0 };
+  datapath.tables.put('addresses', [{ key: { address: SERVICE }, value: { flags: ADDRESS_FRONTENDS } }]);
   datapath.tables.put('frontends', [{ key: { address: SERVICE, port: 53, protocol: 17 }, value }]);
 }
 

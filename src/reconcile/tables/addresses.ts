@@ -1,9 +1,12 @@
 import type { Address } from '#lib/address.ts';
 
+/** ADDRESS_* bits by address. */
+export type Meanings = ReadonlyMap<Address, number>;
+
 /** Which holders need an entry of table `addresses`, and with which flags. */
 export interface AddressBook {
-  /** `holder` now needs these ADDRESS_* bits on the addresses `after`, and no longer on the addresses `before`. */
-  hold(holder: string, flags: number, before: Iterable<Address>, after: Iterable<Address>): void;
+  /** `holder` now needs the ADDRESS_* bits of `after`, and no longer the bits of `before`. */
+  hold(holder: string, before: Meanings, after: Meanings): void;
   holders(address: Address): Iterable<string>;
   /** ADDRESS_* bits that an address should have; 0 = no entry. */
   flagsOf(address: Address): number;
@@ -39,11 +42,9 @@ export function createAddressBook(): AddressBook {
   };
 
   return {
-    hold(holder, flags, before, after) {
-      const kept = new Set(after);
-      const old = new Set(before);
-      for (const address of old) if (!kept.has(address)) drop(holder, address);
-      for (const address of kept) if (!old.has(address)) take(holder, flags, address);
+    hold(holder, before, after) {
+      for (const address of before.keys()) if (!after.has(address)) drop(holder, address);
+      for (const [address, flags] of after) if (before.get(address) !== flags) take(holder, flags, address);
     },
     holders: (address) => flagsByHolder.get(address)?.keys() ?? [],
     flagsOf(address) {

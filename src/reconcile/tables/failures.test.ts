@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ADDRESS_CLUSTER_IP, ADDRESS_NODE, BACKEND_CLUSTER_LIST, BACKEND_LOCAL_LIST, type TableName } from '#abi/generated.ts';
+import {
+  ADDRESS_CLUSTER_IP,
+  ADDRESS_FRONTENDS,
+  ADDRESS_NODE,
+  BACKEND_CLUSTER_LIST,
+  BACKEND_LOCAL_LIST,
+  type TableName,
+} from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import { createFakeTables, type FakeTables } from '#support/fake-tables.ts';
 import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
@@ -71,10 +78,12 @@ test('a ClusterIP refuses no port before all its ports are published', () => {
   reconciler.want(http, http);
   reconciler.want(https, https);
   reconciler.flush();
-  assert.deepEqual(tables.dump('addresses'), []);
+  const flags = (): number | undefined => tables.dump('addresses')[0]?.value.flags;
+  assert.equal(flags(), ADDRESS_FRONTENDS);
   isBroken = false;
   reconciler.want(https, https);
   assert.deepEqual(reconciler.flush().writes, { frontends: 1, addresses: 1 });
+  assert.equal(flags(), ADDRESS_FRONTENDS | ADDRESS_CLUSTER_IP);
 });
 
 test('a range stays while a frontend that could not be switched points into the middle of it', () => {
@@ -279,7 +288,7 @@ test('an address that is a ClusterIP and of this node keeps the meaning that is 
   reconciler.wantNode(FACTS);
   reconciler.want(plan, plan);
   reconciler.flush();
-  assert.equal(flags(), ADDRESS_CLUSTER_IP | ADDRESS_NODE);
+  assert.equal(flags(), ADDRESS_CLUSTER_IP | ADDRESS_FRONTENDS | ADDRESS_NODE);
   reconciler.want(plan, undefined);
   reconciler.flush();
   assert.equal(flags(), ADDRESS_NODE);

@@ -1,4 +1,4 @@
-import { ADDRESS_NODE, type TableName } from '#abi/generated.ts';
+import { ADDRESS_CLUSTER_IP, ADDRESS_NODE, type TableName } from '#abi/generated.ts';
 import type { Address } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import { countLosses, type UdpLosses } from '../flows/flows.ts';
@@ -164,19 +164,20 @@ function runPhase(context: PassContext, { table, verb }: Phase, steps: readonly 
 function writeAddresses(context: PassContext): void {
   const { tables, state, retries, now, addresses, wanted } = context;
   const { puts, removals } = addressChanges(state, addresses, retries);
+  const flagsOf = (address: Address): number => puts.get(address) ?? 0;
   const write = (verb: 'put' | 'remove', changed: readonly Address[]): void =>
     runBatch<Address>(tables, {
       table: 'addresses',
       verb,
       steps: changed,
-      element: (address) => (verb === 'put' ? { key: { address }, value: { flags: addresses.flagsOf(address) } } : { address }),
+      element: (address) => (verb === 'put' ? { key: { address }, value: { flags: flagsOf(address) } } : { address }),
       skip: () => false,
       done(address) {
-        const lost = (state.addresses.get(address) ?? 0) & ~addresses.flagsOf(address);
+        const lost = (state.addresses.get(address) ?? 0) & ~flagsOf(address);
         context.udpLosses.frontends += Number((lost & ADDRESS_NODE) !== 0);
-        if (verb === 'put') state.addresses.set(address, addresses.flagsOf(address));
+        if (verb === 'put') state.addresses.set(address, flagsOf(address));
         else state.addresses.delete(address);
-        addresses.dirty.delete(address);
+        if (flagsOf(address) === addresses.flagsOf(address)) addresses.dirty.delete(address);
         count(context, 'addresses', verb);
       },
       failed(address, failure) {
@@ -184,23 +185,26 @@ function writeAddresses(context: PassContext): void {
         for (const holder of holders.length > 0 ? holders : [NODE]) retries.fail(holder, failure, now);
       },
     });
-  write('put', puts);
+  write('put', [...puts.keys()]);
   write('remove', removals);
 }
 
-/** Addresses to put and to remove. An address is not published as live while one of its frontends may be missing. */
+/** Addresses to put, with their flags, and to remove. A ClusterIP does not refuse other ports while one of its frontends may be missing. */
 function addressChanges(
   state: State,
   addresses: AddressBook,
   retries: Retries,
-): { readonly puts: Address[]; readonly removals: Address[] } {
-  const puts: Address[] = [];
+): { readonly puts: ReadonlyMap<Address, number>; readonly removals: readonly Address[] } {
+  const puts = new Map<Address, number>();
   const removals: Address[] = [];
   for (const address of addresses.dirty) {
-    const flags = addresses.flagsOf(address);
-    if (flags === (state.addresses.get(address) ?? 0)) addresses.dirty.delete(address);
-    else if (flags === 0) removals.push(address);
-    else if (![...addresses.holders(address)].some(retries.isFailing)) puts.push(address);
+    const [held, wanted] = [state.addresses.get(address) ?? 0, addresses.flagsOf(address)];
+    const isWhole = ![...addresses.holders(address)].some(retries.isFailing);
+    const flags = isWhole ? wanted : wanted & (held | ~ADDRESS_CLUSTER_IP);
+    if (flags === held) {
+      if (flags === wanted) addresses.dirty.delete(address);
+    } else if (flags !== 0) puts.set(address, flags);
+    else if (wanted === 0) removals.push(address);
   }
   return { puts, removals };
 }

@@ -47,13 +47,13 @@ test('wanting the same again writes nothing', () => {
   assert.deepEqual(reconciler.flush(), { writes: {}, failed: [], pending: 0, retryInMs: undefined, udpLosses: nothing });
 });
 
-test('one more address writes that frontend alone', () => {
+test('one more address writes its frontend and its meaning alone', () => {
   const { reconciler } = bench();
   const plan = samplePlan('a/b', { backends: [sampleBackend('10.0.0.1')] });
   reconciler.want(plan, plan);
   reconciler.flush();
   reconciler.want(plan, { ...plan, frontends: [...plan.frontends, sampleFrontend('203.0.113.9')] });
-  assert.deepEqual(reconciler.flush().writes, { frontends: 1 });
+  assert.deepEqual(reconciler.flush().writes, { frontends: 1, addresses: 1 });
 });
 
 test('a frontend that another Service port has in the kernel is contested; a frontend of its own port is not', () => {

@@ -1,5 +1,6 @@
 import type { TableName } from '#abi/generated.ts';
-import { ADDRESS_CLUSTER_IP, ADDRESS_NODE } from '#abi/generated.ts';
+import { ADDRESS_CLUSTER_IP, ADDRESS_FRONTENDS, ADDRESS_NODE } from '#abi/generated.ts';
+import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { countUnlisted, type FlowVerdict, frontendsAt, judgeFlow, type UdpFlow } from '../flows/flows.ts';
 import type { Tables } from '../ports/tables.ts';
@@ -7,7 +8,7 @@ import type { WriteFailure } from '../retries.ts';
 import { frontendKeys, frontendText, identityOf, NODE, serviceOf, subjectOf } from '../wanted/keys.ts';
 import type { NodeFacts, WantedState } from '../wanted/wanted-state.ts';
 import type { Problem, Writer } from '../writer.ts';
-import { createAddressBook } from './addresses.ts';
+import { createAddressBook, type Meanings } from './addresses.ts';
 import { adopt } from './adopt.ts';
 import { type PassContext, runPass } from './pass.ts';
 import { type AllocatedTable, forgetRetired, releaseFound, type State } from './state.ts';
@@ -61,14 +62,13 @@ export function createTablesWriter({ tables, wanted, now }: TablesWriterParts): 
   });
   const followPort = (before: PortPlan | undefined, after: PortPlan | undefined): void => {
     const [old, fresh] = [before, after].map((plan) => plan && identityOf(plan));
-    if (old !== undefined && old !== fresh) addresses.hold(old, ADDRESS_CLUSTER_IP, before?.clusterIPs ?? [], []);
-    if (fresh !== undefined)
-      addresses.hold(fresh, ADDRESS_CLUSTER_IP, old === fresh ? (before?.clusterIPs ?? []) : [], after?.clusterIPs ?? []);
+    if (old !== undefined && old !== fresh) addresses.hold(old, meaningsOf(before), NO_MEANINGS);
+    if (fresh !== undefined) addresses.hold(fresh, old === fresh ? meaningsOf(before) : NO_MEANINGS, meaningsOf(after));
     unlistedLosses += countUnlisted(before, after);
   };
   const followNode = (): void => {
     const next = wanted.node();
-    addresses.hold(NODE, ADDRESS_NODE, nodeFacts?.nodeAddresses ?? [], next?.nodeAddresses ?? []);
+    addresses.hold(NODE, nodeMeanings(nodeFacts), nodeMeanings(next));
     nodeFacts = next;
   };
   const readTables = (): State => {
@@ -135,6 +135,20 @@ export function createTablesWriter({ tables, wanted, now }: TablesWriterParts): 
     },
   };
 }
+
+const NO_MEANINGS: Meanings = new Map();
+
+/** A port lists the addresses of all its frontends, also of a frontend that another Service has: that one lists them, too. */
+function meaningsOf(plan: PortPlan | undefined): Meanings {
+  const meanings = new Map<Address, number>();
+  for (const { address } of plan?.frontends ?? [])
+    if (address !== ZERO_ADDRESS[plan?.family ?? 4]) meanings.set(address, ADDRESS_FRONTENDS);
+  for (const address of plan?.clusterIPs ?? []) meanings.set(address, (meanings.get(address) ?? 0) | ADDRESS_CLUSTER_IP);
+  return meanings;
+}
+
+const nodeMeanings = (facts: NodeFacts | undefined): Meanings =>
+  new Map((facts?.nodeAddresses ?? []).map((address) => [address, ADDRESS_NODE]));
 
 /** Repeats the pass for holders that a full table refused while it frees room; returns all holders that took part. */
 function runPasses(context: Omit<PassContext, 'freed'>, first: ReadonlySet<string>): ReadonlySet<string> {
