@@ -65,6 +65,22 @@ test('ranges of both families are taken', () => {
   });
 });
 
+test('numbers of an address may have leading zeros and are decimal, as in kube-proxy (ParseIPSloppy, ParseCIDRSloppy)', () => {
+  const config = configOf({
+    'cluster-cidr': '010.244.000.0/16, ::ffff:10.10.0.0/112',
+    'bind-address': '192.0.2.010',
+    'healthz-bind-address': '127.0.0.01:8080',
+    'nodeport-addresses': '192.000.2.0/24',
+  });
+  assert.deepEqual(config.localDetector.mode === 'ClusterCIDR' && config.localDetector.prefixes.map(formatPrefix), [
+    '10.244.0.0/16',
+    '10.10.0.0/16',
+  ]);
+  assert.equal(config.bindAddress, '192.0.2.10');
+  assert.deepEqual(config.healthzBindAddress, { address: '127.0.0.1', port: 8080 });
+  assert.deepEqual(config.nodePortAddresses, { mode: 'networks', prefixes: [{ address: '192.0.2.0', length: 24 }] });
+});
+
 test('an error names the flag, its value and the valid values', () => {
   const cases: [Record<string, string>, string][] = [
     [{ 'cluster-cidr': '10.0.0.0' }, '--cluster-cidr is "10.0.0.0", must be networks such as 10.244.0.0/16, comma separated'],

@@ -1,4 +1,4 @@
-import { type Address, formatPrefix, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import { type Address, formatPrefix, type Prefix, parseSloppyAddress, parseSloppyPrefix } from '#lib/address.ts';
 import type { HostPort } from '#lib/host-port.ts';
 import type { Given, GivenSettings } from './flags.ts';
 
@@ -70,7 +70,9 @@ export function readSettings(given: GivenSettings): SettingsReader {
       parsed<number | undefined>(name, undefined, (text) => parseInteger(text, least, most), `a whole number from ${least} to ${most}`),
     seconds: (name, fallback) => parsed(name, fallback, parseDuration, 'a time such as 30s or 24h0m0s'),
     address: (name) =>
-      given.get(name)?.text === '' ? undefined : parsed<Address | undefined>(name, undefined, parseAddress, 'an address such as 192.0.2.1'),
+      given.get(name)?.text === ''
+        ? undefined
+        : parsed<Address | undefined>(name, undefined, parseSloppyAddress, 'an address such as 192.0.2.1'),
     mark: (name, fallback) => parsed(name, fallback, parseMark, 'one bit of 32, such as 0x2000, but not 0x4000 or 0x8000 (kube-proxy)'),
     prefixes: (name) => parsed(name, [], parsePrefixes, 'networks such as 10.244.0.0/16, comma separated'),
   };
@@ -112,14 +114,14 @@ function parseMark(text: string): number | undefined {
 /** `192.0.2.1:80`, `[::]:80`, or an address alone (kube-proxy: IPPortVar, k8s.io/component-helpers). */
 function parseHostPort(text: string, usual: number): HostPort | undefined {
   const [, bracketed, plain, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const address = parseAddress(bracketed ?? plain ?? text);
+  const address = parseSloppyAddress(bracketed ?? plain ?? text);
   const port = digits === undefined ? usual : Number(digits);
   return address === undefined || port < 1 || port > 65_535 ? undefined : { address, port };
 }
 
 /** Networks of a comma-separated text, each once; undefined if an item is not a network. */
 export function parsePrefixes(text: string): readonly Prefix[] | undefined {
-  const prefixes = splitList(text).map(parsePrefix);
+  const prefixes = splitList(text).map(parseSloppyPrefix);
   return prefixes.every((prefix) => prefix !== undefined) ? dedupe(prefixes) : undefined;
 }
 

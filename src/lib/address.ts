@@ -50,6 +50,15 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { address: network, length: familyOf(network) === 4 ? bits - MAPPED_BITS : bits };
 }
 
+/** Address of a text whose numbers may have leading zeros, and are decimal: objects of old clusters have such texts (ParseIPSloppy, TestBadIPs). */
+export const parseSloppyAddress = (text: string): Address | undefined => parseAddress(withoutLeadingZeros(text));
+
+/** Network of such a text; surrounding blanks are allowed (ParseCIDRSloppy). */
+export const parseSloppyPrefix = (text: string): Prefix | undefined => parsePrefix(withoutLeadingZeros(text));
+
+const withoutLeadingZeros = (text: string): string =>
+  text.includes(':') || !/(^|\D)0\d/.test(text) ? text : text.replaceAll(/(^|\D)0+(?=\d)/g, '$1');
+
 /** CIDR notation, such as `10.0.0.0/8`. */
 export const formatPrefix = (prefix: Prefix): string => `${prefix.address}/${prefix.length}`;
 

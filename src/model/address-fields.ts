@@ -1,4 +1,4 @@
-import { type Address, type Family, familyOf, type Prefix, parseAddress, parsePrefix } from '#lib/address.ts';
+import { type Address, type Family, familyOf, type Prefix, parseSloppyAddress, parseSloppyPrefix } from '#lib/address.ts';
 import { type LocatedFields, show, warn, wrong } from './fields.ts';
 
 /** Scope of an address by its range alone (RFC 6890, RFC 4291). */
@@ -12,27 +12,18 @@ export function scopeOf(address: Address): AddressUse {
   return /^(2[23]\d\.|ff[0-9a-f]{2}:)/.test(address) ? 'multicast' : 'global';
 }
 
-/** An address as the API stores it: numbers may have leading zeros in objects of old clusters and are decimal (TestBadIPs). */
-export const parseApiAddress = (text: string): Address | undefined => parseAddress(withoutLeadingZeros(text));
-
-/** A network as the API stores it; leading zeros and surrounding blanks are allowed. */
-export const parseApiPrefix = (text: string): Prefix | undefined => parsePrefix(withoutLeadingZeros(text));
-
 /** The network in `value`. Undefined, with a warning, if `value` is not a network: kube-proxy ignores it, too (MapCIDRsByIPFamily). */
 export function networkOrWarning(place: LocatedFields, key: string, value: string): Prefix | undefined {
-  const prefix = parseApiPrefix(value);
+  const prefix = parseSloppyPrefix(value);
   if (prefix === undefined) warn(place, key, `is ${show(value)}, not a network, and is left out`);
   return prefix;
 }
-
-const withoutLeadingZeros = (text: string): string =>
-  text.includes(':') || !/(^|\D)0\d/.test(text) ? text : text.replaceAll(/(^|\D)0+(?=\d)/g, '$1');
 
 /**
  * The address in `value`. Undefined, with an error, if `value` is not an address, not a reachable one, or not of `family`.
  */
 export function reachableAddress(place: LocatedFields, key: string, value: string, family?: Family): Address | undefined {
-  const address = parseApiAddress(value);
+  const address = parseSloppyAddress(value);
   if (address === undefined || (family !== undefined && familyOf(address) !== family)) {
     wrong(place, key, value, family === undefined ? 'an IP address' : `an IPv${family} address`);
     return undefined;

@@ -1,5 +1,5 @@
-import type { Address, Prefix } from '#lib/address.ts';
-import { type AddressUse, networkOrWarning, parseApiAddress, scopeOf } from './address-fields.ts';
+import { type Address, type Prefix, parseSloppyAddress } from '#lib/address.ts';
+import { type AddressUse, networkOrWarning, scopeOf } from './address-fields.ts';
 import { child, children, type LocatedFields, show, text, texts, warn } from './fields.ts';
 import { readMetadata } from './metadata.ts';
 import type { Node } from './node.ts';
@@ -29,7 +29,7 @@ function addressesOf(places: readonly LocatedFields[], type: string): readonly A
   return places.flatMap((place) => {
     if (place.fields.type !== type) return [];
     const value = text(place, 'address');
-    const address = parseApiAddress(value);
+    const address = parseSloppyAddress(value);
     if (address !== undefined && !NEVER_ASSIGNED.includes(scopeOf(address))) return address;
     warn(
       place,

@@ -1,5 +1,5 @@
-import { type Address, type Family, familyOf, type Prefix } from '#lib/address.ts';
-import { networkOrWarning, parseApiAddress, parseApiPrefix, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
+import { type Address, type Family, familyOf, type Prefix, parseSloppyAddress, parseSloppyPrefix } from '#lib/address.ts';
+import { networkOrWarning, reachableAddress, routableAddress, scopeOf } from './address-fields.ts';
 import { child, children, choice, clip, type LocatedFields, text, texts, warn, wrong } from './fields.ts';
 import { type ServiceType, warnUnused } from './service-type.ts';
 
@@ -72,7 +72,7 @@ export function decodeIngress(object: LocatedFields, type: ServiceType): readonl
   return ingresses.flatMap((ingress) => {
     const value = text(ingress, 'ip');
     if (choice(ingress, 'ipMode', ['VIP', 'Proxy'], 'VIP') === 'Proxy' || value === '') return [];
-    const address = parseApiAddress(value);
+    const address = parseSloppyAddress(value);
     const scope = address === undefined ? 'global' : scopeOf(address);
     if (scope === 'global' || scope === 'link-local') return reachableAddress(ingress, 'ip', value) ?? [];
     warn(ingress, 'ip', `is ${value}, a ${scope} address, and is left out`);
@@ -91,7 +91,7 @@ export function decodeSourceRanges(spec: LocatedFields, type: ServiceType, clust
     wrong(spec, key, spec.fields[key], `missing where spec.type is ${type}`);
     return [];
   }
-  const read = values.map((value, i) => ({ value, at: `${key}[${i}]`, prefix: parseApiPrefix(value) }));
+  const read = values.map((value, i) => ({ value, at: `${key}[${i}]`, prefix: parseSloppyPrefix(value) }));
   const ranges = read.flatMap(({ prefix }) => prefix ?? []);
   const open = clusterIPs.map(familyOf).find((family) => ranges.every(({ address }) => familyOf(address) !== family));
   for (const { value, at, prefix } of read) {
