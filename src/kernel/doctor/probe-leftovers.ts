@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { namesIn } from '../bpf/state-folder.ts';
 import { listLinks } from '../netlink/links.ts';
 import { runNft } from '../nftables/libnftables.ts';
+import { readText } from '../node/read-text.ts';
 import { degraded, type Finding, fine, probed } from './finding.ts';
 
 /** One object of nft's JSON output that can be another proxy's. */
@@ -83,12 +83,4 @@ function leftovers(name: string, found: readonly string[], remedy: string): Find
     consequence: 'two proxies translate the same Services; which one wins depends on the path',
     remedy,
   });
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

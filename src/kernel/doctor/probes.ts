@@ -2,6 +2,7 @@ import { type Finding, fine, missing } from './finding.ts';
 import { probeKernel } from './probe-kernel.ts';
 import { probeLeftovers } from './probe-leftovers.ts';
 import { probeNode } from './probe-node.ts';
+import { probeRuleset } from './probe-ruleset.ts';
 
 export type { Finding, FindingStatus } from './finding.ts';
 
@@ -11,5 +12,12 @@ export function probe(node: { readonly cgroupRoot: string | undefined; readonly 
     return [
       missing('privileges', 'not root', { consequence: 'neither can the agent start nor this be answered', remedy: 'run it as root' }),
     ];
-  return [fine('privileges', 'root'), ...probeKernel(), ...probeNode(node), ...probeLeftovers()];
+  return [
+    fine('privileges', 'root'),
+    ...probeKernel(),
+    ...probeNode(node),
+    ...probeNeighbours(node),
+    ...probeLeftovers(),
+    ...probeRuleset(),
+  ];
 }

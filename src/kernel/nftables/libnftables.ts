@@ -30,21 +30,23 @@ const libnftables = bindLibrary<LibNftables>('libnftables.so.1', 'libnftables1',
 });
 
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
+const NFT_CTX_OUTPUT_TERSE = 1 << 11;
 
 /** nft refused a transaction; the message carries its words. */
 export class NftError extends Error {}
 
 /**
- * Runs commands in nft's language as one transaction, in this network namespace; returns their output, as JSON on request. `check`: the
- * kernel validates the commands without effect.
+ * Runs commands in nft's language as one transaction, in this network namespace; returns their output, as JSON on request; `terse`: as
+ * JSON without the elements of sets. `check`: the kernel validates the commands without effect.
  */
-export function runNft(commands: string, mode: 'text' | 'json' | 'check' = 'text'): string {
+export function runNft(commands: string, mode: 'text' | 'json' | 'terse' | 'check' = 'text'): string {
   const context = checkedPointer(libnftables.nft_ctx_new(0), 'open nftables');
   try {
     libnftables.nft_ctx_buffer_output(context);
     libnftables.nft_ctx_buffer_error(context);
     if (mode === 'check') libnftables.nft_ctx_set_dry_run(context, true);
     if (mode === 'json') libnftables.nft_ctx_output_set_flags(context, NFT_CTX_OUTPUT_JSON);
+    if (mode === 'terse') libnftables.nft_ctx_output_set_flags(context, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_TERSE);
     if (libnftables.nft_run_cmd_from_buffer(context, commands) !== 0)
       throw new NftError(`Cannot run nft commands: ${libnftables.nft_ctx_get_error_buffer(context)?.trim() || 'nft gave no reason'}`);
     return libnftables.nft_ctx_get_output_buffer(context) ?? '';
