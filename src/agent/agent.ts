@@ -22,6 +22,7 @@ import { type Alarm, createAlarm } from './alarm.ts';
 import { createAttachments } from './attachments.ts';
 import type { ExitError } from './exit-error.ts';
 import { createLoop, type Loop } from './loop.ts';
+import { watchNeighbours } from './neighbour-watch.ts';
 import { watchOutcomes } from './outcome-watch.ts';
 import { createPassLog } from './pass-log.ts';
 import { createPasses } from './passes.ts';
@@ -95,6 +96,7 @@ export async function startAgent(config: Config, { objectsDir, source, events, l
   const links = watchLinks({ onChange: loop.wakeForDevices, onError: (error) => log.error('Cannot follow network devices', { error }) });
   const ports = openPorts({ config, store, proxyHealth: health.proxyHealth, metrics, alarm, log, fail });
   const outcomes = watchOutcomes(datapath.tables, { log, events });
+  const neighbours = watchNeighbours({ attachments, datapath, alarm, log });
   events.record({ reason: 'Starting', note: 'Starting weir' });
   followSource(source, { store, loop, metrics, log, counters });
   const stop = async (): Promise<void> => {
@@ -108,6 +110,7 @@ export async function startAgent(config: Config, { objectsDir, source, events, l
     rulesetGuard.stop();
     links.close();
     outcomes.stop();
+    neighbours.stop();
     datapath.close();
     release();
     log.info('Stopped; the kernel goes on serving. "weir cleanup" removes what it holds', counters.totals());

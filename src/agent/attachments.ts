@@ -8,7 +8,8 @@ import { attachableDevices, type DeviceRules } from './devices.ts';
 export interface Attachments {
   /** Lists the devices. The first call replaces programs of an earlier agent. Returns false if a device lacks its program. */
   follow(): boolean;
-  count(): number;
+  /** Devices with a program of this agent: their names by interface index. */
+  devices(): ReadonlyMap<number, string>;
 }
 
 export interface AttachmentsParts {
@@ -65,6 +66,6 @@ export function createAttachments({ datapath, listLinks, rules, alarm, log }: At
         if (ours.get(ifindex)?.role !== role || !attached.has(ifindex)) attach(ifindex, role, nameOf(ifindex));
       return refused.size === 0;
     },
-    count: () => ours.size,
+    devices: () => new Map(Array.from(ours, ([ifindex, { name }]) => [ifindex, name])),
   };
 }

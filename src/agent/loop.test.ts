@@ -16,7 +16,7 @@ function ground(runPass: () => FlushReport) {
     store: { node: () => ({}), counts: () => ({ services: 0, slices: 0 }) },
     runPass,
     reconciler: { problems: () => [] },
-    attachments: { follow: () => true, count: () => 0 },
+    attachments: { follow: () => true, devices: () => new Map() },
     rulesetGuard: { start: nothing },
     staleFlows: { follow: nothing, lookAtAll: nothing },
     proxyHealth,

@@ -174,7 +174,7 @@ function begin({ cgroupRoot, datapath, attachments, rulesetGuard, store, passLog
     removedFolders: datapath.removeStaleStates(),
     keepsEarlier: datapath.adopted && pass !== 'prune',
     hasNode: store.node() !== undefined,
-    devices: attachments.count(),
+    devices: attachments.devices().size,
     ...store.counts(),
   });
   return areServed;

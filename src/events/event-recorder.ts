@@ -15,6 +15,7 @@ export const REASONS = {
   FailedToProgram: { type: 'Warning', action: 'Program' },
   RulesetRemoved: { type: 'Warning', action: 'Program' },
   DeviceNotServed: { type: 'Warning', action: 'Attach' },
+  ProgramAhead: { type: 'Warning', action: 'Attach' },
   ConntrackFull: { type: 'Warning', action: 'Translate' },
   ConntrackRefused: { type: 'Warning', action: 'Translate' },
   SourcePortsExhausted: { type: 'Warning', action: 'Translate' },

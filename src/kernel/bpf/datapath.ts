@@ -9,6 +9,7 @@ import { attachDevice, attachedDevices, detachDevice } from './device-links.ts';
 import { inheritFlowState } from './flow-state.ts';
 import { openPinnedTables } from './maps.ts';
 import { folderInUse } from './open-tables.ts';
+import { programsAhead } from './programs-ahead.ts';
 import { attachSockets } from './socket-links.ts';
 import { openSocketFlows } from './stale-sockets.ts';
 import { mapFolders, namesIn } from './state-folder.ts';
@@ -86,6 +87,7 @@ const conntrackPath = (stateDir: string, programs: readonly LoadedProgram[], mar
   attachDevice: (ifindex, role) => attachDevice(stateDir, ifindex, programNamed(programs, DEVICE_PROGRAMS[role]).fd),
   detachDevice: (ifindex) => detachDevice(stateDir, ifindex),
   attachedDevices: () => attachedDevices(stateDir),
+  programsAhead: (ifindex) => programsAhead(stateDir, ifindex),
   packetFlows: conntrackFlows(mark),
 });
 

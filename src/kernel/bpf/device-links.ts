@@ -12,7 +12,8 @@ const BPF_F_BEFORE = 8;
 
 const PREFIX = 'tc-';
 
-const pathOf = (stateDir: string, ifindex: number): string => `${linksFolder(stateDir)}/${PREFIX}${ifindex}`;
+/** Where the link of a device is pinned. */
+export const linkPath = (stateDir: string, ifindex: number): string => `${linksFolder(stateDir)}/${PREFIX}${ifindex}`;
 
 /**
  * Runs a program on packets that enter a device of this network namespace: by a pinned tcx link if the kernel has them, else by a
@@ -24,7 +25,7 @@ export function attachDevice(stateDir: string, ifindex: number, program: number)
 }
 
 function attachTcx(stateDir: string, ifindex: number, program: number): boolean {
-  const path = pathOf(stateDir, ifindex);
+  const path = linkPath(stateDir, ifindex);
   const isSame = (link: { type: number; target: bigint }) => link.type === LINK_TCX && link.target === BigInt(ifindex);
   try {
     attachLink({ path, program, target: ifindex, attachType: BPF_TCX_INGRESS, flags: BPF_F_BEFORE, isSame });
@@ -38,11 +39,15 @@ function attachTcx(stateDir: string, ifindex: number, program: number): boolean 
 
 /** Detaches the program from a device, also from a removed one. Returns whether it was attached. */
 export function detachDevice(stateDir: string, ifindex: number): boolean {
-  const path = pathOf(stateDir, ifindex);
+  const path = linkPath(stateDir, ifindex);
   if (pinnedLink(path) === undefined) return detachFilter(ifindex);
   detachLink(path);
   return true;
 }
+
+/** Whether weir's program is attached to a device of this network namespace. */
+export const hasProgram = (stateDir: string, ifindex: number): boolean =>
+  pinnedLink(linkPath(stateDir, ifindex))?.target === BigInt(ifindex) || hasFilter(ifindex);
 
 /** Devices of this network namespace with a program of weir. Also removes links of removed devices. */
 export function attachedDevices(stateDir: string): number[] {
@@ -59,7 +64,7 @@ const pinnedDevices = (stateDir: string): number[] =>
     .map((name) => Number(name.slice(PREFIX.length)));
 
 function isAlive(stateDir: string, ifindex: number): boolean {
-  const path = pathOf(stateDir, ifindex);
+  const path = linkPath(stateDir, ifindex);
   if (pinnedLink(path)?.target === BigInt(ifindex)) return true;
   detachLink(path);
   return false;

@@ -44,8 +44,10 @@ interface LibBpf {
   bpf_object__next_map(object: BpfObject, after: BpfMap | null): BpfMap | null;
   bpf_object__next_program(object: BpfObject, after: BpfProgram | null): BpfProgram | null;
   bpf_object__open_file(path: string, options: Uint8Array | null): BpfObject | null;
+  bpf_prog_attach(program: number, target: number, attachType: number, flags: number): number;
   bpf_prog_get_fd_by_id(id: number): number;
   bpf_prog_load(type: number, name: string, license: string, instructions: Uint8Array, count: number, options: Uint8Array | null): number;
+  bpf_prog_query_opts(target: number, attachType: number, options: Uint8Array): number;
   bpf_prog_test_run_opts(program: number, options: Uint8Array): number;
   bpf_program__expected_attach_type(program: BpfProgram): number;
   bpf_program__fd(program: BpfProgram): number;
@@ -88,9 +90,11 @@ export const libbpf = bindLibrary<LibBpf>('libbpf.so.1', 'libbpf1', {
   bpf_object__next_map: 'bpf_map *bpf_object__next_map(bpf_object *object, bpf_map *after)',
   bpf_object__next_program: 'bpf_program *bpf_object__next_program(bpf_object *object, bpf_program *after)',
   bpf_object__open_file: 'bpf_object *bpf_object__open_file(const char *path, const void *options)',
+  bpf_prog_attach: 'int bpf_prog_attach(int program, int target, int type, unsigned int flags)',
   bpf_prog_get_fd_by_id: 'int bpf_prog_get_fd_by_id(uint32_t id)',
   bpf_prog_load:
     'int bpf_prog_load(int type, const char *name, const char *license, const void *instructions, size_t count, const void *options)',
+  bpf_prog_query_opts: 'int bpf_prog_query_opts(int target, int type, void *options)',
   bpf_prog_test_run_opts: 'int bpf_prog_test_run_opts(int program, void *options)',
   bpf_program__expected_attach_type: 'int bpf_program__expected_attach_type(bpf_program *program)',
   bpf_program__fd: 'int bpf_program__fd(bpf_program *program)',

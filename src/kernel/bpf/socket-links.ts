@@ -1,7 +1,9 @@
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { KernelError } from '../ffi/ffi.ts';
 import { isCgroup2 } from '../node/mounts.ts';
 import { attachLink, LINK_CGROUP } from './bpf-link.ts';
 import type { LoadedProgram } from './bpf-object.ts';
+import { exclusivePrograms, exclusiveText } from './exclusive-programs.ts';
 import { linksFolder } from './state-folder.ts';
 
 /** Attaches every program to a cgroup v2 folder, for all processes below it. */
@@ -14,10 +16,21 @@ export function attachSockets(stateDir: string, cgroupDir: string, programs: rea
   try {
     for (const { name, fd, attachType } of answersFirst(programs)) {
       const isSame = (link: { type: number; target: bigint }) => link.type === LINK_CGROUP && link.target === id;
-      attachLink({ path: `${links}/${name}`, program: fd, target: cgroup, attachType, flags: 0, isSame });
+      naming(cgroupDir, () => attachLink({ path: `${links}/${name}`, program: fd, target: cgroup, attachType, flags: 0, isSame }));
     }
   } finally {
     closeSync(cgroup);
+  }
+}
+
+/** The kernel answers EPERM if another program allows none beside it, and does not name that program. */
+function naming(cgroupDir: string, attach: () => void): void {
+  try {
+    attach();
+  } catch (cause) {
+    const exclusive = cause instanceof KernelError && cause.code === 'EPERM' ? exclusivePrograms(cgroupDir) : [];
+    if (exclusive.length === 0) throw cause;
+    throw new Error(`Cannot attach to ${cgroupDir}: ${exclusive.map(exclusiveText).join(', ')} allows no other program`, { cause });
   }
 }
 

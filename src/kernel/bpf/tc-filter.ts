@@ -18,6 +18,10 @@ const hookOf = (ifindex: number): CStruct => CStruct.sized(24).u32(8, ifindex).u
 /** struct bpf_tc_opts of libbpf. */
 const filter = (): CStruct => CStruct.sized(32).u32(20, HANDLE).u32(24, PRIORITY);
 
+/** Whether a filter at the ingress of a device is weir's. */
+export const isOurFilter = ({ handle, priority }: { readonly handle: number; readonly priority: number }): boolean =>
+  handle === HANDLE && priority === PRIORITY;
+
 /** Attaches a program to the ingress of a device of this network namespace, or replaces weir's program without a gap. */
 export function attachFilter(ifindex: number, program: number): void {
   const hook = hookOf(ifindex).bytes;

@@ -1,6 +1,7 @@
 import { TABLES } from '#abi/generated.ts';
 import { btfNames } from '../bpf/btf-names.ts';
 import { BPF_TCX_INGRESS } from '../bpf/device-links.ts';
+import { SOCKET_HOOKS } from '../bpf/exclusive-programs.ts';
 import { libbpf } from '../bpf/libbpf.ts';
 import { canEndSockets } from '../bpf/stale-sockets.ts';
 import { attachFilter } from '../bpf/tc-filter.ts';
@@ -15,16 +16,6 @@ const BPF_PROG_TYPE_SCHED_CLS = 3;
 const BPF_PROG_TYPE_CGROUP_SOCK_ADDR = 18;
 const BPF_MAP_TYPE_SK_STORAGE = 24;
 const BPF_FUNC_SET_RETVAL = 187;
-const SOCK_ADDR_HOOKS: Readonly<Record<string, number>> = {
-  connect4: 10,
-  connect6: 11,
-  sendmsg4: 14,
-  sendmsg6: 15,
-  recvmsg4: 19,
-  recvmsg6: 20,
-  getpeername4: 29,
-  getpeername6: 30,
-};
 const MAP_TYPES: Readonly<Record<number, string>> = { 1: 'hash', 2: 'array', 6: 'per-CPU array', 9: 'LRU hash', 11: 'longest prefix' };
 
 const KFUNCS = [
@@ -82,7 +73,7 @@ function loadTrivial(type: number, attachType: number): number {
 
 function probeSocketHooks(): Finding[] {
   const trouble = { consequence: NO_SOCKETS, remedy: 'use Linux 6.1 or later with CONFIG_CGROUP_BPF' };
-  return Object.entries(SOCK_ADDR_HOOKS).map(([hook, attachType]) => {
+  return Object.entries(SOCKET_HOOKS).map(([hook, attachType]) => {
     const name = `hook cgroup/${hook}`;
     return probed(name, trouble, () => closing(loadTrivial(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, attachType), () => fine(name, 'loads')));
   });

@@ -1,6 +1,7 @@
 import { type Finding, fine, missing } from './finding.ts';
 import { probeKernel } from './probe-kernel.ts';
 import { probeLeftovers } from './probe-leftovers.ts';
+import { probeNeighbours } from './probe-neighbours.ts';
 import { probeNode } from './probe-node.ts';
 import { probeRuleset } from './probe-ruleset.ts';
 

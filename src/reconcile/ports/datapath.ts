@@ -32,6 +32,17 @@ export const PACKET_PATHS = ['netfilter', 'kfuncs'] as const;
  */
 export type PacketPathName = (typeof PACKET_PATHS)[number];
 
+/** A program of others that runs before weir's on packets that enter a device. */
+export interface ProgramAhead {
+  readonly hook: 'tcx' | 'clsact';
+  /** From 1: the first to run. */
+  readonly position: number;
+  /** 0 for a filter that is not a BPF program. */
+  readonly id: number;
+  /** Of the program, or the kind of such a filter; may be empty. */
+  readonly name: string;
+}
+
 /** The programs that translate packets of devices. Device methods work in the thread's network namespace. */
 export interface PacketPath {
   /** Runs the packet program on packets that enter a device; replaces the program of an earlier agent at once. */
@@ -40,6 +51,8 @@ export interface PacketPath {
   detachDevice(ifindex: number): boolean;
   /** Interface indexes, ascending. */
   attachedDevices(): number[];
+  /** In the order in which they run; empty where weir's runs first, is not attached, or the device is gone. */
+  programsAhead(ifindex: number): ProgramAhead[];
   readonly packetFlows: Flows;
   /** Tells table `inet weir` about all backends, after it was created anew. */
   fillBackendMaps(): void;
