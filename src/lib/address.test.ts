@@ -12,6 +12,7 @@ import {
   type Prefix,
   parseAddress,
   parsePrefix,
+  parseSloppyAddress,
   prefixContains,
   tablePrefixBits,
   withoutMapped,
@@ -94,6 +95,24 @@ test('a prefix has its host bits cleared and the length of its own family', () =
   }
 });
 
+test('the end of an IPv6 address may be a dotted quad: only ::ffff: makes it an IPv4 address, as in net.ParseIP', () => {
+  for (const [text, expected] of [
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['::10.0.0.1', '::a00:1'],
+    ['fd00::10.0.0.1', 'fd00::a00:1'],
+    ['1:2:3:4:5:6:255.255.255.255', '1:2:3:4:5:6:ffff:ffff'],
+    ['::ffff:0x0a.0.0.1', undefined],
+    ['::ffff:10.0.0.010', undefined],
+    ['::ffff:10.0.1', undefined],
+    ['::10.0.0.1:1', undefined],
+    ['1:2:3:4:5:6:7:10.0.0.1', undefined],
+    ['10.0.0.1::', undefined],
+  ] as const)
+    assert.equal(parseAddress(text), expected, text);
+  assert.equal(parseSloppyAddress('::ffff:010.0.0.010'), '10.0.0.10');
+  assert.equal(parseSloppyAddress('fd00:0010::010.0.0.1'), 'fd00:10::a00:1');
+});
+
 test('a prefix in IPv4-mapped form is the IPv4 network if it fixes the mapped part, else an IPv6 network, as in net.ParseCIDR', () => {
   for (const [text, expected] of [
     ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
@@ -104,6 +123,9 @@ test('a prefix in IPv4-mapped form is the IPv4 network if it fixes the mapped pa
     ['::ffff:10.0.0.0/24', '::/24'],
     ['::ffff:10.0.0.0/0', '::/0'],
     ['::ffff:10.0.0.0/129', undefined],
+    ['::10.0.0.0/104', '::a00:0/104'],
+    ['::10.1.2.3/128', '::a01:203/128'],
+    ['::ffff:0x0a.0.0.0/104', undefined],
   ] as const) {
     const prefix = parsePrefix(text);
     assert.equal(prefix && formatPrefix(prefix), expected, text);

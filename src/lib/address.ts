@@ -31,9 +31,19 @@ export function parseAddress(text: string): Address | undefined {
   if (CANONICAL_IPV4.test(text)) return text as Address;
   // ipaddr.js throws and catches an exception for each text that is not an IPv4 address, so IPv6 texts skip this check
   if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? (ipaddr.IPv4.parse(text).toString() as Address) : undefined;
-  if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
-  const parsed = ipaddr.IPv6.parse(text);
+  const groups = withoutQuad(text);
+  if (groups === undefined || groups.includes('%') || !ipaddr.IPv6.isValid(groups)) return undefined;
+  const parsed = ipaddr.IPv6.parse(groups);
   return (parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()) as Address;
+}
+
+/** An IPv6 text with its dotted quad, if any, as two groups; undefined for a quad that is not one. ipaddr.js reads `::1.2.3.4` as IPv4-mapped. */
+function withoutQuad(text: string): string | undefined {
+  if (!text.includes('.')) return text;
+  const at = text.lastIndexOf(':') + 1;
+  if (!CANONICAL_IPV4.test(text.slice(at))) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0] = text.slice(at).split('.').map(Number);
+  return `${text.slice(0, at)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
 }
 
 /**
@@ -57,7 +67,7 @@ export const parseSloppyAddress = (text: string): Address | undefined => parseAd
 export const parseSloppyPrefix = (text: string): Prefix | undefined => parsePrefix(withoutLeadingZeros(text));
 
 const withoutLeadingZeros = (text: string): string =>
-  text.includes(':') || !/(^|\D)0\d/.test(text) ? text : text.replaceAll(/(^|\D)0+(?=\d)/g, '$1');
+  /(^|\D)0\d/.test(text) ? text.replace(/\d+(\.\d+){3}/, (quad) => quad.replaceAll(/(^|\.)0+(?=\d)/g, '$1')) : text;
 
 /** CIDR notation, such as `10.0.0.0/8`. */
 export const formatPrefix = (prefix: Prefix): string => `${prefix.address}/${prefix.length}`;
