@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bpffsDir, manifestsDir, WEIR } from '#lab/paths.ts';
 import type { Target } from '#lab/probe.ts';
 import { hostPort } from '#lib/host-port.ts';
+import { PACKET_PATHS } from '#reconcile/ports/datapath.ts';
 import { conntrackEntries, raise, restartAgent, scaled, stateDir, weir } from './ground.ts';
 import { AWAY, CLIENT, clusterIP, HERE, nodeAddress, nodePort, numbered, type PodSpec, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until, untilAnsweredBy } from './paths.ts';
@@ -105,6 +106,14 @@ test('flows and new connections go on through an upgrade to tables of another si
     assert.equal(await folders(), before);
   });
 });
+
+test('flows and new connections go on when the agent comes back with the other packet path, and again with the first', () =>
+  throughAll(async () => {
+    for (const path of PACKET_PATHS.toReversed()) {
+      await restartAgent(lab, 'n1', '--packet-path', path);
+      await sleep(scaled(200));
+    }
+  }));
 
 test('an endpoint that changed while the agent was away is right when it is back, for new flows and for old datagrams', async () => {
   const talk = lab.hold('t/p9', { target: udp(clusterIP(SWAP), 80, { unconnected: true }), everyMs: 5 });
