@@ -14,7 +14,7 @@ export type BackendEntry = TableEntry<'backends'>;
 export interface BackendMaps {
   /**
    * Compares the maps with map `backends` and writes what they lack. Returns entries at rest for ids that only the maps hold: programs of an
-   * earlier agent with other tables may still use them.
+   * earlier agent with other tables may still use them. Entries are in the order of their ids.
    */
   adopt(entries: readonly BackendEntry[]): readonly BackendEntry[];
   /** Fills the maps of a new table. */
@@ -67,7 +67,9 @@ export function createBackendMaps(now: () => number): BackendMaps {
       write(lacking.map(placeOf), wrong);
       for (const { id } of found) retired.set(id, now() + FOUND_REST_MS);
       for (const { key, value } of entries) if (value.flags === 0 && held[key.value] !== 0) retired.set(key.value, now() + REST_MS);
-      return found.map(({ id, address, port }) => ({ key: { value: id }, value: { address, port, flags: 0, service: 0 } }));
+      return found
+        .sort((a, b) => a.id - b.id)
+        .map(({ id, address, port }) => ({ key: { value: id }, value: { address, port, flags: 0, service: 0 } }));
     },
     fill(entries) {
       const add = entries.filter(({ value }) => value.flags !== 0).map(placeOf);

@@ -50,7 +50,7 @@ function placeBackends(state: State, port: PortState, plan: PortPlan): Layout['b
   for (const { address, port: number, flags } of plan.backends) {
     let placed = known.size === 0 ? undefined : known.get(endpointText({ address, port: number }));
     if (placed === undefined) {
-      const id = state.found.ids.get(endpointText({ address, port: number }))?.pop() ?? state.allocators.backends.take(1);
+      const id = state.found.ids.get(endpointText({ address, port: number }))?.shift() ?? state.allocators.backends.take(1);
       if (id === undefined) continue;
       placed = { id, address, port: number, flags: 0 };
       port.backends.push(placed);

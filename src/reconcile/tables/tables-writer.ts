@@ -11,7 +11,7 @@ import type { Problem, Writer } from '../writer.ts';
 import { createAddressBook, type Meanings } from './addresses.ts';
 import { adopt } from './adopt.ts';
 import { type PassContext, runPass } from './pass.ts';
-import { type AllocatedTable, forgetRetired, releaseFound, type State } from './state.ts';
+import { type AllocatedTable, forgetRetired, REST_MS, releaseFound, type State } from './state.ts';
 
 /** Connections and refusals of a Service port in one family since it is in the tables. TCP and UDP only. */
 export interface PortCount extends Pick<PortPlan, 'name' | 'family' | 'protocol'> {
@@ -109,8 +109,7 @@ export function createTablesWriter({ tables, wanted, now }: TablesWriterParts): 
         (identity) => wanted.plan(identity) === undefined && (certain === undefined || certain.has(serviceOf(identity))),
       );
     },
-    hasRoomAt: (table) =>
-      held !== undefined && table in held.allocators ? held.allocators[table as AllocatedTable].nextWake() : undefined,
+    hasRoomAt: (table) => (held === undefined ? undefined : roomAt(held, table)),
     troubled: () => conflicts.keys(),
     problemsOf: (holder, failure) => problemsOf(holder, failure, conflicts.get(holder) ?? []),
     isContested(plan) {
@@ -162,6 +161,12 @@ function runPasses(context: Omit<PassContext, 'freed'>, first: ReadonlySet<strin
     if (holders.size === 0) return attempted;
     for (const holder of holders) attempted.add(holder);
   }
+}
+
+function roomAt({ allocators, found }: State, table: TableName): number | undefined {
+  if (!(table in allocators)) return undefined;
+  const next = allocators[table as AllocatedTable].nextWake();
+  return next === undefined && table === 'backends' && found.ids.size > 0 ? found.at + REST_MS : next;
 }
 
 /** Places that no frontend uses any more now that everything is as it should be. */
