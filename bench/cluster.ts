@@ -19,7 +19,8 @@ import {
 } from '../test/datapath/objects.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const LOAD = join(ROOT, 'dist/bench/load');
+/** The compiled load generator. */
+export const LOAD = join(ROOT, 'dist/bench/load');
 const SERVER_THREADS = 2;
 
 /** n1 and n2 run weir; n3 nothing; n4 nothing but the kernel's connection tracking, which weir turns on. */
@@ -91,7 +92,7 @@ export const GROUPS: readonly Group[] = [
 ];
 
 /** Service number `n` over one port of one pod. */
-function serviceOver(n: number, pod: PodSpec, port: number, spec: object = {}): object[] {
+export function serviceOver(n: number, pod: PodSpec, port: number, spec: object = {}): object[] {
   const ports = (['TCP', 'UDP'] as const).map((protocol) => ({ name: protocol.toLowerCase(), protocol, port }));
   return [numbered(`s${n}`, n, { families: [4], spec }), slice({ of: `s${n}`, pods: [pod], ports })];
 }
@@ -121,22 +122,26 @@ export async function raiseCluster(signal: AbortSignal): Promise<Lab> {
 }
 
 /** As any rule with `ct state` and NAT chains do, on every node with kube-proxy too. */
-async function turnOnTracking(lab: Lab, name: string): Promise<void> {
+export async function turnOnTracking(lab: Lab, name: string): Promise<void> {
   const hooks = ['prerouting', 'input', 'output', 'postrouting'];
   const chains = hooks.map((hook) => `chain ${hook} {\ntype nat hook ${hook} priority 0\nct state new\n}\n`);
   const { code, stderr } = await lab.exec(name, ['nft', '-f', '-'], `table inet tracking {\n${chains.join('')}}\n`);
   if (code !== 0) throw new Error(`Cannot turn on conntrack on ${name}: ${stderr}`);
 }
 
-function buildLoad(): void {
+/** Compiles the load generator. */
+export function buildLoad(): void {
   mkdirSync(dirname(LOAD), { recursive: true });
   const { status, stderr } = spawnSync('clang', ['-O2', '-pthread', '-o', LOAD, join(import.meta.dirname, 'load.c')], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`Cannot build the load generator: ${stderr}`);
 }
 
-async function startServer(lab: Lab, pod: PodSpec, port: number): Promise<void> {
-  const argv = [LOAD, 'serve', `${SERVER_THREADS}`, podAddress(pod), `${port}`];
-  const server = lab.spawn(pod.name, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+const startServer = (lab: Lab, pod: PodSpec, port: number): Promise<void> =>
+  startEnd(lab, pod, [LOAD, 'serve', `${SERVER_THREADS}`, podAddress(pod), `${port}`]);
+
+/** Starts the other end of the load in a pod, and waits until it is ready. */
+export async function startEnd(lab: Lab, pod: PodSpec, argv: readonly string[]): Promise<void> {
+  const server = lab.spawn(pod.name, [...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = server.stdout ? await Promise.race([once(server.stdout, 'data'), once(server, 'exit')]) : [];
   if (`${line}`.trim() !== 'ready') throw new Error(`Cannot start the server of ${pod.name}: ${line}`);
 }
