@@ -321,7 +321,7 @@ enum outcome {
 	OUTCOME_SOCKET_DROP_SOURCE_RANGE = 6,
 	/** A pod's socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
 	OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 7,
-	/** A pod's socket was left to the packet path, which can see its source address. */
+	/** A pod's socket was left to the packet path, which can see its source address, or give it another source port. */
 	OUTCOME_SOCKET_LEFT_TO_PACKETS = 8,
 	/** A packet started a translated flow. */
 	OUTCOME_PACKET_TRANSLATED = 9,
@@ -349,8 +349,10 @@ enum outcome {
 	OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS = 20,
 	/** A packet was dropped: a slot or backend that must exist does not. */
 	OUTCOME_PACKET_DROP_BROKEN_TABLE = 21,
+	/** A socket was left to the packet path: it is neither the node's nor that of a pod with only the node's network. */
+	OUTCOME_SOCKET_OF_OTHER_NETWORK = 22,
 	/** Number of outcomes. */
-	OUTCOME_COUNT = 22,
+	OUTCOME_COUNT = 23,
 };
 
 /** Value of `shortages`, the last flow without a free source port: every port that was tried for it has a flow already. */

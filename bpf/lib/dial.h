@@ -7,6 +7,7 @@
 #define WEIR_LIB_DIAL_H
 
 #include "choose.h"
+#include "pod.h"
 #include "socket_flow.h"
 #include "verdict.h"
 
@@ -116,6 +117,15 @@ static always_inline struct caller caller_of(struct bpf_sock_addr *ctx, const st
 	return (struct caller){.host = host, .local_source = host || !(settings->flags & undetected)};
 }
 
+/**
+ * A TCP socket with a port of its own may have its twin, which dials another Service with the same port. If both get one backend
+ * the kernel allows the second no connection (EADDRNOTAVAIL), while packets get another source port.
+ */
+static always_inline bool has_chosen_port(const struct bpf_sock_addr *ctx)
+{
+	return ctx->protocol == IPPROTO_TCP && ctx->sk->src_port;
+}
+
 static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum dial_kind kind,
 						struct socket_flow *flow)
 {
@@ -123,24 +133,27 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 	struct frontend frontend;
 	enum outcome outcome;
 	struct caller caller;
-	bool loopback;
+	enum dialled dialled;
+	bool loopback, v4 = address_is_v4(&flow->service_address);
 
 	if (!settings)
 		return NO_OUTCOME;
-	caller = caller_of(ctx, settings, address_is_v4(&flow->service_address));
+	caller = caller_of(ctx, settings, v4);
 	if (!caller.host && (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
 		return NO_OUTCOME;
 	loopback = caller.host && (settings->flags & SETTINGS_LOOPBACK_NODE_PORTS);
-	switch (find_frontend(&flow->service_address, flow->service_port, ctx->protocol, loopback, &frontend)) {
-	case DIALLED_UNKNOWN_PORT:
-		return OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT;
-	case DIALLED_FRONTEND:
-		outcome = apply_policy(ctx, kind, &frontend, caller, flow);
-		count_for(frontend.service, outcome);
-		return outcome;
-	default:
+	dialled = find_frontend(&flow->service_address, flow->service_port, ctx->protocol, loopback, &frontend);
+	if (dialled == DIALLED_OTHER)
 		return NO_OUTCOME;
-	}
+	if (!caller.host && !is_pod(ctx, settings, v4))
+		return OUTCOME_SOCKET_OF_OTHER_NETWORK;
+	if (!caller.host && has_chosen_port(ctx))
+		return OUTCOME_SOCKET_LEFT_TO_PACKETS;
+	if (dialled == DIALLED_UNKNOWN_PORT)
+		return OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT;
+	outcome = apply_policy(ctx, kind, &frontend, caller, flow);
+	count_for(frontend.service, outcome);
+	return outcome;
 }
 
 /**

@@ -110,7 +110,7 @@ static void is_dropped(const struct tables *tables)
 	mark_counters(tables);
 	expect_sent(client, "203.0.113.202", 53, EPERM);
 	expect_counters(tables, OUTCOME_SOCKET_DROP_SOURCE_RANGE, NOTHING);
-	set_settings(tables, 0, 1);
+	set_settings(tables, 0, node_netns_cookie());
 	close(client);
 	end_case();
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * socket_suite.c: real sockets in a cgroup of our own; test runs do not know socket programs. The backends are sockets of this
- * process as well. Whether it counts as the node or as a pod is a matter of the namespace cookie in `settings`.
+ * process as well. Whether it counts as the node or as a pod is a matter of the namespace cookie in `settings`: its own, or its
+ * node's.
  */
 #include "test.h"
 #include "sockets.h"
@@ -100,7 +101,7 @@ static void set_caller(enum caller caller, __u32 flags)
 	if (flags & NO_OTHER_DETECTOR)
 		flags |= v6 ? SETTINGS_NO_LOCAL_DETECTOR4 : SETTINGS_NO_LOCAL_DETECTOR6;
 	flags &= ~(NO_DETECTOR | NO_OTHER_DETECTOR);
-	set_settings(&tables, flags, caller == NODE ? own_netns_cookie() : 1);
+	set_settings(&tables, flags, caller == NODE ? own_netns_cookie() : node_netns_cookie());
 }
 
 static void expect_peer(int client, const char *address, int port)
@@ -188,6 +189,7 @@ void socket_suite(void)
 
 	tables = open_tables(object);
 	fill_tables(&tables);
+	enter_pod();
 	attach_to_own_cgroup(object);
 	open_servers();
 	for (mode = V4; mode <= MAPPED; mode++) {
@@ -196,6 +198,7 @@ void socket_suite(void)
 		choice_cases();
 		set_caller(POD, 0);
 		datagram_cases(&tables);
+		network_cases(&tables);
 	}
 	for (mode = V4; mode <= V6; mode++)
 		a_service_that_goes(&tables);

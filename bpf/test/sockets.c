@@ -9,9 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
 #define PATIENCE_MS  10000
 #define UDP_PORT     5353
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -24,18 +21,6 @@ static const int tcp_ports[] = {8080, 8085};
 /** UDP sockets of IPv4 addresses first, then of their IPv6 twins. */
 static struct pollfd udp_servers[2 * COUNT(addresses)];
 static int tcp_servers[COUNT(tcp_ports)];
-
-__u64 own_netns_cookie(void)
-{
-	int any = socket(AF_INET, SOCK_DGRAM, 0);
-	socklen_t size = sizeof(__u64);
-	__u64 cookie = 0;
-
-	if (getsockopt(any, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0)
-		die("Cannot read the network namespace's cookie");
-	close(any);
-	return cookie;
-}
 
 static void open_udp_server(struct pollfd *server, const char *at)
 {

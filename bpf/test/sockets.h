@@ -16,7 +16,6 @@ void attach_to_own_cgroup(struct bpf_object *object);
 
 /* sockets.c */
 
-__u64 own_netns_cookie(void);
 /** Servers at every backend address that tables.c knows, and their addresses on lo. */
 void open_servers(void);
 void close_servers(void);
@@ -38,6 +37,11 @@ const char *answered_by(void);
 const char *received_from(int client);
 /** Sends a datagram to `client` from an address outside its Services; returns what recvfrom() should say. */
 const char *stranger_writes_to(int client);
+
+/* network_cases.c */
+
+/** What a namespace must look like for its sockets to be a pod's. */
+void network_cases(const struct tables *tables);
 
 /* datagram_cases.c */
 

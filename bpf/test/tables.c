@@ -226,6 +226,14 @@ void fill_tables(const struct tables *t)
 	mode = V4;
 }
 
+void set_pod_link_flags(const struct tables *t, __u32 flags)
+{
+	struct device_key key = {pod_link_index()};
+	struct device value = {.flags = flags};
+
+	put_entry(t->devices, &key, &value);
+}
+
 void forget_node_addresses(const struct tables *t)
 {
 	struct index first = {0};

@@ -67,6 +67,13 @@ const char *expected_text(const char *v4, int port);
 
 /** A network namespace of our own, with devices, routes and table `inet weir` for all suites. */
 void make_world(void);
+/** From here on this process is in a pod's network namespace; the one before is its node's. */
+void enter_pod(void);
+/** Cookies of the network namespaces of this process, and of its node. */
+__u64 own_netns_cookie(void);
+__u64 node_netns_cookie(void);
+/** Interface index, on the node, of the device that leads to the pod. */
+__u32 pod_link_index(void);
 /** Runs a command; the program ends if it fails. */
 void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 __u32 device_index(const char *name);
@@ -88,6 +95,8 @@ struct tables open_tables(struct bpf_object *object);
 /** Writes the Services of tables.c for both families, node addresses, ranges, devices and settings. */
 void fill_tables(const struct tables *tables);
 void set_settings(const struct tables *tables, __u32 flags, __u64 cookie);
+/** DEVICE_* bits of the node's device that leads to the pod. */
+void set_pod_link_flags(const struct tables *tables, __u32 flags);
 /** Settings of a node without known addresses. */
 void forget_node_addresses(const struct tables *tables);
 /** Changes the flags of every backend of a Service in the current mode; 0 = gone. */

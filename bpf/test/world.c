@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * world.c: a node. It has a wire to the outside (device `outside`, its far end `wire`) and one to its pods (`pods`, far end
- * `pod`); pods of the other node are behind 192.168.0.3. Backends of the socket suite listen on addresses of lo.
+ * `pod`); pods of the other node are behind 192.168.0.3. The socket suite lives in a pod of it, and its backends listen there on
+ * addresses of lo.
  */
 #define _GNU_SOURCE
 #include "test.h"
 
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 const char *object_folder;
 
@@ -32,6 +40,17 @@ static const char *const commands[] = {
 	"nft 'table inet weir { chain dstnat { type nat hook prerouting priority dstnat; ct state new counter; }; }'",
 	"nft 'table inet weir { chain srcnat { type nat hook postrouting priority srcnat; }; }'",
 };
+
+static const char *const pod_commands[] = {
+	"ip link set lo up && ip link set eth0 up",
+	"ip address add 10.0.3.2/32 dev eth0",
+	"ip address add fd00::10.0.3.2/128 dev eth0 nodad",
+	"ip route add default dev eth0",
+	"ip -6 route add default dev eth0",
+};
+
+static __u64 cookie_of_node;
+static __u32 index_of_pod_link;
 
 void run(const char *format, ...)
 {
@@ -60,6 +79,51 @@ __u32 device_index(const char *name)
 	if (!index)
 		die("Cannot find device \"%s\"", name);
 	return index;
+}
+
+__u64 own_netns_cookie(void)
+{
+	int any = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t size = sizeof(__u64);
+	__u64 cookie = 0;
+
+	if (getsockopt(any, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0)
+		die("Cannot read the network namespace's cookie");
+	close(any);
+	return cookie;
+}
+
+__u64 node_netns_cookie(void)
+{
+	return cookie_of_node;
+}
+
+__u32 pod_link_index(void)
+{
+	return index_of_pod_link;
+}
+
+static int own_netns(void)
+{
+	return open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+/** The descriptor `node` stays open: without it the node's namespace would go, and its devices with it. */
+void enter_pod(void)
+{
+	int node = own_netns(), pod;
+
+	cookie_of_node = own_netns_cookie();
+	if (unshare(CLONE_NEWNET) != 0)
+		die("Cannot make a network namespace for a pod");
+	pod = own_netns();
+	setns(node, CLONE_NEWNET);
+	run("ip link add podlink up type veth peer name eth0 netns /proc/%d/fd/%d", getpid(), pod);
+	index_of_pod_link = device_index("podlink");
+	setns(pod, CLONE_NEWNET);
+	for (size_t i = 0; i < sizeof(pod_commands) / sizeof(pod_commands[0]); i++)
+		run("%s", pod_commands[i]);
+	close(pod);
 }
 
 struct bpf_object *load_object(const char *name)

@@ -712,7 +712,7 @@ export const OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT = 5;
 export const OUTCOME_SOCKET_DROP_SOURCE_RANGE = 6;
 /** A pod's socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
 export const OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 7;
-/** A pod's socket was left to the packet path, which can see its source address. */
+/** A pod's socket was left to the packet path, which can see its source address, or give it another source port. */
 export const OUTCOME_SOCKET_LEFT_TO_PACKETS = 8;
 /** A packet started a translated flow. */
 export const OUTCOME_PACKET_TRANSLATED = 9;
@@ -740,8 +740,10 @@ export const OUTCOME_PACKET_DROP_CONNTRACK = 19;
 export const OUTCOME_PACKET_DROP_NO_SOURCE_ADDRESS = 20;
 /** A packet was dropped: a slot or backend that must exist does not. */
 export const OUTCOME_PACKET_DROP_BROKEN_TABLE = 21;
+/** A socket was left to the packet path: it is neither the node's nor that of a pod with only the node's network. */
+export const OUTCOME_SOCKET_OF_OTHER_NETWORK = 22;
 /** Number of outcomes. */
-export const OUTCOME_COUNT = 22;
+export const OUTCOME_COUNT = 23;
 
 /** Names of outcomes; the index is the key in `counters`. */
 export const OUTCOMES: readonly string[] = [
@@ -767,6 +769,7 @@ export const OUTCOMES: readonly string[] = [
   'packet_drop_conntrack',
   'packet_drop_no_source_address',
   'packet_drop_broken_table',
+  'socket_of_other_network',
 ];
 
 /** Key and value of each table. */
@@ -836,10 +839,10 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
   settings: { name: 'settings', type: 2, flags: 0, maxEntries: 1, key: index, value: settings },
   affinity: { name: 'affinity', type: 9, flags: 0, maxEntries: 65536, key: affinityKey, value: affinity },
   socket_flows: { name: 'socket_flows', type: 9, flags: 0, maxEntries: 65536, key: socketFlowKey, value: socketFlow },
-  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 22, key: index, value: counter },
+  counters: { name: 'counters', type: 6, flags: 0, maxEntries: 23, key: index, value: counter },
   service_counts: { name: 'service_counts', type: 2, flags: 0, maxEntries: 131073, key: index, value: serviceCount },
   shortages: { name: 'shortages', type: 2, flags: 0, maxEntries: 1, key: index, value: shortage },
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = 'db7d6131b1153b9f';
+export const LAYOUT_DIGEST: string = '78ff20fe1a48b933';

@@ -27,9 +27,10 @@ const ROUTERS: Readonly<Record<Family, string>> = { 4: '192.168.0.1', 6: twin('1
 
 /** Creates the namespaces of a node of world.ts, with its addresses and routes to all pods. */
 export function makeProgramWorld(name: string): ProgramWorld {
-  const node = scratch(nodeLines(name));
-  const pod = scratch(podLines(name));
+  const pod = scratch([]);
+  const node = scratch([...podWire(`/proc/${process.pid}/fd/${pod}`), ...nodeLines(name)]);
   const [nodePath, podPath] = [node, pod].map((fd) => `/proc/self/fd/${fd}`) as [string, string];
+  inNetns(podPath, () => runIp(podLines(name)));
   const devices = new Map<string, number>();
   const find = (device: string): number => inNetns(nodePath, () => indexOf(device) ?? addBridge(device));
   return {
@@ -45,25 +46,30 @@ export function makeProgramWorld(name: string): ProgramWorld {
 
 const scratch = (lines: readonly string[]): number =>
   inScratchNetns(() => {
-    run('sh', '-ec', `${ROUTER_SETTINGS}\nip -batch - <<'END'\n${lines.join('\n')}\nEND\n`);
+    run('sh', '-ec', ROUTER_SETTINGS);
+    runIp(['link set lo up', ...lines]);
     return openNetns();
   });
 
+const runIp = (lines: readonly string[]): unknown => run('sh', '-ec', `ip -batch - <<'END'\n${lines.join('\n')}\nEND\n`);
+
 const ROUTER_SETTINGS = 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding';
 
-const veth = (name: string): string[] => [
-  `link add ${name} address ${ETHERNET_ADDRESS.toString('hex').replaceAll(/..(?!$)/g, '$&:')} type veth peer name ${name}-far`,
-  `link set ${name}-far up`,
-  `link set ${name} up`,
+const HARDWARE_ADDRESS = ETHERNET_ADDRESS.toString('hex').replaceAll(/..(?!$)/g, '$&:');
+
+/** The node's device for its pods, whose other end is in the pod's namespace. */
+const podWire = (podNetns: string): string[] => [
+  `link add ${POD_DEVICE} address ${HARDWARE_ADDRESS} type veth peer name ${WIRE_DEVICE} netns ${podNetns}`,
+  `link set ${POD_DEVICE} up`,
 ];
 
 function nodeLines(name: string): string[] {
   const [other] = PLACES.filter((place) => place.kind === 'node' && place.name !== name);
   const own = addressesOf(name);
   return [
-    'link set lo up',
-    ...veth(WIRE_DEVICE),
-    ...veth(POD_DEVICE),
+    `link add ${WIRE_DEVICE} address ${HARDWARE_ADDRESS} type veth peer name ${WIRE_DEVICE}-far`,
+    `link set ${WIRE_DEVICE}-far up`,
+    `link set ${WIRE_DEVICE} up`,
     `addr add ${own[4]}/24 dev ${WIRE_DEVICE}`,
     `addr add ${own[6]}/120 dev ${WIRE_DEVICE} nodad`,
     ...both(podCidr(name)).map((range) => `route add ${range} dev ${POD_DEVICE}`),
@@ -76,8 +82,7 @@ function podLines(name: string): string[] {
   const [pod] = PLACES.filter((place) => place.kind === 'pod' && place.node === name);
   const addresses = Object.entries(pod?.addresses ?? {});
   return [
-    'link set lo up',
-    ...veth(WIRE_DEVICE),
+    `link set ${WIRE_DEVICE} up`,
     ...addresses.map(([family, address]) => `addr add ${address}/${family === '4' ? 32 : '128'} dev ${WIRE_DEVICE} nodad`),
     `route add 0.0.0.0/0 dev ${WIRE_DEVICE}`,
     `route add ::/0 dev ${WIRE_DEVICE}`,

@@ -30,9 +30,9 @@ const kernel = skipIf(whyNoDatapath());
 
 const CLUSTER_IP = '10.96.0.1' as Address;
 
-/** A live ClusterIP without ports: the node refuses every client. */
-function refuseClusterIP(datapath: Datapath): void {
-  const node = { nodeNetnsCookie: netnsCookie(), flags: 0, conntrackMark: 1 << 28 };
+/** A live ClusterIP without ports: the node whose namespace this is refuses its processes. */
+function refuseClusterIP(datapath: Datapath, netns = '/proc/self/ns/net'): void {
+  const node = { nodeNetnsCookie: inNetns(netns, netnsCookie), flags: 0, conntrackMark: 1 << 28 };
   datapath.tables.put('settings', [{ key: { value: 0 }, value: { ...node, snat4: ZERO_ADDRESS[4], snat6: ZERO_ADDRESS[6] } }]);
   datapath.tables.put('addresses', [{ key: { address: CLUSTER_IP }, value: { flags: ADDRESS_CLUSTER_IP } }]);
 }
@@ -59,7 +59,7 @@ test('tables and their content are there again for the next agent', kernel, (t) 
 test('sockets are served while an agent runs, after it, by the next one, and until cleanup', kernel, (t) => {
   const [netns, stateDir, cgroup] = [scratchNetns(t), scratchState(t), scratchCgroup(t)];
   const datapath = openSmall(stateDir);
-  refuseClusterIP(datapath);
+  refuseClusterIP(datapath, netns);
   assert.equal(dial(netns, cgroup), 'Network is unreachable');
   datapath.attachSockets(cgroup);
   assert.equal(dial(netns, cgroup), 'Connection refused');
@@ -105,7 +105,7 @@ test('sockets move to another cgroup, also to one of the same name that was made
   const [netns, stateDir, cgroup, other] = [scratchNetns(t), scratchState(t), scratchCgroup(t), scratchCgroup(t)];
   const datapath = openSmall(stateDir);
   t.after(() => datapath.close());
-  refuseClusterIP(datapath);
+  refuseClusterIP(datapath, netns);
   datapath.attachSockets(cgroup);
   datapath.attachSockets(other);
   assert.deepEqual([dial(netns, cgroup), dial(netns, other)], ['Network is unreachable', 'Connection refused']);
