@@ -131,7 +131,7 @@ function createAgent(name: string, world: ProgramWorld, { tables }: Datapath) {
           store,
           programmer: createProgrammer({ config, store, wanted, isContested: writer.isContested, netnsCookie: cookie }),
         };
-        if (config.localDetector.mode === 'BridgeInterface') world.device(config.localDetector.name);
+        world.attachPods(config.localDetector.mode === 'BridgeInterface' ? config.localDetector.name : undefined);
         devices = inNetns(world.node, () => localDevices(listLinks(), listAddresses()));
       }
       change(current.store, objects);

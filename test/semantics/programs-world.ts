@@ -16,6 +16,8 @@ export interface ProgramWorld {
   readonly pod: string;
   /** Interface index of a device that receives frames. Creates a bridge at the first call for it. */
   device(name: string): number;
+  /** Makes the pods' device a port of a bridge; undefined: of none. */
+  attachPods(bridge: string | undefined): void;
   close(): void;
 }
 
@@ -37,6 +39,11 @@ export function makeProgramWorld(name: string): ProgramWorld {
     node: nodePath,
     pod: podPath,
     device: (device) => devices.get(device) ?? devices.set(device, find(device)).get(device) ?? 0,
+    attachPods(bridge) {
+      const master = bridge === undefined ? ['nomaster'] : ['master', bridge];
+      if (bridge !== undefined) this.device(bridge);
+      inNetns(nodePath, () => run('ip', 'link', 'set', POD_DEVICE, ...master));
+    },
     close: () => {
       closeSync(node);
       closeSync(pod);
