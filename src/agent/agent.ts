@@ -4,6 +4,7 @@ import { createProxyHealth, type ProxyHealth } from '#health/proxy-health.ts';
 import { createServiceHealth, type ServiceHealth } from '#health/service-health.ts';
 import { listLinks, watchLinks } from '#kernel/netlink/links.ts';
 import { createRuleset, hasRuleset } from '#kernel/nftables/ruleset.ts';
+import { whyUncovered } from '#kernel/node/coverage.ts';
 import { namespacesBelow } from '#kernel/node/namespaces.ts';
 import { netnsCookie } from '#kernel/node/netns.ts';
 import { bridgesAskNetfilter } from '#kernel/node/sysctl.ts';
@@ -79,6 +80,7 @@ export async function startAgent(config: Config, { objectsDir, source, events, l
   const rules = () => ({ exclude: config.excludeDevices, bridgesAskNetfilter: bridgesAskNetfilter() });
   const attachments = createAttachments({ datapath, listLinks, rules, alarm, log });
   const rulesetGuard = createRulesetGuard({ install: ruleset.install, isThere: hasRuleset }, alarm);
+  warnIfUncovered(cgroupRoot, alarm, counters);
   const socketFlows = openSocketFlows(datapath, cgroupRoot, alarm);
   if (socketFlows !== undefined) await warnOfHidden(cgroupRoot, alarm);
   const staleFlows = createStaleFlows({
@@ -122,6 +124,15 @@ export async function startAgent(config: Config, { objectsDir, source, events, l
       return stopped;
     },
   };
+}
+
+/** Nothing else would show it: the programs attach to any folder of cgroup v2. */
+function warnIfUncovered(cgroupRoot: string, alarm: Alarm, counters: Counters): void {
+  const why = whyUncovered(cgroupRoot);
+  if (why === undefined) return;
+  counters.increment('uncovered_sockets', 'no_process');
+  const remedy = "name the folder with the node's processes with --cgroup-root";
+  alarm.warn('SocketsUncovered', `The socket path serves no process of this node: ${why}; ${remedy}`, { cgroup_root: cgroupRoot });
 }
 
 /** Returns undefined if the node cannot end sockets; everything else works. */

@@ -25,6 +25,7 @@ export const REASONS = {
   FailedToStartProxierHealthcheck: { type: 'Warning', action: 'StartWeir' },
   FailedToStartMetricServer: { type: 'Warning', action: 'StartWeir' },
   StaleSocketsKept: { type: 'Warning', action: 'StartWeir' },
+  SocketsUncovered: { type: 'Warning', action: 'StartWeir' },
   HiddenProcesses: { type: 'Warning', action: 'StartWeir' },
 } as const satisfies Readonly<Record<string, ReasonFacts>>;
 

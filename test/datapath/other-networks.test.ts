@@ -1,9 +1,11 @@
 /** Sockets in network namespaces that are not a pod's, or not only: their packets decide, as with any proxy of packets. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { Dialer } from '#lab/dialer.ts';
-import { ip, netns, outcomes, raise } from './ground.ts';
+import { WEIR } from '#lab/paths.ts';
+import { ip, netns, outcomes, raise, restartAgent, stateDir } from './ground.ts';
 import {
   AWAY,
   CLIENT,
@@ -203,3 +205,18 @@ for (const [kind, command] of Object.entries(DEVICES)) {
     ip(lab, '', `netns del ${netns(lab, kind)}`);
   });
 }
+
+test('[socket-coverage] a cgroup folder without processes is reported at the start, and by weir doctor', async () => {
+  const empty = `${lab.place('outside').cgroup}/empty`;
+  mkdirSync(empty);
+  try {
+    await restartAgent(lab, 'n2', '--cgroup-root', empty);
+    assert.match(lab.agent('n2').log, /WARN.*The socket path serves no process of this node: no process is below it/);
+    const { stdout } = await lab.exec('n2', [WEIR, 'doctor', '--cgroup-root', empty, ...stateDir(lab, 'n2'), '-o', 'json']);
+    assert.match(stdout, /no process is below it/);
+    await restartAgent(lab, 'n2');
+    assert.doesNotMatch(lab.agent('n2').log, /serves no process/);
+  } finally {
+    rmdirSync(empty);
+  }
+});

@@ -1,5 +1,6 @@
 import { listLinks } from '../netlink/links.ts';
 import { installRuleset } from '../nftables/ruleset.ts';
+import { whyUncovered } from '../node/coverage.ts';
 import { absentModules, isModuleLoaded } from '../node/modules.ts';
 import { bpffsRemedy, findCgroupRoot, isBpffs, isCgroup2, nearestFolder } from '../node/mounts.ts';
 import { inScratchNetns } from '../node/netns.ts';
@@ -31,7 +32,13 @@ function probeCgroup(wanted: string | undefined): Finding {
     remedy: 'mount cgroup2, for instance at /sys/fs/cgroup, or name it with --cgroup-root',
   };
   if (dir === undefined) return missing(name, 'cgroup2 is not mounted', trouble);
-  return isCgroup2(dir) ? fine(name, dir) : missing(name, `${dir} is not a cgroup v2 folder`, trouble);
+  if (!isCgroup2(dir)) return missing(name, `${dir} is not a cgroup v2 folder`, trouble);
+  const why = whyUncovered(dir);
+  if (why === undefined) return fine(name, dir);
+  return degraded(name, `${dir}: ${why}`, {
+    consequence: "the socket path serves no process: the node's own processes reach no Service",
+    remedy: "name the cgroup v2 folder that holds the node's processes with --cgroup-root; give a container that of its node",
+  });
 }
 
 function probeBpffs(stateDir: string): Finding {

@@ -41,6 +41,10 @@ const currentMounts = (): Mount[] => parseMounts(readFileSync('/proc/self/mounts
 export const findCgroupRoot = (mounts: readonly Mount[] = currentMounts()): string | undefined =>
   mounts.find((mount) => mount.type === 'cgroup2')?.target;
 
+/** Every place where cgroup v2 is mounted. */
+export const cgroupMountPoints = (mounts: readonly Mount[] = currentMounts()): string[] =>
+  mounts.filter((mount) => mount.type === 'cgroup2').map(({ target }) => target);
+
 /** Where the cgroup hierarchies of both versions are mounted. */
 export const findCgroupHierarchies = (mounts: readonly Mount[] = currentMounts()): string[] =>
   mounts.filter(({ type }) => type === 'cgroup' || type === 'cgroup2').map(({ target }) => target);

@@ -29,7 +29,7 @@ export async function namespacesBelow(cgroupDir: string, signal: AbortSignal): P
 }
 
 /** Process 0 is one of another PID namespace. A threaded cgroup does not say (cgroups(7)): its processes are in the folder above. */
-const processesIn = (dir: string): string[] =>
+export const processesIn = (dir: string): string[] =>
   (unlessGone(() => readFileSync(`${dir}/cgroup.procs`, 'utf8')) ?? '').split('\n').filter((pid) => pid !== '');
 
 /** A process that has more capabilities than this one shows itself to CAP_SYS_PTRACE only (namespaces(7)). */
