@@ -157,8 +157,8 @@ const char *answered_by(void)
 	socklen_t size = sizeof(from);
 	char byte;
 
-	/* Datagrams over lo have arrived when sendto() returns. */
-	if (poll(udp_servers, COUNT(udp_servers), 0) < 1)
+	/* Datagrams over lo have arrived when sendto() returns, unless ksoftirqd has to deliver them. */
+	if (poll(udp_servers, COUNT(udp_servers), PATIENCE_MS) < 1)
 		return "none";
 	for (size_t i = 0; i < COUNT(udp_servers); i++) {
 		if (recvfrom(udp_servers[i].fd, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1)
@@ -177,7 +177,7 @@ const char *received_from(int client)
 	socklen_t size = sizeof(from);
 	char byte;
 
-	if (poll(&wait, 1, 0) != 1 || recvfrom(client, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1)
+	if (poll(&wait, 1, PATIENCE_MS) != 1 || recvfrom(client, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1)
 		return "none";
 	return socket_text(&from);
 }
