@@ -4,8 +4,10 @@ import { markWrites, type NftRule } from '../nftables/mark-writes.ts';
 import { readText } from '../node/read-text.ts';
 import { degraded, type Finding, fine, probed } from './finding.ts';
 
-/** Packet and conntrack mark of weir, unless its flags name others. */
+/** Bit of ct->mark on flows of weir, unless --conntrack-mark names another. */
 const MARK = 0x2000;
+/** The same with the bit of --masquerade-mark. */
+const MARKS = 0x3000;
 /** Tables that are not read after this time, ms, are named instead: the rules of other software may be many. */
 const TIME_LIMIT_MS = 10_000;
 /** More lines than this are counted instead. */
@@ -68,10 +70,10 @@ function probeMarks(): Finding {
     const { writes, unread } = readMarkWrites();
     const more = writes.length > MOST_LINES ? [`${writes.length - MOST_LINES} more`] : [];
     const found = [...writes.slice(0, MOST_LINES), ...more, ...unread.map((table) => `${table} not read: the time was over`)];
-    if (found.length === 0) return fine(name, `none changes bit 0x${MARK.toString(16)}`);
+    if (found.length === 0) return fine(name, `none changes bits 0x${MARKS.toString(16)} of ct mark`);
     return degraded(name, found.join('; '), {
-      consequence: `they can erase or forge weir's bit 0x${MARK.toString(16)}: refused packets pass, flows are taken for weir's or not`,
-      remedy: 'write these marks with a mask that leaves the bit, or give weir another one with --packet-mark and --conntrack-mark',
+      consequence: `they can erase or forge weir's bits 0x${MARKS.toString(16)}: flows keep their source, or are taken for weir's or not`,
+      remedy: 'write these marks with a mask that leaves these bits, or give weir other bits with --conntrack-mark and --masquerade-mark',
     });
   });
 }
@@ -94,4 +96,4 @@ function readMarkWrites(): { readonly writes: readonly string[]; readonly unread
 const writesOf = (rule: NftRule): string[] =>
   rule.chain.startsWith('KUBE-')
     ? []
-    : markWrites(rule, MARK).map((text) => `${text} in table ${rule.family} ${rule.table}, chain ${rule.chain}, handle ${rule.handle}`);
+    : markWrites(rule, MARKS).map((text) => `${text} in table ${rule.family} ${rule.table}, chain ${rule.chain}, handle ${rule.handle}`);

@@ -10,30 +10,26 @@ export interface NftRule {
   readonly expr: readonly NftExpression[];
 }
 
-/** What a mark belongs to: a packet (`meta`) or a conntrack entry (`ct`). */
-type MarkOf = 'meta' | 'ct';
+/** Texts of the statements of a rule that change one of these bits of the flow's mark, or may change it: `ct mark set 0x1`. */
+export const markWrites = (rule: NftRule, bits: number): string[] => rule.expr.flatMap((statement) => markWrite(statement, bits));
 
-/** Texts of the statements of a rule that change `bit` of a mark, or may change it: `meta mark set 0x1`. */
-export const markWrites = (rule: NftRule, bit: number): string[] => rule.expr.flatMap((statement) => markWrite(statement, bit));
-
-function markWrite(statement: NftExpression, bit: number): string[] {
+function markWrite(statement: NftExpression, bits: number): string[] {
   if (!isObject(statement)) return [];
   const { mangle, xt } = statement;
   const target = isObject(xt) && xt.type === 'target' ? xt.name : undefined;
   // nft shows no more than the name of a target of iptables
-  if (target === 'MARK' || target === 'CONNMARK') return [`iptables target ${target}`];
+  if (target === 'CONNMARK') return [`iptables target ${target}`];
   if (!isObject(mangle)) return [];
   const { key = null, value = null } = mangle;
-  const of = isMark(key, 'meta') ? 'meta' : isMark(key, 'ct') ? 'ct' : undefined;
-  return of === undefined || keptBits(value, of) & bit ? [] : [`${of} mark set ${text(value)}`];
+  return !isMark(key, 'ct') || (keptBits(value) & bits) === bits ? [] : [`ct mark set ${text(value)}`];
 }
 
-/** Bits of a mark that keep their value when this value is written to it. */
-function keptBits(value: NftExpression, of: MarkOf): number {
-  if (isMark(value, of)) return 0xffffffff;
+/** Bits of the flow's mark that keep their value when this value is written to it. */
+function keptBits(value: NftExpression): number {
+  if (isMark(value, 'ct')) return 0xffffffff;
   const [operator, operands] = isObject(value) ? (Object.entries(value)[0] ?? []) : [];
   if (!Array.isArray(operands) || typeof operands[1] !== 'number') return 0;
-  const kept = keptBits(operands[0] ?? null, of);
+  const kept = keptBits(operands[0] ?? null);
   if (operator === '&') return kept & operands[1];
   return operator === '|' || operator === '^' ? kept & ~operands[1] : 0;
 }
@@ -41,7 +37,8 @@ function keptBits(value: NftExpression, of: MarkOf): number {
 const isObject = (value: NftExpression | undefined): value is { readonly [key: string]: NftExpression } =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const isMark = (value: NftExpression, of: MarkOf): boolean => {
+/** `of`: what the mark belongs to, a packet or a conntrack entry. */
+const isMark = (value: NftExpression, of: 'meta' | 'ct'): boolean => {
   const inner = isObject(value) ? value[of] : undefined;
   return isObject(inner) && inner.key === 'mark';
 };
