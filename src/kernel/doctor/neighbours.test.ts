@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { test } from 'node:test';
 import { addVeth, openSmall, run, scratchNetns, scratchState, skipIf, whyNoDatapath, whyNoKernel } from '#support/kernel-ground.ts';
@@ -7,6 +8,8 @@ import { libbpf } from '../bpf/libbpf.ts';
 import { CStruct } from '../ffi/ffi.ts';
 import { inNetns } from '../node/netns.ts';
 import { probe } from './probes.ts';
+
+const STATE = 'xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp';
 
 const finding = (netns: string, name: string, stateDir = '/run/weir-nowhere/bpf') =>
   inNetns(netns, () => probe({ cgroupRoot: undefined, stateDir })).find((each) => each.name === name);
@@ -51,4 +54,15 @@ test('a program ahead of ours and a device without ours are named', skipIf(whyNo
   if (link < 0) return t.skip('this kernel has no tcx');
   t.after(() => closeSync(link));
   assert.match(finding(netns, ahead, stateDir)?.detail ?? '', /^a: 1\. tcx program guard \(id \d+\)$/);
+});
+
+test('states of IPsec in transport mode are counted', skipIf(whyNoKernel()), (t) => {
+  const netns = scratchNetns(t);
+  const name = 'IPsec in transport mode';
+  assert.equal(finding(netns, name)?.detail, 'no states');
+  const add = (spi: number, mode: string) =>
+    spawnSync('ip', ['-n', netns.slice('/run/netns/'.length), ...`${STATE} spi ${spi} mode ${mode} enc cipher_null`.split(' '), '']);
+  if (add(1, 'transport').status !== 0) return t.skip('this kernel has no ESP');
+  assert.equal(add(2, 'tunnel').status, 0);
+  assert.equal(finding(netns, name)?.detail, '1 states');
 });

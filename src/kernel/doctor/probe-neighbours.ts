@@ -2,6 +2,7 @@ import { hasProgram } from '../bpf/device-links.ts';
 import { exclusivePrograms, exclusiveText } from '../bpf/exclusive-programs.ts';
 import { aheadText, programsAhead } from '../bpf/programs-ahead.ts';
 import { type Link, listLinks } from '../netlink/links.ts';
+import { countTransportStates } from '../netlink/xfrm-states.ts';
 import { findCgroupRoot, isCgroup2 } from '../node/mounts.ts';
 import { degraded, type Finding, fine, missing, probed, type Trouble } from './finding.ts';
 
@@ -17,6 +18,7 @@ export const probeNeighbours = ({ cgroupRoot, stateDir }: Place): Finding[] => [
   probeAhead(stateDir),
   probeExclusive(cgroupRoot ?? findCgroupRoot()),
   ...probeDevices(stateDir),
+  probeTransportMode(),
 ];
 
 function probeAhead(stateDir: string): Finding {
@@ -42,6 +44,19 @@ function probeExclusive(cgroup: string | undefined): Finding {
     return missing(name, found.map(exclusiveText).join(', '), {
       consequence: "the kernel refuses weir's programs there: the socket path does not work",
       remedy: 'attach that program with BPF_F_ALLOW_MULTI, or detach it',
+    });
+  });
+}
+
+/** tc ingress shows the packets of these states encrypted: the kernel decrypts them later (net/ipv4/xfrm4_input.c, xfrm4_transport_finish). */
+function probeTransportMode(): Finding {
+  const name = 'IPsec in transport mode';
+  return probed(name, UNKNOWN, () => {
+    const count = countTransportStates();
+    if (count === 0) return fine(name, 'no states');
+    return degraded(name, `${count} states`, {
+      consequence: "their packets are never TCP or UDP at tc ingress: clients whose packets come by them do not reach this node's Services",
+      remedy: 'use tunnel mode or an xfrm device for clients of Services; nothing to do for other traffic',
     });
   });
 }

@@ -7,6 +7,7 @@ import { type NetlinkMessage, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, splitMes
 const AF_NETLINK = 16;
 /** Protocols of <linux/netlink.h>. */
 export const NETLINK_ROUTE = 0;
+export const NETLINK_XFRM = 6;
 export const NETLINK_NETFILTER = 12;
 const SOL_NETLINK = 270;
 const NETLINK_NO_ENOBUFS = 5;
