@@ -63,10 +63,10 @@ const toPods = (argv: typeof flood, port: number): Row['series'] =>
   KINDS.map(({ name, node: place }) => ({ kind: name, argv: argv(podAddress(near(place)), port) }));
 
 const ROWS: readonly Row[] = [
-  { name: "traffic that is no Service's, one UDP flow", unit: 'ns a packet', series: toPods(flood, SINK_PORT) },
+  { name: 'foreign traffic, one UDP flow', unit: 'ns a packet', series: toPods(flood, SINK_PORT) },
   { name: 'NodePort, one UDP flow', unit: 'ns a packet', series: byNodePort(flood, ({ sink }) => sink) },
   { name: 'NodePort, endpoint on another node, one UDP flow', unit: 'ns a packet', series: byNodePort(flood, ({ farSink }) => farSink) },
-  { name: "new TCP connections that are no Service's", unit: 'connections a second', series: toPods(connect, SERVER_PORT) },
+  { name: 'foreign new TCP connections', unit: 'connections a second', series: toPods(connect, SERVER_PORT) },
   { name: 'new TCP connections, NodePort', unit: 'connections a second', series: byNodePort(connect, ({ server }) => server) },
   {
     name: 'new TCP connections, NodePort, endpoint on another node',

@@ -102,14 +102,30 @@ static always_inline enum outcome decide(struct __sk_buff *skb, const struct pac
 	}
 }
 
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+/**
+ * A TCP packet of a tunnel whose metadata stands where a route would. Older kernels take it for the route of the reset in prerouting, and
+ * panic (nf_send_reset in net/ipv4/netfilter/nf_reject_ipv4.c; seen on 6.1, not on 6.12).
+ */
+static always_inline bool has_fatal_reset(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_tunnel_key key;
+
+	return LINUX_KERNEL_VERSION < KERNEL_VERSION(6, 12, 0) && packet->protocol == IPPROTO_TCP &&
+	       bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) != -EINVAL;
+}
+
 static always_inline int ingress(struct __sk_buff *skb)
 {
 	struct packet packet = {};
+	int verdict;
 
 	clear_foreign_tag(skb);
 	if (!parse_packet(skb, &packet))
 		return PASS_PACKET;
-	return packet_verdict(skb, decide(skb, &packet));
+	verdict = packet_verdict(skb, decide(skb, &packet));
+	return skb->priority == (TAG_OF_WEIR | TAG_REFUSED) && has_fatal_reset(skb, &packet) ? TC_ACT_SHOT : verdict;
 }
 
 /**

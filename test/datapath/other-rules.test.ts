@@ -70,7 +70,7 @@ async function askTwice(address: string, port: number): Promise<number> {
   return 2;
 }
 
-test('two questions and answers of UDP on one socket are no stream [udp-not-assured]', onlyNetfilter, async () => {
+test('two questions and answers of UDP on one socket make an entry that is not assured [udp-not-assured]', onlyNetfilter, async () => {
   assert.equal(await inside(lab, 'outside', askTwice, nodeAddress('n1'), nodePort(FAR)), 2);
   const [entry = '', ...others] = await conntrackEntries(lab, 'n1', '-p', 'udp', '--orig-port-src', '9200');
   assert.deepEqual(others, []);

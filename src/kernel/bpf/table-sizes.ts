@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { LAYOUT_DIGEST, TABLES, type TableName } from '#abi/generated.ts';
+import { LAYOUT_DIGEST, TABLES, TAG_BACKEND, type TableName } from '#abi/generated.ts';
 
 export type TableSizes = Readonly<Record<TableName, number>>;
 
-/** More than this is a typing error rather than a cluster. */
+/** More than this is a typing error rather than a cluster. Ids of backends must fit into a tag. */
 const MOST_ENTRIES = 1 << 26;
 
 /** One element each outcome, one element in all: other sizes would be another layout. */
@@ -13,10 +13,11 @@ const FIXED: readonly string[] = ['settings', 'counters', 'shortages', 'service_
 export function tableSizes(changes: Readonly<Record<string, number>>): TableSizes {
   const sizes = Object.fromEntries(Object.values(TABLES).map((table) => [table.name, table.maxEntries])) as Record<TableName, number>;
   for (const [name, size] of Object.entries(changes)) {
+    const most = name === 'backends' ? TAG_BACKEND + 1 : MOST_ENTRIES;
     if (!isTable(name)) throw new Error(`Cannot size map "${name}": no such map; should be one of ${sizable().join(', ')}`);
     if (FIXED.includes(name)) throw new Error(`Cannot size map "${name}": its size is fixed at ${sizes[name]}`);
-    if (!Number.isInteger(size) || size < 1 || size > MOST_ENTRIES)
-      throw new Error(`Cannot size map "${name}": size is ${size}; should be a whole number from 1 to ${MOST_ENTRIES}`);
+    if (!Number.isInteger(size) || size < 1 || size > most)
+      throw new Error(`Cannot size map "${name}": size is ${size}; should be a whole number from 1 to ${most}`);
     sizes[name] = size;
   }
   // Service ids go from 1 to as many as there may be
