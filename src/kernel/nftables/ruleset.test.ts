@@ -140,3 +140,33 @@ for (const [family, address, index] of [
     assert.match(outcomeOf(client, `tcp/${index === 0 ? '192.0.2.2' : '2001:db8::2'}/80`), /Connection refused/);
     assert.deepEqual(dropped(), before);
   });
+
+for (const [family, address, nodeAddress] of [
+  [4, '203.0.113.7', '192.0.2.2'],
+  [6, '2001:db8:1::7', '2001:db8::2'],
+] as const)
+  test(
+    `datagrams of the node itself to an IPv${family} Service that is unserved there are refused or dropped [udp-refusal]`,
+    kernel,
+    (t) => {
+      const { node } = clientAndNode(t);
+      const element = (set: 'udp_unserved' | 'udp_node_ports_unserved', key: string, verdict: 'refuse' | 'drop'): RulesetItem => ({
+        kind: 'element',
+        set: `${set}${family}`,
+        key,
+        verdict,
+      });
+      const items = [
+        element('udp_unserved', `${address} . 53`, 'refuse'),
+        element('udp_unserved', `${address} . 54`, 'drop'),
+        element('udp_node_ports_unserved', '30053', 'refuse'),
+        { kind: 'element', set: `node_addresses${family}`, key: nodeAddress } as const,
+      ];
+      inNetns(node, () => install(items));
+      assert.match(outcomeOf(node, `udp/${address}/53`), /Connection refused/);
+      assert.match(outcomeOf(node, `udp/${nodeAddress}/30053`), /Connection refused/);
+      assert.ok(inNetns(node, () => counted('Service without endpoints').some((packets) => packets >= 2)));
+      assert.match(outcomeOf(node, `udp/${address}/54`), /^(?!.*refused).*not permitted/s);
+      assert.equal(outcomeOf(node, `udp/${address}/55`), '');
+    },
+  );

@@ -48,6 +48,10 @@ table inet weir {
   set service_cidrs6 { type ipv6_addr; flags interval; comment "Service addresses: unowned ones are dropped"; }
   set hairpin4 { type ipv4_addr . ipv4_addr; comment "a backend that calls itself"; }
   set hairpin6 { type ipv6_addr . ipv6_addr; comment "a backend that calls itself"; }
+  map udp_unserved4 { type ipv4_addr . inet_service : verdict; comment "UDP Services without an endpoint for this node"; }
+  map udp_unserved6 { type ipv6_addr . inet_service : verdict; comment "UDP Services without an endpoint for this node"; }
+  map udp_node_ports_unserved4 { type inet_service : verdict; comment "UDP NodePorts without an endpoint for this node"; }
+  map udp_node_ports_unserved6 { type inet_service : verdict; comment "UDP NodePorts without an endpoint for this node"; }
   map sctp_local4 { type ipv4_addr . inet_service : verdict; comment "SCTP Services for pods and this node"; }
   map sctp_local6 { type ipv6_addr . inet_service : verdict; comment "SCTP Services for pods and this node"; }
   map sctp_outside4 { type ipv4_addr . inet_service : verdict; comment "SCTP Services for all other sources"; }
@@ -111,7 +115,8 @@ table inet weir {
  * Packets that no chain of any table has translated reach the NAT chains at priority -90, 10 behind dstnat (-100): after a translation the kernel
  * asks no further NAT chain (nf_nat_inet_fn). Conntrack calls an error or a reply for a flow that it knows `related` or `established`, others
  * `invalid`: neither is refused. No route to the Service address is needed. SCTP ends an association during its setup for "protocol
- * unreachable" only (RFC 9260, 10, ICMP6; net/sctp/input.c); nft has no such error over IPv6.
+ * unreachable" only (RFC 9260, 10, ICMP6; net/sctp/input.c); nft has no such error over IPv6. Packets of this node's own UDP sockets meet no
+ * program, so the table also knows which Services leave them unserved, as kube-proxy's map no-endpoint-services.
  */
 const REFUSALS = `
 table inet weir {
@@ -126,7 +131,14 @@ table inet weir {
   }
   chain untranslated_output {
     type nat hook output priority -90; policy accept
+    ct state new meta l4proto udp jump unserved
     ct state new goto untranslated
+  }
+  chain unserved {
+    ip  daddr . udp dport vmap @udp_unserved4
+    ip  daddr @node_addresses4 udp dport vmap @udp_node_ports_unserved4
+    ip6 daddr . udp dport vmap @udp_unserved6
+    ip6 daddr @node_addresses6 udp dport vmap @udp_node_ports_unserved6
   }
   chain untranslated {
     ip  daddr @cluster_ips4   goto refuse

@@ -12,6 +12,9 @@ export type SetName =
   | 'service_cidrs'
   /** Pairs of a backend's address with itself: flows that return to the pod that started them. */
   | 'hairpin'
+  /** UDP Services that have no endpoint for processes of this node, which their sockets leave to packets: refused or dropped. */
+  | 'udp_unserved'
+  | 'udp_node_ports_unserved'
   /** Which chain answers a Service address and port: for pods and this node, and for all other sources. */
   | 'sctp_local'
   | 'sctp_outside'

@@ -4,11 +4,12 @@ import {
   DEVICE_PODS,
   FRONTEND_DROP_LOCAL,
   FRONTEND_DROP_OUTSIDE,
+  FRONTEND_RANGES_ADMIT_NODE,
   FRONTEND_SNAT_LOCAL,
   FRONTEND_SNAT_OUTSIDE,
   FRONTEND_SOURCE_RANGES,
 } from '#abi/generated.ts';
-import { familyOf, formatPrefix, type Prefix, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
+import { type Family, familyOf, formatPrefix, type Prefix, prefixContains, ZERO_ADDRESS } from '#lib/address.ts';
 import type { EndpointList, PlannedBackend, PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import type { RulesetChain, RulesetItem, RulesetMemory, RulesetRule, RulesetVerdict } from '../ports/ruleset.ts';
 import type { NodeFacts } from '../wanted/wanted-state.ts';
@@ -16,17 +17,21 @@ import type { NodeFacts } from '../wanted/wanted-state.ts';
 /** IPPROTO_SCTP: the one protocol of Services that the ruleset translates; the conntrack functions of the kernel take TCP and UDP only. */
 export const SCTP = 132;
 
+/** IPPROTO_UDP: the programs translate datagrams, but the ruleset refuses datagrams of processes of the node. */
+export const UDP = 17;
+
 /** How many memories session affinity needs: one for each endpoint, or none. */
 export const memoriesFor = ({ protocol, affinitySeconds, backends }: PortPlan): number =>
   protocol === SCTP && affinitySeconds > 0 ? backends.length : 0;
 
 /**
- * The items of a Service port that owns these frontends: its ClusterIPs, and for SCTP its translation. Without `mayRemember`, session
+ * The items of a Service port that owns these frontends: its ClusterIPs, for UDP its refusals, and for SCTP its translation. Without `mayRemember`, session
  * affinity chooses by a hash of the client's address.
  */
 export function itemsOf(plan: PortPlan, frontends: readonly PlannedFrontend[], mayRemember: boolean): readonly RulesetItem[] {
   const comment = plan.name.split(':')[0] as string;
   const live = plan.clusterIPs.map((key): RulesetItem => ({ kind: 'element', set: `cluster_ips${plan.family}`, key, comment }));
+  if (plan.protocol === UDP) return [...live, ...frontends.flatMap((frontend) => unservedItems(plan, frontend))];
   if (plan.protocol !== SCTP) return live;
   const lists = LISTS.filter((list) => frontends.some((frontend) => frontend.localSource === list || frontend.outsideSource === list));
   const choice = plan.affinitySeconds === 0 ? 'chance' : mayRemember ? 'memory' : 'source';
@@ -73,11 +78,24 @@ const SNAT_BITS: Readonly<Record<Side, number>> = { local: FRONTEND_SNAT_LOCAL, 
 const backendsIn = ({ backends }: PortPlan, list: EndpointList): readonly PlannedBackend[] =>
   backends.filter(({ flags }) => (flags & LIST_BITS[list]) !== 0);
 
+/** Where a frontend is found: `_node_ports` in the name of the map, and its key there. */
+function placeOf({ address, port }: PlannedFrontend, family: Family): { readonly place: '_node_ports' | ''; readonly key: string } {
+  return address === ZERO_ADDRESS[family] ? { place: '_node_ports', key: String(port) } : { place: '', key: `${address} . ${port}` };
+}
+
+/** The refusal or drop of datagrams from processes of the node, if the frontend has no endpoint for them. */
+function unservedItems(plan: PortPlan, frontend: PlannedFrontend): readonly RulesetItem[] {
+  const { flags } = frontend;
+  const isExcluded = (flags & FRONTEND_SOURCE_RANGES) !== 0 && (flags & FRONTEND_RANGES_ADMIT_NODE) === 0;
+  const verdict = isExcluded ? 'drop' : verdictOf(plan, frontend, 'local');
+  if (typeof verdict !== 'string') return [];
+  const { place, key } = placeOf(frontend, plan.family);
+  return [{ kind: 'element', set: `udp${place}_unserved${plan.family}`, key, verdict, comment: plan.name }];
+}
+
 function frontendItems(plan: PortPlan, frontend: PlannedFrontend): readonly RulesetItem[] {
   const { family } = plan;
-  const isNodePort = frontend.address === ZERO_ADDRESS[family];
-  const key = isNodePort ? String(frontend.port) : `${frontend.address} . ${frontend.port}`;
-  const place = isNodePort ? ('_node_ports' as const) : '';
+  const { place, key } = placeOf(frontend, family);
   return SIDES.flatMap((side): RulesetItem[] => {
     const source = (frontend.flags & SNAT_BITS[side]) !== 0 ? 'masquerade' : 'accept';
     return [

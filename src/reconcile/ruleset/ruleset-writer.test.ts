@@ -62,7 +62,7 @@ function settle({ reconciler, clock }: ReturnType<typeof ground>): void {
 
 test('a ClusterIP is live as long as one port of its Service is there, whatever the protocol', () => {
   const { ruleset, reconciler } = ground();
-  const [web, dns] = [samplePlan('t/web:http'), samplePlan('t/web:dns', { protocol: 17 })];
+  const [web, dns] = [samplePlan('t/web:http'), samplePlan('t/web:dns', { protocol: 17, backends: [sampleBackend('10.0.0.1')] })];
   want(reconciler, web);
   want(reconciler, dns);
   reconciler.flush(true);

@@ -5,7 +5,7 @@ import { NODE, subjectOf } from '../wanted/keys.ts';
 import type { WantedState } from '../wanted/wanted-state.ts';
 import type { Problem, Writer } from '../writer.ts';
 import { createRulesetBook } from './book.ts';
-import { itemsOf, memoriesFor, nodeItems, SCTP } from './items.ts';
+import { itemsOf, memoriesFor, nodeItems, SCTP, UDP } from './items.ts';
 import { createMemories, MAX_MEMORIES } from './memories.ts';
 
 /** Writes table `inet weir`. */
@@ -46,7 +46,8 @@ export function createRulesetWriter({ ruleset, wanted, keepsEarlierTable, now }:
   const portItems = (holder: string, plan: PortPlan | undefined): readonly RulesetItem[] => {
     const mayRemember = memories.take(holder, plan === undefined ? 0 : memoriesFor(plan));
     if (plan === undefined) return [];
-    return itemsOf(plan, plan.protocol === SCTP ? wanted.share(plan).won : [], mayRemember);
+    const needsFrontends = plan.protocol === SCTP || plan.protocol === UDP;
+    return itemsOf(plan, needsFrontends ? wanted.share(plan).won : [], mayRemember);
   };
   const bringUpToDate = (): void => {
     const refresh = (holder: string): void => book.hold(holder, portItems(holder, wanted.plan(holder)));
