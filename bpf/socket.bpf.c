@@ -40,7 +40,7 @@ static always_inline int dial_v4(struct bpf_sock_addr *ctx, enum dial_kind kind)
 	enum outcome outcome = dial(ctx, kind, &to);
 
 	write_v4(ctx, &to);
-	return socket_verdict(outcome);
+	return socket_verdict(outcome, ctx->protocol == IPPROTO_UDP);
 }
 
 static always_inline int dial_v6(struct bpf_sock_addr *ctx, enum dial_kind kind)
@@ -49,23 +49,23 @@ static always_inline int dial_v6(struct bpf_sock_addr *ctx, enum dial_kind kind)
 	enum outcome outcome = dial(ctx, kind, &to);
 
 	write_v6(ctx, &to);
-	return socket_verdict(outcome);
+	return socket_verdict(outcome, ctx->protocol == IPPROTO_UDP);
 }
 
-static always_inline int show_v4(struct bpf_sock_addr *ctx)
+static always_inline int receive_v4(struct bpf_sock_addr *ctx)
 {
 	struct peer from = read_v4(ctx);
 
-	show_service(ctx, &from);
+	receive(ctx, &from);
 	write_v4(ctx, &from);
 	return 1;
 }
 
-static always_inline int show_v6(struct bpf_sock_addr *ctx)
+static always_inline int receive_v6(struct bpf_sock_addr *ctx)
 {
 	struct peer from = read_v6(ctx);
 
-	show_service(ctx, &from);
+	receive(ctx, &from);
 	write_v6(ctx, &from);
 	return 1;
 }
@@ -97,25 +97,33 @@ int weir_sendmsg6(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg4")
 int weir_recvmsg4(struct bpf_sock_addr *ctx)
 {
-	return show_v4(ctx);
+	return receive_v4(ctx);
 }
 
 SEC("cgroup/recvmsg6")
 int weir_recvmsg6(struct bpf_sock_addr *ctx)
 {
-	return show_v6(ctx);
+	return receive_v6(ctx);
 }
 
 SEC("cgroup/getpeername4")
 int weir_getpeername4(struct bpf_sock_addr *ctx)
 {
-	return show_v4(ctx);
+	struct peer peer = read_v4(ctx);
+
+	show_connected(ctx, &peer);
+	write_v4(ctx, &peer);
+	return 1;
 }
 
 SEC("cgroup/getpeername6")
 int weir_getpeername6(struct bpf_sock_addr *ctx)
 {
-	return show_v6(ctx);
+	struct peer peer = read_v6(ctx);
+
+	show_connected(ctx, &peer);
+	write_v6(ctx, &peer);
+	return 1;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -42,7 +42,7 @@ struct {
 } condemned SEC(".maps");
 
 /** Both are read by a call, because the verifier lets no instruction load from the stack and from a socket in turn. */
-static always_inline struct address peer_address(const struct sock_common *socket)
+static always_inline struct address address_of_peer(const struct sock_common *socket)
 {
 	struct address address = address_from_v4(0);
 
@@ -54,25 +54,21 @@ static always_inline struct address peer_address(const struct sock_common *socke
 }
 
 /** The flow to the address that the socket is connected to, if a Service led there; NULL without. */
-static always_inline struct socket_flow *connected_flow(struct sock_common *socket)
+static always_inline struct socket_flow *flow_of(struct sock_common *socket)
 {
 	struct socket_state *state = bpf_sk_storage_get(&socket_state, socket, NULL, 0);
 	struct address address;
 
 	if (!state || socket->skc_state != BPF_TCP_ESTABLISHED)
 		return NULL;
-	address = peer_address(socket);
-	for (__u32 i = 0; i < PLACES; i++)
-		if (flow_matches(&state->flows[i], FLOW_FROM_BACKEND, &address, socket->skc_dport))
-			return &state->flows[i];
-	return NULL;
+	address = address_of_peer(socket);
+	return connected_flow(state, FLOW_FROM_BACKEND, &address, socket->skc_dport);
 }
 
-/** It is in a list of its Service port, as when it was chosen. */
-static always_inline bool still_serves(const struct socket_flow *flow)
+/** It serves its Service port, as when it was chosen. */
+static always_inline bool serves_as_before(const struct socket_flow *flow)
 {
-	struct backend *backend =
-		serving_backend(flow->backend, flow->service, BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST);
+	struct backend *backend = serving_backend(flow->backend, flow->service, BACKEND_ANY);
 
 	return backend && backend->port == flow->backend_port &&
 	       address_equal(&backend->address, &flow->backend_address);
@@ -82,11 +78,11 @@ SEC("iter/udp")
 int weir_stale_sockets(struct bpf_iter__udp *ctx)
 {
 	struct sock_common *socket = (struct sock_common *)ctx->udp_sk;
-	struct socket_flow *flow = socket ? connected_flow(socket) : NULL;
+	struct socket_flow *flow = socket ? flow_of(socket) : NULL;
 	struct socket_flow_key key = {};
 
 	/* A socket that dialled a backend's own address has no Service. */
-	if (!flow || !flow->service || still_serves(flow))
+	if (!flow || !flow->service || serves_as_before(flow))
 		return 0;
 	key.socket = bpf_get_socket_cookie(socket);
 	key.address = flow->service_address;

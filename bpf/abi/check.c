@@ -82,9 +82,12 @@ static void print_flows(void)
 	PRINT(socket_state,
 	      .flows = {flow("10.96.0.11", "10.244.0.1", 2), flow("fd00::11", "fd00:244::1", 3),
 			flow("10.96.0.13", "10.244.0.3", 4), flow("10.96.0.14", "10.244.0.4", 5)},
-	      .moved = 2);
+	      .moved = 2, .connected = {flow("10.96.0.15", "10.244.0.5", 6), flow("fd00::16", "fd00:244::6", 7)});
 	PRINT(socket_flow_key, .socket = 0x1122334455667788ull, .address = ip("fd00:10:96::b"), .port = htons(53),
 	      .direction = FLOW_FROM_BACKEND);
+	PRINT(udp_sender_key, .netns_cookie = 0x1020304050607080ull, .address = ip("192.0.2.9"), .port = htons(5060),
+	      .own_port = htons(5061));
+	PRINT(udp_sender, .last_received_ns = 0xfffffffffffffff1ull);
 	PRINT(shortage, .source = ip("192.0.2.3"), .backend = ip("10.244.3.4"), .port = htons(8443), .protocol = 6,
 	      .service = 84);
 	PRINT(counter, .count = 0x8000000000000001ull);

@@ -111,6 +111,14 @@ struct {
 	__type(value, struct socket_flow);
 } socket_flows SEC(".maps");
 
+/** Senders of datagrams whose address and port are also a Service's: what goes back to them is a reply. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct udp_sender_key);
+	__type(value, struct udp_sender);
+} udp_senders SEC(".maps");
+
 /** Outcomes, see enum outcome. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -111,6 +111,8 @@ enum backend_flags {
 	BACKEND_CLUSTER_LIST = 1,
 	/** Listed for traffic that only this node's endpoints may answer. */
 	BACKEND_LOCAL_LIST = 2,
+	/** UDP: in neither list any more, but it serves the flows that it has, as while it drains. */
+	BACKEND_UNLISTED = 4,
 };
 
 /** Value of `backends`: one endpoint of one Service port. */
@@ -275,10 +277,12 @@ struct socket_flow {
 
 /** Value of `socket_state`, kept in the socket itself. */
 struct socket_state {
-	/** The destinations that this socket used last, the last one first. */
+	/** Destinations of datagrams of an unconnected socket, the one used last first. */
 	struct socket_flow flows[4];
 	/** 1: older ones are in `socket_flows`. */
 	__u32 moved;
+	/** The destination of the last connect(), and the peer before it: that one stays if the connect fails. */
+	struct socket_flow connected[2];
 };
 
 /** Which way an entry of `socket_flows` is looked up. */
@@ -303,25 +307,45 @@ struct socket_flow_key {
 	__u32 direction;
 };
 
+/** Key of `udp_senders`: a Service's address and port, and the socket port that received a datagram from there. */
+struct udp_sender_key {
+	/** SO_NETNS_COOKIE of the receiving socket. */
+	__u64 netns_cookie;
+	/** Address of the sender. */
+	struct address address;
+	/** Port of the sender. */
+	__be16 port;
+	/** Port of the receiving socket. */
+	__be16 own_port;
+	/** Padding, 0. */
+	__u32 reserved;
+};
+
+/** Value of `udp_senders`. */
+struct udp_sender {
+	/** bpf_ktime_get_coarse_ns() of the last datagram. */
+	__u64 last_received_ns;
+};
+
 /** How a decision ended: one counter each. Names are what `weir dump` and the metrics show. */
 enum outcome {
 	/** A socket's destination became a backend. */
 	OUTCOME_SOCKET_TRANSLATED = 0,
 	/** A datagram went to the backend that its socket used before. */
 	OUTCOME_SOCKET_KEPT_BACKEND = 1,
-	/** A socket was refused: the Service has no usable endpoint. */
+	/** A socket was refused: the Service has no usable endpoint. UDP of the node's own: table `inet weir` refuses its packets. */
 	OUTCOME_SOCKET_REFUSED_NO_ENDPOINT = 2,
-	/** A socket was refused: the ClusterIP does not have this port. */
+	/** A socket was refused: the ClusterIP does not have this port. UDP of the node's own: table `inet weir` refuses its packets. */
 	OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT = 3,
 	/** A socket was refused: a slot or backend that must exist does not. */
 	OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 4,
-	/** A socket of the node's own failed with EPERM: endpoints exist, but policy admits none here. */
+	/** A socket of the node's own failed with EPERM (UDP: when it sends): endpoints exist, but policy admits none here. */
 	OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT = 5,
-	/** A socket of the node's own failed with EPERM: the node is outside loadBalancerSourceRanges. */
+	/** A socket of the node's own failed with EPERM (UDP: when it sends): the node is outside loadBalancerSourceRanges. */
 	OUTCOME_SOCKET_DROP_SOURCE_RANGE = 6,
 	/** A pod's socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
 	OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 7,
-	/** A pod's socket was left to the packet path, which can see its source address, or give it another source port. */
+	/** A pod's socket was left to the packet path: it can see its source address, give it another source port, or refuse a datagram. */
 	OUTCOME_SOCKET_LEFT_TO_PACKETS = 8,
 	/** A packet started a translated flow. */
 	OUTCOME_PACKET_TRANSLATED = 9,

@@ -9,6 +9,9 @@
 #include "affinity.h"
 #include "frontend.h"
 
+/** Any of the BACKEND_* bits: it serves the flows that it has. */
+#define BACKEND_ANY (BACKEND_CLUSTER_LIST | BACKEND_LOCAL_LIST | BACKEND_UNLISTED)
+
 /** A backend of a Service port, or NULL. Lives as long as the program runs. */
 static always_inline struct backend *backend_of(__u32 id, __u32 service)
 {
@@ -18,7 +21,7 @@ static always_inline struct backend *backend_of(__u32 id, __u32 service)
 	return backend && backend->port && backend->service == service ? backend : NULL;
 }
 
-/** The same, if it may still receive new connections of this list; flags are 0 as soon as it is gone. */
+/** The same, if it has one of these BACKEND_* bits; flags are 0 as soon as it is gone. */
 static always_inline struct backend *serving_backend(__u32 id, __u32 service, __u32 list)
 {
 	struct backend *backend = backend_of(id, service);

@@ -8,14 +8,8 @@
 
 #include "choose.h"
 #include "pod.h"
-#include "socket_flow.h"
+#include "udp_sender.h"
 #include "verdict.h"
-
-/** Where a socket's packets go, or come from. */
-struct peer {
-	struct address address;
-	__be16 port;
-};
 
 enum dial_kind {
 	/** connect(): chooses anew. */
@@ -46,20 +40,23 @@ static always_inline bool ranges_admit(const struct frontend *frontend, bool hos
 	return host && (frontend->flags & FRONTEND_RANGES_ADMIT_NODE);
 }
 
-/** Fills in `flow` as it was, if its backend still serves this frontend under this policy. */
-static always_inline bool keep_backend(struct bpf_sock_addr *ctx, __u32 service, __u32 list, struct socket_flow *flow)
+/** What the socket has dialled before: a datagram's Service may be the one that the socket is connected to. */
+static always_inline bool find_earlier(struct bpf_sock_addr *ctx, const struct socket_flow *flow,
+				       struct socket_flow *earlier)
 {
-	struct backend *backend;
-	struct socket_flow old;
+	const struct address *address = &flow->service_address;
 
-	if (!find_flow(ctx, FLOW_TO_SERVICE, &flow->service_address, flow->service_port, &old))
-		return false;
-	backend = serving_backend(old.backend, service, list);
-	if (!backend || backend->port != old.backend_port || !address_equal(&backend->address, &old.backend_address))
-		return false;
-	*flow = old;
-	remember_flow(ctx, flow);
-	return true;
+	return find_connected_to(ctx, address, flow->service_port, earlier) ||
+	       find_flow(ctx, FLOW_TO_SERVICE, address, flow->service_port, earlier);
+}
+
+/** An existing flow keeps its backend for as long as that serves, whatever policy, topology and source ranges say by now. */
+static always_inline bool still_serves(const struct socket_flow *flow, __u32 service)
+{
+	struct backend *backend = serving_backend(flow->backend, service, BACKEND_ANY);
+
+	return backend && backend->port == flow->backend_port &&
+	       address_equal(&backend->address, &flow->backend_address);
 }
 
 /** A socket's client is its network namespace: a pod, or the node. */
@@ -83,7 +80,6 @@ static always_inline enum outcome start_socket_flow(struct bpf_sock_addr *ctx, c
 	flow->backend_address = backend->address;
 	flow->backend_port = backend->port;
 	flow->service = frontend->service;
-	remember_flow(ctx, flow);
 	return OUTCOME_SOCKET_TRANSLATED;
 }
 
@@ -94,9 +90,8 @@ static always_inline enum outcome nobody_answers(const struct policy *policy, st
 	return caller.host ? OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT : OUTCOME_SOCKET_NO_LOCAL_ENDPOINT;
 }
 
-static always_inline enum outcome apply_policy(struct bpf_sock_addr *ctx, enum dial_kind kind,
-					       const struct frontend *frontend, struct caller caller,
-					       struct socket_flow *flow)
+static always_inline enum outcome apply_policy(struct bpf_sock_addr *ctx, const struct frontend *frontend,
+					       struct caller caller, struct socket_flow *flow)
 {
 	struct policy policy = policy_for(frontend, caller.local_source);
 
@@ -104,9 +99,25 @@ static always_inline enum outcome apply_policy(struct bpf_sock_addr *ctx, enum d
 		return caller.host ? OUTCOME_SOCKET_DROP_SOURCE_RANGE : OUTCOME_SOCKET_LEFT_TO_PACKETS;
 	if (!policy.extent.count)
 		return nobody_answers(&policy, caller);
-	if (kind == DIAL_DATAGRAM && keep_backend(ctx, frontend->service, policy.list, flow))
-		return OUTCOME_SOCKET_KEPT_BACKEND;
 	return start_socket_flow(ctx, frontend, &policy, flow);
+}
+
+static always_inline enum outcome dial_frontend(struct bpf_sock_addr *ctx, enum dial_kind kind,
+						const struct frontend *frontend, struct caller caller,
+						struct socket_flow *flow)
+{
+	struct peer to = {.address = flow->service_address, .port = flow->service_port};
+	struct socket_flow earlier;
+	bool is_known = kind == DIAL_DATAGRAM && find_earlier(ctx, flow, &earlier);
+
+	if (is_known && still_serves(&earlier, frontend->service)) {
+		*flow = earlier;
+		return OUTCOME_SOCKET_KEPT_BACKEND;
+	}
+	/* A socket that has dialled the Service is its client, whatever it has received from there. */
+	if (!is_known && is_sender(ctx, &to))
+		return NO_OUTCOME;
+	return apply_policy(ctx, frontend, caller, flow);
 }
 
 static always_inline struct caller caller_of(struct bpf_sock_addr *ctx, const struct settings *settings, bool v4)
@@ -115,6 +126,36 @@ static always_inline struct caller caller_of(struct bpf_sock_addr *ctx, const st
 	bool host = bpf_get_netns_cookie(ctx) == settings->node_netns_cookie;
 
 	return (struct caller){.host = host, .local_source = host || !(settings->flags & undetected)};
+}
+
+/** The meaning of an address and port to this socket, and who asks. */
+static always_inline enum dialled look_up(struct bpf_sock_addr *ctx, const struct address *address, __be16 port,
+					  struct caller *caller, struct frontend *frontend)
+{
+	struct settings *settings = get_settings();
+	bool loopback;
+
+	if (!settings)
+		return DIALLED_OTHER;
+	*caller = caller_of(ctx, settings, address_is_v4(address));
+	if (!caller->host && (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
+		return DIALLED_OTHER;
+	loopback = caller->host && (settings->flags & SETTINGS_LOOPBACK_NODE_PORTS);
+	return find_frontend(address, port, ctx->protocol, loopback, frontend);
+}
+
+/**
+ * Connecting a datagram socket sends nothing, so nothing refuses it (resolvers connect to find their source address, RFC 6724,
+ * 6). Packets are refused. tc counts packets of pods; table `inet weir` refuses or drops packets of the node's own processes.
+ */
+static always_inline enum outcome leave_to_packets(struct bpf_sock_addr *ctx, struct caller caller,
+						   enum outcome outcome)
+{
+	if (ctx->protocol != IPPROTO_UDP || caller.host)
+		return outcome;
+	return outcome == OUTCOME_SOCKET_REFUSED_NO_ENDPOINT || outcome == OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT
+		       ? OUTCOME_SOCKET_LEFT_TO_PACKETS
+		       : outcome;
 }
 
 /**
@@ -131,76 +172,88 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 {
 	struct settings *settings = get_settings();
 	struct frontend frontend;
-	enum outcome outcome;
-	struct caller caller;
 	enum dialled dialled;
-	bool loopback, v4 = address_is_v4(&flow->service_address);
+	struct caller caller;
+	enum outcome outcome;
 
-	if (!settings)
+	dialled = look_up(ctx, &flow->service_address, flow->service_port, &caller, &frontend);
+	if (dialled == DIALLED_OTHER || !settings)
 		return NO_OUTCOME;
-	caller = caller_of(ctx, settings, v4);
-	if (!caller.host && (settings->flags & SETTINGS_SOCKETS_HOST_ONLY))
-		return NO_OUTCOME;
-	loopback = caller.host && (settings->flags & SETTINGS_LOOPBACK_NODE_PORTS);
-	dialled = find_frontend(&flow->service_address, flow->service_port, ctx->protocol, loopback, &frontend);
-	if (dialled == DIALLED_OTHER)
-		return NO_OUTCOME;
-	if (!caller.host && !is_pod(ctx, settings, v4))
+	if (!caller.host && !is_pod(ctx, settings, address_is_v4(&flow->service_address)))
 		return OUTCOME_SOCKET_OF_OTHER_NETWORK;
 	if (!caller.host && has_chosen_port(ctx))
 		return OUTCOME_SOCKET_LEFT_TO_PACKETS;
 	if (dialled == DIALLED_UNKNOWN_PORT)
-		return OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT;
-	outcome = apply_policy(ctx, kind, &frontend, caller, flow);
+		return leave_to_packets(ctx, caller, OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT);
+	outcome = leave_to_packets(ctx, caller, dial_frontend(ctx, kind, &frontend, caller, flow));
 	count_for(frontend.service, outcome);
 	return outcome;
 }
 
-/**
- * A datagram straight to a backend that the socket also knows through a Service: the reply is shown as it comes. (A connected
- * socket's peer comes here too, if it is IPv4-mapped, see udpv6_sendmsg; it stays what connect() made of it.)
- */
-static always_inline void dial_directly(struct bpf_sock_addr *ctx, struct socket_flow *flow)
+/** A datagram straight to a backend that the socket also knows through a Service: the reply is shown as it comes. */
+static always_inline void dial_directly(struct bpf_sock_addr *ctx, const struct socket_flow *flow)
 {
 	struct socket_flow known;
 
-	if (ctx->sk->state == BPF_TCP_ESTABLISHED ||
-	    !find_flow(ctx, FLOW_FROM_BACKEND, &flow->service_address, flow->service_port, &known))
-		return;
-	flow->backend_address = flow->service_address;
-	flow->backend_port = flow->service_port;
-	remember_flow(ctx, flow);
+	if (ctx->sk->state != BPF_TCP_ESTABLISHED &&
+	    find_flow(ctx, FLOW_FROM_BACKEND, &flow->service_address, flow->service_port, &known))
+		remember_flow(ctx, flow);
+}
+
+static always_inline void remember_dial(struct bpf_sock_addr *ctx, enum dial_kind kind, enum outcome outcome,
+					const struct socket_flow *flow)
+{
+	struct socket_flow connected;
+
+	if (kind == DIAL_CONNECT)
+		remember_connect(ctx, flow);
+	else if (outcome == NO_OUTCOME)
+		dial_directly(ctx, flow);
+	else if (flow->service && !find_connected_to(ctx, &flow->service_address, flow->service_port, &connected))
+		remember_flow(ctx, flow);
 }
 
 /** Decides where a socket goes that dials `to`, and puts the backend there if it goes to one. */
 static always_inline enum outcome dial(struct bpf_sock_addr *ctx, enum dial_kind kind, struct peer *to)
 {
-	struct socket_flow flow = {.service_address = to->address, .service_port = to->port};
+	struct socket_flow flow = {
+		.service_address = to->address,
+		.service_port = to->port,
+		.backend_address = to->address,
+		.backend_port = to->port,
+	};
 	enum outcome outcome;
 
-	if (kind == DIAL_CONNECT)
-		forget_flows(ctx);
 	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
 		return NO_OUTCOME;
+	/* What connect() has made of the peer comes by again, if it is IPv4-mapped (udpv6_sendmsg): a flow is translated once. */
+	if (kind == DIAL_DATAGRAM && is_peer(ctx, &to->address, to->port))
+		return NO_OUTCOME;
 	outcome = decide_socket(ctx, kind, &flow);
-	if (outcome == OUTCOME_SOCKET_TRANSLATED || outcome == OUTCOME_SOCKET_KEPT_BACKEND) {
-		to->address = flow.backend_address;
-		to->port = flow.backend_port;
-	}
-	if (outcome == NO_OUTCOME && kind == DIAL_DATAGRAM)
-		dial_directly(ctx, &flow);
+	remember_dial(ctx, kind, outcome, &flow);
+	to->address = flow.backend_address;
+	to->port = flow.backend_port;
 	return outcome;
 }
 
-/** Puts the Service address that the socket dialled in the place of its backend's; other peers stay as they are. */
-static always_inline void show_service(struct bpf_sock_addr *ctx, struct peer *from)
+/**
+ * Puts the Service address that the socket dialled in the place of the sender's, which may be a backend. A Service's address
+ * and port as the sender is remembered, unless the socket is connected: then it replies without an address.
+ */
+static always_inline void receive(struct bpf_sock_addr *ctx, struct peer *from)
 {
+	struct frontend frontend;
 	struct socket_flow flow;
+	struct caller caller;
 
-	if (!find_flow(ctx, FLOW_FROM_BACKEND, &from->address, from->port, &flow))
-		return;
-	from->address = flow.service_address;
-	from->port = flow.service_port;
+	if (is_peer(ctx, &from->address, from->port)) {
+		show_connected(ctx, from);
+	} else if (find_flow(ctx, FLOW_FROM_BACKEND, &from->address, from->port, &flow)) {
+		from->address = flow.service_address;
+		from->port = flow.service_port;
+	} else if (look_up(ctx, &from->address, from->port, &caller, &frontend) == DIALLED_FRONTEND) {
+		remember_sender(ctx, from);
+	}
 }
 
 #endif

@@ -116,23 +116,33 @@ static always_inline int packet_verdict(struct __sk_buff *skb, enum outcome outc
 	}
 }
 
-/** What connect and sendmsg programs return: 1 goes on, 0 fails with the error of bpf_set_retval(). */
-static always_inline int socket_verdict(enum outcome outcome)
+/** A refused system call fails with this error; 0 goes on. Table `inet weir` refuses or drops datagrams in its place. */
+static always_inline int socket_error(enum outcome outcome, bool is_datagram)
 {
-	count(outcome);
 	switch (outcome) {
+	case OUTCOME_SOCKET_REFUSED_BROKEN_TABLE:
+		return -ECONNREFUSED;
 	case OUTCOME_SOCKET_REFUSED_NO_ENDPOINT:
 	case OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT:
-	case OUTCOME_SOCKET_REFUSED_BROKEN_TABLE:
-		bpf_set_retval(-ECONNREFUSED);
-		return 0;
+		return is_datagram ? 0 : -ECONNREFUSED;
 	case OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT:
 	case OUTCOME_SOCKET_DROP_SOURCE_RANGE:
-		bpf_set_retval(-EPERM);
-		return 0;
+		return is_datagram ? 0 : -EPERM;
 	default:
-		return 1;
+		return 0;
 	}
+}
+
+/** What connect and sendmsg programs return: 1 goes on, 0 fails with the error of bpf_set_retval(). */
+static always_inline int socket_verdict(enum outcome outcome, bool is_datagram)
+{
+	int error = socket_error(outcome, is_datagram);
+
+	count(outcome);
+	if (!error)
+		return 1;
+	bpf_set_retval(error);
+	return 0;
 }
 
 #endif

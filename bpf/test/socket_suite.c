@@ -40,9 +40,12 @@ struct dial_case {
 
 #define REFUSED(why) .outcome = OUTCOME_SOCKET_REFUSED_##why, .error = ECONNREFUSED
 #define DROPPED(why) .outcome = OUTCOME_SOCKET_DROP_##why, .error = EPERM
-#define LEFT	     OUTCOME_SOCKET_NO_LOCAL_ENDPOINT
-#define ANSWERS	     OUTCOME_SOCKET_TRANSLATED
-#define TO_PACKETS   OUTCOME_SOCKET_LEFT_TO_PACKETS
+/** Datagram sockets: connect() sends nothing and succeeds. */
+#define WILL_BE_REFUSED(why) .outcome = OUTCOME_SOCKET_REFUSED_##why
+#define WILL_BE_DROPPED(why) .outcome = OUTCOME_SOCKET_DROP_##why
+#define LEFT		     OUTCOME_SOCKET_NO_LOCAL_ENDPOINT
+#define ANSWERS		     OUTCOME_SOCKET_TRANSLATED
+#define TO_PACKETS	     OUTCOME_SOCKET_LEFT_TO_PACKETS
 
 /* clang-format off */
 static const struct dial_case dial_cases[] = {
@@ -58,15 +61,19 @@ static const struct dial_case dial_cases[] = {
 	{ "a pod's loopback is its own", POD, LOOPBACK_PORTS, TCP, "127.0.0.1", 30080, NOTHING, NULL, 0, ECONNREFUSED },
 	{ "a pod's zero address is its own", POD, LOOPBACK_PORTS, TCP, "0.0.0.0", 30080, NOTHING, NULL, 0, ECONNREFUSED },
 	{ "a Service without endpoints", NODE, 0, TCP, "172.30.0.3", 80, REFUSED(NO_ENDPOINT) },
-	{ "a Service without endpoints, connected UDP", POD, 0, UDP, "172.30.0.18", 53, REFUSED(NO_ENDPOINT) },
+	{ "a Service without endpoints, connected UDP", POD, 0, UDP, "172.30.0.18", 53, TO_PACKETS, NULL, 0, 0 },
+	{ "the same, connected UDP of the node", NODE, 0, UDP, "172.30.0.18", 53, WILL_BE_REFUSED(NO_ENDPOINT) },
 	{ "a port that the ClusterIP lacks", POD, 0, TCP, "172.30.0.1", 81, REFUSED(UNKNOWN_PORT) },
-	{ "a protocol that the ClusterIP lacks", NODE, 0, UDP, "172.30.0.1", 80, REFUSED(UNKNOWN_PORT) },
+	{ "a port that the ClusterIP lacks, connected UDP", POD, 0, UDP, "172.30.0.9", 65535, TO_PACKETS, NULL, 0, 0 },
+	{ "a protocol that the ClusterIP lacks, connected UDP of the node", NODE, 0, UDP, "172.30.0.1", 80, WILL_BE_REFUSED(UNKNOWN_PORT) },
+	{ "port 0, as resolvers connect to find their source address", POD, 0, UDP, "172.30.0.1", 0, TO_PACKETS, NULL, 0, 0 },
+	{ "the same, of the node", NODE, 0, UDP, "172.30.0.1", 0, WILL_BE_REFUSED(UNKNOWN_PORT) },
 	{ "a slot with another Service's backend", NODE, 0, TCP, "172.30.0.6", 80, REFUSED(BROKEN_TABLE) },
 	{ "a slot beyond the table", NODE, 0, TCP, "172.30.0.7", 80, REFUSED(BROKEN_TABLE) },
 	{ "policy without an endpoint here is left to packets, from a pod", POD, 0, TCP, "172.30.0.4", 80, LEFT, NULL, 0, 0 },
 	{ "the same, connected UDP", POD, 0, UDP, "172.30.0.20", 53, LEFT, NULL, 0, 0 },
 	{ "policy without an endpoint here fails the node's own", NODE, 0, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
-	{ "the same, connected UDP of the node", NODE, 0, UDP, "172.30.0.20", 53, DROPPED(NO_LOCAL_ENDPOINT) },
+	{ "the same, connected UDP of the node", NODE, 0, UDP, "172.30.0.20", 53, WILL_BE_DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, at a NodePort", NODE, 0, TCP, "192.168.0.2", 30082, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, at a NodePort on loopback", NODE, LOOPBACK_PORTS, TCP, "127.0.0.1", 30082, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "the same, pods' sockets left to packets", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "172.30.0.4", 80, DROPPED(NO_LOCAL_ENDPOINT) },
@@ -77,6 +84,7 @@ static const struct dial_case dial_cases[] = {
 	{ "source ranges that admit the node", NODE, 0, TCP, "203.0.113.201", 80, ANSWERS, "10.0.1.10", 8085, 0 },
 	{ "source ranges that do not", NODE, 0, TCP, "203.0.113.202", 80, DROPPED(SOURCE_RANGE) },
 	{ "source ranges that do not, pods' sockets left to packets", NODE, SETTINGS_SOCKETS_HOST_ONLY, TCP, "203.0.113.202", 80, DROPPED(SOURCE_RANGE) },
+	{ "source ranges that do not, connected UDP", NODE, 0, UDP, "203.0.113.202", 53, WILL_BE_DROPPED(SOURCE_RANGE) },
 	{ "source ranges come before policy", NODE, 0, TCP, "203.0.113.202", 81, DROPPED(SOURCE_RANGE) },
 	{ "policy comes after source ranges", NODE, 0, TCP, "203.0.113.201", 81, DROPPED(NO_LOCAL_ENDPOINT) },
 	{ "source ranges are left to packets, from a pod", POD, 0, TCP, "203.0.113.201", 80, TO_PACKETS, NULL, 0, 0 },
@@ -130,9 +138,9 @@ static void run_dial_case(const struct dial_case *c)
 	mark_counters(&tables);
 	error = connect_to(client, c->address, c->port);
 	expect_counters(&tables, c->outcome, NOTHING);
-	if (c->error && error != c->error)
+	if ((c->error || c->type == UDP) && error != c->error)
 		complain("connect: %s, should be %s", strerror(error), strerror(c->error));
-	if (c->backend && error)
+	if (c->backend && error && c->type != UDP)
 		complain("connect: %s", strerror(error));
 	if (c->backend && !error) {
 		expect_backend(client, c);
@@ -198,6 +206,8 @@ void socket_suite(void)
 		choice_cases();
 		set_caller(POD, 0);
 		datagram_cases(&tables);
+		connected_cases();
+		reply_cases(&tables);
 		network_cases(&tables);
 	}
 	for (mode = V4; mode <= V6; mode++)

@@ -198,3 +198,17 @@ const char *stranger_writes_to(int client)
 	close(stranger);
 	return expected_text("127.0.0.1", 7777);
 }
+
+void expect_text(const char *what, const char *is, const char *should_be)
+{
+	if (strcmp(is, should_be) != 0)
+		complain("%s is %s, should be %s", what, is, should_be);
+}
+
+void expect_sent(int client, const char *address, int port, int error)
+{
+	int result = send_to(client, address, port);
+
+	if (result != error)
+		complain("sendto: %s", strerror(result));
+}

@@ -38,6 +38,21 @@ const char *received_from(int client);
 /** Sends a datagram to `client` from an address outside its Services; returns what recvfrom() should say. */
 const char *stranger_writes_to(int client);
 
+/** Complains unless `is` is the text that it should be; `what` names it. */
+void expect_text(const char *what, const char *is, const char *should_be);
+/** Complains unless send_to() gives this error. */
+void expect_sent(int client, const char *address, int port, int error);
+
+/* connected_cases.c */
+
+/** UDP sockets that connect: their one peer. */
+void connected_cases(void);
+
+/* reply_cases.c */
+
+/** UDP servers that answer a client whose address and port are also a Service's. */
+void reply_cases(const struct tables *tables);
+
 /* network_cases.c */
 
 /** What a namespace must look like for its sockets to be a pod's. */

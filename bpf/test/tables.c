@@ -87,6 +87,8 @@ static const struct extra extras[] = {
 	{ .service = 5, .address = "203.0.113.201", .port = 81, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_RANGES_ADMIT_NODE | FRONTEND_DROP_LOCAL },
 	{ .service = 5, .address = "203.0.113.202", .port = 81, .flags = FRONTEND_SOURCE_RANGES | FRONTEND_DROP_LOCAL },
 	{ .service = 9, .address = "203.0.113.202", .port = 53, .flags = FRONTEND_SOURCE_RANGES, .local = 1 },
+	/* The backend of 17 is also a load balancer's address of 14. */
+	{ .service = 14, .address = "10.0.1.14", .port = 5353, .local = 1, .outside = 1 },
 	/* A policy without an endpoint here, at a NodePort; one that admits local sources only. */
 	{ .service = 4, .address = "0.0.0.0", .port = 30082, .flags = FRONTEND_DROP_LOCAL | FRONTEND_DROP_OUTSIDE },
 	{ .service = 9, .address = "203.0.113.200", .port = 53, .flags = FRONTEND_DROP_OUTSIDE, .local = 1 },
@@ -204,9 +206,9 @@ struct tables open_tables(struct bpf_object *object)
 {
 #define OPEN(name) .name = bpf_object__find_map_fd_by_name(object, #name)
 	return (struct tables){
-		OPEN(addresses),     OPEN(frontends),  OPEN(slots),	OPEN(backends),
-		OPEN(source_ranges), OPEN(local_nets), OPEN(devices),	OPEN(settings),
-		OPEN(counters),	     OPEN(affinity),   OPEN(shortages), OPEN(service_counts),
+		OPEN(addresses),  OPEN(frontends),	OPEN(slots),	   OPEN(backends), OPEN(source_ranges),
+		OPEN(local_nets), OPEN(devices),	OPEN(settings),	   OPEN(counters), OPEN(affinity),
+		OPEN(shortages),  OPEN(service_counts), OPEN(udp_senders),
 	};
 #undef OPEN
 }

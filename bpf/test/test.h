@@ -88,7 +88,7 @@ int program_of(struct bpf_object *object, const char *name);
 /** Tables of one loaded object. */
 struct tables {
 	int addresses, frontends, slots, backends, source_ranges, local_nets, devices, settings, counters, affinity,
-		shortages, service_counts;
+		shortages, service_counts, udp_senders;
 };
 
 struct tables open_tables(struct bpf_object *object);

@@ -37,6 +37,8 @@ static const char *const commands[] = {
 	"ip route add fd00::10.0.2.0/120 via fd00::192.168.0.3",
 	"ip route add default via 192.168.0.1",
 	"ip route add default via fd00::192.168.0.1",
+	"ip route add unreachable 198.18.0.0/24",
+	"ip route add unreachable fd00::198.18.0.0/120",
 	"nft 'table inet weir { chain dstnat { type nat hook prerouting priority dstnat; ct state new counter; }; }'",
 	"nft 'table inet weir { chain srcnat { type nat hook postrouting priority srcnat; }; }'",
 };
@@ -47,6 +49,9 @@ static const char *const pod_commands[] = {
 	"ip address add fd00::10.0.3.2/128 dev eth0 nodad",
 	"ip route add default dev eth0",
 	"ip -6 route add default dev eth0",
+	"ip route add unreachable 198.18.0.0/24",
+	"ip route add unreachable fd00::198.18.0.0/120",
+	"for a in 192.168.0.2 10.0.1.1; do ip address add $a/32 dev lo; ip address add fd00::$a/128 dev lo nodad; done",
 };
 
 static __u64 cookie_of_node;

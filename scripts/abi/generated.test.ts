@@ -75,6 +75,7 @@ const SAMPLES = {
       flow('10.96.0.14', '10.244.0.4', 5),
     ],
     moved: 2,
+    connected: [flow('10.96.0.15', '10.244.0.5', 6), flow('fd00::16', 'fd00:244::6', 7)],
   }),
   socket_flow_key: bound(abi.socketFlowKey, {
     socket: 0x1122334455667788n,
@@ -82,6 +83,8 @@ const SAMPLES = {
     port: 53,
     direction: abi.FLOW_FROM_BACKEND,
   }),
+  udp_sender_key: bound(abi.udpSenderKey, { netnsCookie: 0x1020304050607080n, address: ip('192.0.2.9'), port: 5060, ownPort: 5061 }),
+  udp_sender: bound(abi.udpSender, { lastReceivedNs: 0xfffffffffffffff1n }),
   shortage: bound(abi.shortage, { source: ip('192.0.2.3'), backend: ip('10.244.3.4'), port: 8443, protocol: 6, service: 84 }),
   counter: bound(abi.counter, { count: 0x8000000000000001n }),
   service_count: bound(abi.serviceCount, { connections: 0x8000000000000002n, refusals: 3n }),
@@ -147,7 +150,7 @@ test('values that do not fit are refused', () => {
   refused(() => abi.counter.encode({ count: 2n ** 64n }, bytes, 0), /64 bits/);
   refused(() => abi.serviceName.encode({ text: 'x'.repeat(152), family: 4, protocol: 6, lostFrontends: 0 }, bytes, 0), /at most 151 bytes/);
   refused(() => abi.serviceName.encode({ text: 'é'.repeat(76), family: 4, protocol: 6, lostFrontends: 0 }, bytes, 0), /at most 151 bytes/);
-  refused(() => abi.socketState.encode({ flows: [], moved: 0 }, bytes, 0), /has 0 elements, must have 4/);
+  refused(() => abi.socketState.encode({ flows: [], moved: 0, connected: [] }, bytes, 0), /has 0 elements, must have 4/);
 });
 
 test('the longest text fits and is ended', () => {

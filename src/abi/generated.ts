@@ -496,26 +496,33 @@ export const socketFlow: Codec<SocketFlow> = {
 
 /** Value of `socket_state`, kept in the socket itself. */
 export interface SocketState {
-  /** The destinations that this socket used last, the last one first. */
+  /** Destinations of datagrams of an unconnected socket, the one used last first. */
   readonly flows: readonly SocketFlow[];
   /** 1: older ones are in `socket_flows`. */
   readonly moved: number;
+  /** The destination of the last connect(), and the peer before it: that one stays if the connect fails. */
+  readonly connected: readonly SocketFlow[];
 }
 
 /** Bytes of SocketState. */
 export const socketState: Codec<SocketState> = {
-  size: 180,
+  size: 268,
   encode(value, into, at) {
     if (value.flows.length !== 4) throw new RangeError(`Cannot encode flows: it has ${value.flows.length} elements, must have 4`);
     value.flows.forEach((element, i) => {
       socketFlow.encode(element, into, at + 44 * i);
     });
     putU32(into, at + 176, value.moved);
+    if (value.connected.length !== 2) throw new RangeError(`Cannot encode connected: it has ${value.connected.length} elements, must have 2`);
+    value.connected.forEach((element, i) => {
+      socketFlow.encode(element, into, at + 180 + 44 * i);
+    });
   },
   decode(from, at) {
     return {
       flows: Array.from({ length: 4 }, (_, i) => socketFlow.decode(from, at + 44 * i)),
       moved: getU32(from, at + 176),
+      connected: Array.from({ length: 2 }, (_, i) => socketFlow.decode(from, at + 180 + 44 * i)),
     };
   },
 };
@@ -549,6 +556,60 @@ export const socketFlowKey: Codec<SocketFlowKey> = {
       address: decodeAddress(from, at + 8),
       port: getBe16(from, at + 24),
       direction: getU32(from, at + 28),
+    };
+  },
+};
+
+/** Key of `udp_senders`: a Service's address and port, and the socket port that received a datagram from there. */
+export interface UdpSenderKey {
+  /** SO_NETNS_COOKIE of the receiving socket. */
+  readonly netnsCookie: bigint;
+  /** Address of the sender. */
+  readonly address: Address;
+  /** Port of the sender. */
+  readonly port: number;
+  /** Port of the receiving socket. */
+  readonly ownPort: number;
+}
+
+/** Bytes of UdpSenderKey. */
+export const udpSenderKey: Codec<UdpSenderKey> = {
+  size: 32,
+  encode(value, into, at) {
+    putU64(into, at, value.netnsCookie);
+    encodeAddress(value.address, into, at + 8);
+    putBe16(into, at + 24, value.port);
+    putBe16(into, at + 26, value.ownPort);
+    into[at + 28] = 0;
+    into[at + 29] = 0;
+    into[at + 30] = 0;
+    into[at + 31] = 0;
+  },
+  decode(from, at) {
+    return {
+      netnsCookie: getU64(from, at),
+      address: decodeAddress(from, at + 8),
+      port: getBe16(from, at + 24),
+      ownPort: getBe16(from, at + 26),
+    };
+  },
+};
+
+/** Value of `udp_senders`. */
+export interface UdpSender {
+  /** bpf_ktime_get_coarse_ns() of the last datagram. */
+  readonly lastReceivedNs: bigint;
+}
+
+/** Bytes of UdpSender. */
+export const udpSender: Codec<UdpSender> = {
+  size: 8,
+  encode(value, into, at) {
+    putU64(into, at, value.lastReceivedNs);
+  },
+  decode(from, at) {
+    return {
+      lastReceivedNs: getU64(from, at),
     };
   },
 };
@@ -662,6 +723,8 @@ export const FRONTEND_OUTSIDE_SOURCE_USES_LOCAL = 128;
 export const BACKEND_CLUSTER_LIST = 1;
 /** Listed for traffic that only this node's endpoints may answer. */
 export const BACKEND_LOCAL_LIST = 2;
+/** UDP: in neither list any more, but it serves the flows that it has, as while it drains. */
+export const BACKEND_UNLISTED = 4;
 
 // What a device is to the proxy.
 /** Packets that enter here come from pods (local detector by bridge or by interface prefix). */
@@ -700,19 +763,19 @@ export const FLOW_FROM_BACKEND = 2;
 export const OUTCOME_SOCKET_TRANSLATED = 0;
 /** A datagram went to the backend that its socket used before. */
 export const OUTCOME_SOCKET_KEPT_BACKEND = 1;
-/** A socket was refused: the Service has no usable endpoint. */
+/** A socket was refused: the Service has no usable endpoint. UDP of the node's own: table `inet weir` refuses its packets. */
 export const OUTCOME_SOCKET_REFUSED_NO_ENDPOINT = 2;
-/** A socket was refused: the ClusterIP does not have this port. */
+/** A socket was refused: the ClusterIP does not have this port. UDP of the node's own: table `inet weir` refuses its packets. */
 export const OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT = 3;
 /** A socket was refused: a slot or backend that must exist does not. */
 export const OUTCOME_SOCKET_REFUSED_BROKEN_TABLE = 4;
-/** A socket of the node's own failed with EPERM: endpoints exist, but policy admits none here. */
+/** A socket of the node's own failed with EPERM (UDP: when it sends): endpoints exist, but policy admits none here. */
 export const OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT = 5;
-/** A socket of the node's own failed with EPERM: the node is outside loadBalancerSourceRanges. */
+/** A socket of the node's own failed with EPERM (UDP: when it sends): the node is outside loadBalancerSourceRanges. */
 export const OUTCOME_SOCKET_DROP_SOURCE_RANGE = 6;
 /** A pod's socket was left alone: policy admits no endpoint here; the packet path drops what it sends. */
 export const OUTCOME_SOCKET_NO_LOCAL_ENDPOINT = 7;
-/** A pod's socket was left to the packet path, which can see its source address, or give it another source port. */
+/** A pod's socket was left to the packet path: it can see its source address, give it another source port, or refuse a datagram. */
 export const OUTCOME_SOCKET_LEFT_TO_PACKETS = 8;
 /** A packet started a translated flow. */
 export const OUTCOME_PACKET_TRANSLATED = 9;
@@ -797,6 +860,8 @@ export interface TableTypes {
   /**  */
   socket_flows: { key: SocketFlowKey; value: SocketFlow };
   /**  */
+  udp_senders: { key: UdpSenderKey; value: UdpSender };
+  /**  */
   counters: { key: Index; value: Counter };
   /**  */
   service_counts: { key: Index; value: ServiceCount };
@@ -839,10 +904,11 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
   settings: { name: 'settings', type: 2, flags: 0, maxEntries: 1, key: index, value: settings },
   affinity: { name: 'affinity', type: 9, flags: 0, maxEntries: 65536, key: affinityKey, value: affinity },
   socket_flows: { name: 'socket_flows', type: 9, flags: 0, maxEntries: 65536, key: socketFlowKey, value: socketFlow },
+  udp_senders: { name: 'udp_senders', type: 9, flags: 0, maxEntries: 16384, key: udpSenderKey, value: udpSender },
   counters: { name: 'counters', type: 6, flags: 0, maxEntries: 23, key: index, value: counter },
   service_counts: { name: 'service_counts', type: 2, flags: 0, maxEntries: 131073, key: index, value: serviceCount },
   shortages: { name: 'shortages', type: 2, flags: 0, maxEntries: 1, key: index, value: shortage },
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '78ff20fe1a48b933';
+export const LAYOUT_DIGEST: string = '0aad4878172eda92';

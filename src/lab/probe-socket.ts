@@ -1,4 +1,4 @@
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 import { hostPort } from '#lib/host-port.ts';
 import { type Answer, readLines } from './echo.ts';
@@ -69,9 +69,16 @@ function converseUdp(target: Target, listener: Listener): Conversation {
     else listener.ready();
   });
   return {
-    say: (text, to = target) => (connected ? socket.send(text, fail) : socket.send(text, to.port, to.address, fail)),
+    say: (text, to = target) => (connected ? sayAgain(socket, text, fail) : socket.send(text, to.port, to.address, fail)),
     close: () => socket.close(),
   };
 }
+
+/**
+ * netfilter fails the call that sends a datagram that it refuses or drops (EPERM). The ICMP error of a refusal is what the next call returns
+ * then.
+ */
+const sayAgain = (socket: Socket, text: string, fail: (error: Error | null) => unknown): void =>
+  socket.send(text, (error) => (error !== null && codeOf(error) === 'EPERM' ? socket.send(text, fail) : fail(error)));
 
 const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;

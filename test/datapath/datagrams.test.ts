@@ -138,8 +138,8 @@ async function reconnect(addresses: readonly string[], ports: readonly number[])
   return seen;
 }
 
-test('an unconnected socket moves when its backend goes, and is refused when the last has gone', async () => {
-  const alone = (...pods: PodSpec[]): void => lab.writeManifest('alone.json', [slice({ of: 'alone', pods })]);
+test('an unconnected socket stays with an endpoint that drains, moves when it goes, and goes unanswered after the last [udp-endpoint-gone]', async () => {
+  const alone = (...pods: Parameters<typeof slice>[0]['pods']): void => lab.writeManifest('alone.json', [slice({ of: 'alone', pods })]);
   const target = udp(clusterIP(ALONE), 80, { timeoutMs: scaled(5000) });
   const become = (what: string): Promise<void> =>
     until(`the Service is ${what}`, async () => {
@@ -149,12 +149,17 @@ test('an unconnected socket moves when its backend goes, and is refused when the
   alone(P1);
   await become('t/p1');
   const talk = lab.hold('t/p9', { target: { ...target, unconnected: true }, everyMs: 5 });
+  const asked = lab.hold('t/p9', { target: { ...target, unconnected: true }, everyMs: 5 });
   await sleep(scaled(200));
-  alone(P2);
+  alone({ ...P1, conditions: { ready: false, serving: true, terminating: true } }, P2);
   await become('t/p2');
   await sleep(scaled(200));
+  assert.deepEqual(Object.keys((await asked.stop()).answeredBy), ['t/p1'], 'it drains');
+  alone(P2);
+  await sleep(scaled(400));
   alone();
   await become('refused');
-  const { answeredBy, brokenBy } = await talk.done;
-  assert.deepEqual([Object.keys(answeredBy), brokenBy], [['t/p1', 't/p2'], 'ECONNREFUSED']);
+  const { answeredBy, answered, sent, brokenBy } = await talk.stop();
+  assert.deepEqual([Object.keys(answeredBy), brokenBy], [['t/p1', 't/p2'], undefined]);
+  assert.ok(answered < sent, 'the last datagrams have no answer');
 });

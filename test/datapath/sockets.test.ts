@@ -114,7 +114,7 @@ test('an IPv6 socket dials IPv4 Services by mapped addresses', () => {
       ['t/p9', target(mapped(clusterIP(EMPTY)), 80), 'refused'],
     ]),
     ['t/p9', udp(mapped(clusterIP(WEB)), 80, { unconnected: true }), answer(podAddress(CLIENT), 'p2')],
-    ['t/p9', udp(mapped(clusterIP(EMPTY)), 80, { unconnected: true }), 'refused'],
+    ['t/p9', udp(mapped(clusterIP(EMPTY)), 80, { unconnected: true }), 'dropped'],
   ]);
 });
 
@@ -162,7 +162,8 @@ async function askForLocal({ protocol, address, port }: Target): Promise<string>
   return JSON.parse(`${await promise}`).local;
 }
 
-test('a Service without endpoints refuses at once, at every kind of address', () =>
+// An unconnected socket sees no ICMP error (udp(7)); netfilter fails the call of a process of the node.
+test('a Service without endpoints refuses at once, at every kind of address [udp-refusal]', () =>
   assertPaths(
     lab,
     each((family, target) =>
@@ -171,20 +172,47 @@ test('a Service without endpoints refuses at once, at every kind of address', ()
         [from, target(nodeAddress('n1', family), nodePort(EMPTY)), 'refused'],
         [from, target(outerIP(EMPTY, family), 80), 'refused'],
         ['n1', target(LOOPBACK[family], nodePort(EMPTY)), 'refused'],
-        [from, udp(clusterIP(EMPTY, family), 80, { unconnected: true }), 'refused'],
+        [from, udp(clusterIP(EMPTY, family), 80, { unconnected: true }), 'dropped'],
+        [from, udp(outerIP(EMPTY, family), 80, { unconnected: true }), 'dropped'],
       ]),
     ),
   ));
 
-test('a port that a live ClusterIP lacks is refused at once', () =>
+test('a port that a live ClusterIP lacks is refused at once [udp-refusal]', () =>
   assertPaths(
     lab,
     each((family, target) => [
       ['t/p9', target(clusterIP(WEB, family), 81), 'refused'],
       ['n1', target(clusterIP(WEB, family), 81), 'refused'],
-      ['n1', udp(clusterIP(WEB, family), 81, { unconnected: true }), 'refused'],
+      ['t/p9', udp(clusterIP(WEB, family), 81, { unconnected: true }), 'dropped'],
+      ['n1', udp(clusterIP(WEB, family), 81, { unconnected: true }), 'dropped'],
     ]),
   ));
+
+test('connecting a datagram socket sends nothing and is never refused: resolvers do it to sort addresses [udp-refusal]', async () => {
+  const refused = async () => (await outcomes(lab, 'n1')).packet_refused_unknown_port ?? 0;
+  const before = await refused();
+  for (const from of ['t/p9', 'n1'])
+    for (const family of FAMILIES) {
+      const own = from === 'n1' ? nodeAddress('n1', family) : podAddress(CLIENT, family);
+      const places = [clusterIP(WEB, family), clusterIP(EMPTY, family), clusterIP(LOCAL, family), outerIP(EMPTY, family)];
+      const sources = await inside(lab, from, connectOnly, family, places, [53, 80, 65535]);
+      assert.deepEqual(new Set(sources), new Set([own]), `${from} by IPv${family}`);
+    }
+  assert.equal(await refused(), before, 'nothing is sent');
+});
+
+/** The source address that the kernel chooses for each address and port (RFC 6724, 5), or the code of an error. */
+async function connectOnly(family: Family, addresses: readonly string[], ports: readonly number[]): Promise<string[]> {
+  const { createSocket } = await import('node:dgram');
+  const sourceFor = (address: string, port: number) =>
+    new Promise<string>((resolve) => {
+      const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+      socket.on('error', (error) => resolve((error as NodeJS.ErrnoException).code ?? error.message));
+      socket.connect(port, address, () => resolve(socket.address().address));
+    });
+  return Promise.all(addresses.flatMap((address) => ports.map((port) => sourceFor(address, port))));
+}
 
 test('unowned addresses in the range of Services are dropped, and so is traffic without an endpoint that policy Local allows', () =>
   assertPaths(

@@ -1,5 +1,5 @@
 /** One node with kernel tables, filled as by its agent, and loaded programs that answer questions. */
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { localDevices } from '#agent/devices.ts';
 import { createProgrammer, type Programmer } from '#agent/programmer.ts';
 import { createStore, type Store } from '#agent/store.ts';
@@ -162,16 +162,4 @@ function readFlags(name: string, flags: readonly string[]): Config {
   const parsed = parseConfig(new Map(given), name);
   if (!parsed.ok) throw new Error(parsed.errors.join('\n'));
   return parsed.value.config;
-}
-
-/** Runs `run` as a process of a cgroup, because a socket belongs to the cgroup of its creation. */
-export function inCgroup<T>(cgroup: string, run: () => T): T {
-  const enter = (folder: string) => writeFileSync(`${folder}/cgroup.procs`, `${process.pid}`);
-  const [, home = ''] = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8')) ?? [];
-  enter(cgroup);
-  try {
-    return run();
-  } finally {
-    enter(`${findCgroupRoot()}${home}`);
-  }
 }

@@ -3,6 +3,12 @@
  * use a real connect() that sends nothing.
  */
 
+import {
+  OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT,
+  OUTCOME_SOCKET_DROP_SOURCE_RANGE,
+  OUTCOME_SOCKET_REFUSED_NO_ENDPOINT,
+  OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT,
+} from '#abi/generated.ts';
 import { runOnFrame } from '#kernel/bpf/frame-run.ts';
 import { FlowLookup } from '#kernel/netlink/flow-lookup.ts';
 import { DialingSocket } from '#kernel/node/dialing-socket.ts';
@@ -10,8 +16,9 @@ import { inNetns } from '#kernel/node/netns.ts';
 import { type Address, familyOf } from '#lib/address.ts';
 import type { ModelObject } from '#model/objects.ts';
 import type { PacketPathName } from '#reconcile/ports/datapath.ts';
+import { inCgroup } from '#support/kernel-ground.ts';
 import { buildFrame, PROTOCOL_NUMBERS } from './programs-frame.ts';
-import { inCgroup, openProgramNode, type ProgramNode } from './programs-node.ts';
+import { openProgramNode, type ProgramNode } from './programs-node.ts';
 import { createTagReader, isTag, routeTo, type TagReader } from './programs-tag.ts';
 import { ETHERNET_ADDRESS, POD_DEVICE, WIRE_DEVICE } from './programs-world.ts';
 
@@ -51,6 +58,9 @@ export interface ProgramJudge {
   visit<T>(node: string, run: () => T): T;
   close(): void;
 }
+
+const REFUSALS = [OUTCOME_SOCKET_REFUSED_NO_ENDPOINT, OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT];
+const DROPS = [OUTCOME_SOCKET_DROP_NO_LOCAL_ENDPOINT, OUTCOME_SOCKET_DROP_SOURCE_RANGE];
 
 const TC_ACT_SHOT = 2;
 const FIRST_PORT = 10_000;
@@ -122,10 +132,11 @@ class OpenNode {
   }
 
   socket({ protocol, address, port, of }: SocketQuestion): Verdict {
+    const before = protocol === 'udp' && of === 'node' ? this.#unserved() : undefined;
     const dialled = this.#socket(of, protocol, address).dial(address, port);
     this.#forgetClients();
     if ('address' in dialled) {
-      if (dialled.address === address && dialled.port === port) return { outcome: 'untouched' };
+      if (dialled.address === address && dialled.port === port) return { outcome: before ? this.#fateSince(before) : 'untouched' };
       return { outcome: 'translated', backend: dialled.address, port: dialled.port };
     }
     if (dialled.code === 'ECONNREFUSED') return { outcome: 'refused' };
@@ -142,6 +153,19 @@ class OpenNode {
   #routeTo(address: Address): number | undefined {
     if (!this.#routes.has(address)) this.#routes.set(address, routeTo(address, this.#node.world.device));
     return this.#routes.get(address);
+  }
+
+  /** How many sockets of the node the programs left to the refusals and drops of table `inet weir`: datagram sockets always connect. */
+  #unserved(): Readonly<Record<'refused' | 'dropped', number>> {
+    const counts = new Map(this.#node.datapath.tables.dump('counters').map(({ key, value }) => [key.value, Number(value.count)]));
+    const sum = (outcomes: readonly number[]): number => outcomes.reduce((total, outcome) => total + (counts.get(outcome) ?? 0), 0);
+    return { refused: sum(REFUSALS), dropped: sum(DROPS) };
+  }
+
+  #fateSince(before: Readonly<Record<'refused' | 'dropped', number>>): 'refused' | 'dropped' | 'untouched' {
+    const { refused, dropped } = this.#unserved();
+    if (refused > before.refused) return 'refused';
+    return dropped > before.dropped ? 'dropped' : 'untouched';
   }
 
   #podDevice(): string {

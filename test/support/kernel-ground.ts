@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { removeState } from '#kernel/bpf/cleanup.ts';
 import { openDatapath } from '#kernel/bpf/datapath.ts';
@@ -88,3 +88,15 @@ export function addVeth(netns: string, name: string, peer: string): number {
 
 /** Descriptors that this process has open. */
 export const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+/** Runs `run` as a process of a cgroup, because a socket belongs to the cgroup of its creation. */
+export function inCgroup<T>(cgroup: string, run: () => T): T {
+  const enter = (folder: string) => writeFileSync(`${folder}/cgroup.procs`, `${process.pid}`);
+  const [, home = ''] = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8')) ?? [];
+  enter(cgroup);
+  try {
+    return run();
+  } finally {
+    enter(`${findCgroupRoot()}${home}`);
+  }
+}

@@ -11,7 +11,7 @@ import { isOfOurLayout, type TableSizes } from './table-sizes.ts';
  * Tables that flows wrote and that stay valid when the other tables get new sizes: destinations of sockets, and counts.
  * (Session affinity refers to backends by ids, which are allocated again.)
  */
-const FLOW_TABLES = ['socket_state', 'socket_flows', 'counters'] as const;
+const FLOW_TABLES = ['socket_state', 'socket_flows', 'udp_senders', 'counters'] as const;
 
 /** Pins flow tables of the folder in use into a new one, so that open sockets go on; leaves out tables of another layout or size. */
 export function inheritFlowState(from: string, into: string, sizes: TableSizes): void {

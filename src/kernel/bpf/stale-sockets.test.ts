@@ -4,13 +4,16 @@ import { once } from 'node:events';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { ADDRESS_FRONTENDS, BACKEND_CLUSTER_LIST, type Frontend } from '#abi/generated.ts';
+import { ADDRESS_FRONTENDS, BACKEND_CLUSTER_LIST, BACKEND_UNLISTED, type Frontend } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import type { StaleReason, UdpFlow } from '#reconcile/flows/flows.ts';
 import type { Datapath } from '#reconcile/ports/datapath.ts';
-import { openDescriptors, openForTest, run, scratchCgroup, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
+import { inCgroup, openDescriptors, openForTest, run, scratchCgroup, scratchNetns, skipIf, whyNoDatapath } from '#support/kernel-ground.ts';
+import { checkedErrno } from '../ffi/ffi.ts';
+import { libc, SOCK_CLOEXEC, SOCK_DGRAM } from '../ffi/libc.ts';
 import { namespacesBelow } from '../node/namespaces.ts';
 import { inNetns, netnsCookie } from '../node/netns.ts';
+import { AF_INET, socketAddress } from '../node/socket-address.ts';
 import { canEndSockets } from './stale-sockets.ts';
 
 const kernel = skipIf(whyNoDatapath() ?? (canEndSockets() ? undefined : 'needs bpf_sock_destroy (Linux 6.5)'));
@@ -126,6 +129,40 @@ test('a socket is shown when its backend is gone, and ended when it is called st
     assert.deepEqual(await look(true), [flow]);
     assert.equal(await served?.line(), 'ECONNABORTED');
     assert.deepEqual(await look(true), []);
+  });
+});
+
+/** A socket that no route leads to its second destination, so it stays with the first. */
+function connectTwice({ netns, cgroup }: Place): number {
+  const type = SOCK_DGRAM | SOCK_CLOEXEC;
+  const socket = inCgroup(cgroup, () => inNetns(netns, () => checkedErrno(libc.socket(AF_INET, type, 0), 'open a socket')));
+  const connect = (address: string): number => {
+    const to = socketAddress(4, address as Address, 53);
+    return libc.connect(socket, to, to.length);
+  };
+  assert.deepEqual([SERVICE, '203.0.113.1', '203.0.113.1'].map(connect), [0, -1, -1]);
+  return socket;
+}
+
+test('a socket whose second connect failed is still ended with its backend [udp-sockets-ended]', kernel, async (t) => {
+  const { place, datapath, end } = ground(t);
+  await withClients(async (client) => {
+    // A process of the namespace, for the sockets there to be looked at
+    await client(place, `${BACKEND}:5353`);
+    const socket = connectTwice(place);
+    t.after(() => libc.close(socket));
+    setBackend(datapath, 0);
+    const flow = { dialled: { address: SERVICE, port: 53 }, answering: { address: BACKEND, port: 5353 }, isOurs: true };
+    assert.deepEqual(await end(), [flow]);
+  });
+});
+
+test('a socket whose backend drains is not shown [udp-endpoint-gone]', kernel, async (t) => {
+  const { place, datapath, end } = ground(t);
+  await withClients(async (client) => {
+    await client(place, `${SERVICE}:53`);
+    setBackend(datapath, BACKEND_UNLISTED);
+    assert.deepEqual(await end(), []);
   });
 });
 

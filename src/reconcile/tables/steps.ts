@@ -1,4 +1,5 @@
 import {
+  BACKEND_UNLISTED,
   FRONTEND_LOCAL_SOURCE_USES_LOCAL,
   FRONTEND_OUTSIDE_SOURCE_USES_LOCAL,
   type Frontend,
@@ -11,7 +12,7 @@ import { tablePrefixBits } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import { frontendKeys, frontendText } from '../wanted/keys.ts';
 import type { Layout } from './layout.ts';
-import { type PlacedBackend, type PortState, rangeText, retiredText, type State } from './state.ts';
+import { endpointText, type PlacedBackend, type PortState, rangeText, retiredText, type State } from './state.ts';
 
 interface Put<K extends string, T extends TableName> {
   readonly kind: K;
@@ -55,8 +56,7 @@ export interface WantedPort {
  * missing backend or to one of another Service port: first build unreferenced entries, then switch, then clear away.
  */
 export function planSteps(port: PortState, target: WantedPort | undefined): Step[] {
-  if (target === undefined)
-    return [...withdrawals(port, []), ...disallowances(port, new Set()), ...retirements(port, []), ...unnaming(port)];
+  if (target === undefined) return [...withdrawals(port, []), ...disallowances(port, new Set()), ...retirements(port), ...unnaming(port)];
   const ranges = rangeKeys(port, target.plan);
   return [
     ...naming(port, target),
@@ -66,7 +66,7 @@ export function planSteps(port: PortState, target: WantedPort | undefined): Step
     ...publications(port, target),
     ...withdrawals(port, frontendKeys(target.plan, target.frontends)),
     ...disallowances(port, new Set(ranges.map(rangeText))),
-    ...retirements(port, target.layout.backends),
+    ...retirements(port, target),
   ];
 }
 
@@ -139,11 +139,15 @@ const sameFrontend = (a: Frontend, b: Frontend): boolean =>
 const disallowances = (port: PortState, keep: ReadonlySet<string>): Step[] =>
   [...port.sourceRanges].filter(([text]) => !keep.has(text)).map(([, key]) => ({ kind: 'disallow', port, element: key }));
 
-/** Backends that lose flags. A backend without flags keeps its address for programs that have read its id. */
-function retirements(port: PortState, wanted: Layout['backends']): Step[] {
-  const due = new Map(wanted.map(({ placed, flags }) => [placed, flags]));
+/**
+ * Backends that lose flags. A backend without flags keeps its address for programs that have read its id; one that serves unlisted keeps its
+ * flows, see PortPlan.
+ */
+function retirements(port: PortState, target?: WantedPort): Step[] {
+  const due = new Map(target?.layout.backends.map(({ placed, flags }) => [placed, flags]));
+  const unlisted = new Set(target?.plan.unlisted?.map(endpointText));
   return port.backends.flatMap((backend): Step[] => {
-    const flags = due.get(backend) ?? 0;
+    const flags = due.get(backend) ?? (unlisted.has(endpointText(backend)) ? BACKEND_UNLISTED : 0);
     if ((backend.flags & ~flags) === 0) return [];
     return [{ kind: 'retire', port, backend, element: backendEntry(port, backend, flags) }];
   });

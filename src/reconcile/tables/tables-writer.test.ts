@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BACKEND_CLUSTER_LIST, BACKEND_UNLISTED } from '#abi/generated.ts';
+import type { PortPlan } from '#plan/port-plan.ts';
 import { createFakeTables, type FakeOptions, type FakeTables } from '#support/fake-tables.ts';
 import { reconcilerOfTables, type TablesReconciler } from '#support/reconciling.ts';
-import { numberedPlan, sampleBackend, sampleFrontend, samplePlan } from '#support/sample-plans.ts';
+import { numberedPlan, sampleBackend, sampleFrontend, samplePlan, UDP } from '#support/sample-plans.ts';
 import { readerOf } from '#support/table-reader.ts';
 
 interface Bench {
@@ -45,6 +47,28 @@ test('wanting the same again writes nothing', () => {
   for (let i = 0; i < 10; i++) reconciler.want(numberedPlan(i, 3), numberedPlan(i, 3));
   const nothing = { backends: 0, frontends: 0 };
   assert.deepEqual(reconciler.flush(), { writes: {}, failed: [], pending: 0, retryInMs: undefined, udpLosses: nothing });
+});
+
+test('an endpoint that drains stays in the tables for the datagrams of its sockets, and goes when it serves no more [udp-endpoint-gone]', () => {
+  const { tables, reconciler } = bench();
+  const [draining, other] = [sampleBackend('10.0.0.1'), sampleBackend('10.0.0.2')];
+  const plan = samplePlan('a/b', { protocol: UDP, backends: [draining, other] });
+  const flagsOf = (address: string) =>
+    tables.dump('backends').flatMap(({ value }) => (value.address === address && value.service !== 0 ? [value.flags] : []));
+  const become = (fields: Partial<PortPlan>) => {
+    reconciler.want(plan, { ...plan, ...fields });
+    return reconciler.flush();
+  };
+  become({});
+  assert.deepEqual(become({ backends: [other], unlisted: [draining] }).writes, { backends: 1, slots: 1, frontends: 1 });
+  assert.deepEqual(flagsOf('10.0.0.1'), [BACKEND_UNLISTED]);
+  assert.deepEqual(become({ backends: [other], unlisted: [draining] }).writes, {});
+  become({});
+  assert.deepEqual(flagsOf('10.0.0.1'), [BACKEND_CLUSTER_LIST], 'it is back, in its old place');
+  become({ backends: [other], unlisted: [draining] });
+  assert.equal(become({ backends: [other] }).writes.backends, 1);
+  assert.deepEqual(flagsOf('10.0.0.1'), [0]);
+  assert.deepEqual(readerOf(tables).wrongs(), []);
 });
 
 test('one more address writes its frontend and its meaning alone', () => {
