@@ -8,6 +8,7 @@
 
 #include "choose.h"
 #include "conntrack.h"
+#include "sending_socket.h"
 #include "source.h"
 
 #define VLAN_ID 0x0fff
@@ -92,7 +93,7 @@ static always_inline enum outcome decide(struct __sk_buff *skb, const struct pac
 	case DIALLED_UNKNOWN_PORT:
 		return OUTCOME_PACKET_REFUSED_UNKNOWN_PORT;
 	case DIALLED_FRONTEND:
-		if (flow_exists(skb, packet))
+		if (flow_exists(skb, packet) || is_translated_by_socket(skb, packet))
 			return NO_OUTCOME;
 		outcome = start_flow(skb, packet, &frontend);
 		count_for(frontend.service, outcome);

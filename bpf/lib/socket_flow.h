@@ -20,11 +20,11 @@ struct peer {
 	__be16 port;
 };
 
-static always_inline struct socket_flow_key flow_key(struct bpf_sock_addr *ctx, enum flow_direction direction,
+static always_inline struct socket_flow_key flow_key(__u64 cookie, enum flow_direction direction,
 						     const struct address *address, __be16 port)
 {
 	return (struct socket_flow_key){
-		.socket = bpf_get_socket_cookie(ctx),
+		.socket = cookie,
 		.address = *address,
 		.port = port,
 		.direction = direction,
@@ -41,6 +41,16 @@ static always_inline bool flow_matches(const struct socket_flow *flow, enum flow
 	return flow->backend_port == port && address_equal(&flow->backend_address, address);
 }
 
+/** The place of a flow of datagrams in the socket; NULL if it has none. */
+static always_inline struct socket_flow *place_of(struct socket_state *state, enum flow_direction direction,
+						  const struct address *address, __be16 port)
+{
+	for (__u32 i = 0; i < PLACES; i++)
+		if (flow_matches(&state->flows[i], direction, address, port))
+			return &state->flows[i];
+	return NULL;
+}
+
 /** The flow of datagrams to a Service address, or from a backend: the one used last, if two fit. */
 static always_inline bool find_flow(struct bpf_sock_addr *ctx, enum flow_direction direction,
 				    const struct address *address, __be16 port, struct socket_flow *into)
@@ -51,16 +61,11 @@ static always_inline bool find_flow(struct bpf_sock_addr *ctx, enum flow_directi
 
 	if (!state)
 		return false;
-	for (__u32 i = 0; i < PLACES; i++) {
-		if (flow_matches(&state->flows[i], direction, address, port)) {
-			*into = state->flows[i];
-			return true;
-		}
+	flow = place_of(state, direction, address, port);
+	if (!flow && state->moved) {
+		key = flow_key(bpf_get_socket_cookie(ctx), direction, address, port);
+		flow = bpf_map_lookup_elem(&socket_flows, &key);
 	}
-	if (!state->moved)
-		return false;
-	key = flow_key(ctx, direction, address, port);
-	flow = bpf_map_lookup_elem(&socket_flows, &key);
 	if (flow)
 		*into = *flow;
 	return flow != NULL;
@@ -68,11 +73,12 @@ static always_inline bool find_flow(struct bpf_sock_addr *ctx, enum flow_directi
 
 static always_inline void move_to_table(struct bpf_sock_addr *ctx, const struct socket_flow *flow)
 {
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct socket_flow_key key;
 
-	key = flow_key(ctx, FLOW_TO_SERVICE, &flow->service_address, flow->service_port);
+	key = flow_key(cookie, FLOW_TO_SERVICE, &flow->service_address, flow->service_port);
 	bpf_map_update_elem(&socket_flows, &key, flow, BPF_ANY);
-	key = flow_key(ctx, FLOW_FROM_BACKEND, &flow->backend_address, flow->backend_port);
+	key = flow_key(cookie, FLOW_FROM_BACKEND, &flow->backend_address, flow->backend_port);
 	bpf_map_update_elem(&socket_flows, &key, flow, BPF_ANY);
 }
 

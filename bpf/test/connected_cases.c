@@ -30,7 +30,7 @@ static void is_translated_once(void)
 	int client;
 
 	begin_case("a connected socket is translated once, although its backend is also a Service's address "
-		   "[udp-one-translation]");
+		   "[translated-once]");
 	client = connect_client("172.30.0.17", 53);
 	expect_conversation(client, "172.30.0.17", "10.0.1.14");
 	close(client);
