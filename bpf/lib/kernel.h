@@ -32,6 +32,10 @@ struct sk_buff {
 	__u16 mac_header;
 } __attribute__((preserve_access_index));
 
+/** Only whether the kernel has it. */
+struct mptcp_sock {
+} __attribute__((preserve_access_index));
+
 struct ip_ct_tcp_state {
 	/** End of the data sent in one direction: a sequence number. */
 	__u32 td_end;

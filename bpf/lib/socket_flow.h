@@ -153,6 +153,22 @@ static always_inline struct socket_flow *connected_flow(struct socket_state *sta
 	return NULL;
 }
 
+/** A process sees its MPTCP socket, and the hooks of connect a subflow of it (mptcp_connect). Some kernels have no MPTCP. */
+static always_inline void remember_mptcp_connect(struct bpf_sock_addr *ctx, const struct socket_flow *flow)
+{
+	struct socket_state *state;
+	struct mptcp_sock *whole;
+
+	if (ctx->protocol != IPPROTO_TCP || !flow->service || !bpf_core_type_exists(struct mptcp_sock))
+		return;
+	whole = bpf_skc_to_mptcp_sock(ctx->sk);
+	if (!whole)
+		return;
+	state = bpf_sk_storage_get(&socket_state, whole, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (state)
+		state->connected[0] = *flow;
+}
+
 /**
  * Before the kernel connects the socket, which may fail: then the peer stays that it has. A socket without state needs none
  * for a peer without a Service (`service` 0).
@@ -167,6 +183,7 @@ static always_inline void remember_connect(struct bpf_sock_addr *ctx, const stru
 	if (is_peer(ctx, &state->connected[0].backend_address, state->connected[0].backend_port))
 		state->connected[1] = state->connected[0];
 	state->connected[0] = *flow;
+	remember_mptcp_connect(ctx, flow);
 }
 
 /** The flow that a connected socket has to its peer, if it dialled this Service address. */

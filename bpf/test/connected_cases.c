@@ -105,8 +105,27 @@ static void other_datagrams_change_nothing(void)
 	end_case();
 }
 
+/** connect() meets the hook with a subflow, getpeername() with the socket of the process. */
+static void shows_the_peer_of_mptcp(void)
+{
+	int client = socket(mode == V4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_MPTCP);
+
+	begin_case("an MPTCP socket sees the Service as its peer");
+	if (client < 0) {
+		skip_case("the kernel has no MPTCP");
+		return;
+	}
+	if (connect_to(client, "172.30.0.1", 80) != 0)
+		complain("cannot connect");
+	expect_text("the backend", accepted_at(8080), expected_text("10.0.1.10", 8080));
+	expect_text("the peer", peer_of(client), expected_text("172.30.0.1", 80));
+	close(client);
+	end_case();
+}
+
 void connected_cases(void)
 {
+	shows_the_peer_of_mptcp();
 	is_translated_once();
 	survives_a_failed_connect();
 	shows_the_last_connect();

@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PEER	    "192.168.0.2"
@@ -111,12 +112,16 @@ static void clients_stay_clients(void)
 	end_case();
 }
 
-/** Lets two minutes pass for every sender. */
+/** Lets two minutes pass for every sender. On a machine that runs for less the time of the datagram lies below zero. */
 static void age_senders(const struct tables *tables)
 {
 	struct udp_sender_key key;
-	struct udp_sender old = {.last_received_ns = 1};
+	struct udp_sender old;
+	struct timespec now;
 	void *before = NULL;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	old.last_received_ns = (now.tv_sec - 121) * 1000000000ULL;
 
 	while (bpf_map_get_next_key(tables->udp_senders, before, &key) == 0) {
 		before = &key;
