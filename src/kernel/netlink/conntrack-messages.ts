@@ -70,16 +70,15 @@ const statusFilter = (value: number): Buffer =>
 const markFilter = (mark: number): Buffer => Buffer.concat([attribute(CTA_MARK, u32(mark)), attribute(CTA_MARK_MASK, u32(mark))]);
 
 /**
- * The flow of an entry in a list (`struct nfgenmsg` and attributes). `mark`: bit of ct->mark on flows that weir translated. Reads attributes in
- * place, because a list may hold a hundred thousand entries.
+ * The flow of an entry in a list (`struct nfgenmsg` and attributes). Its mark says nothing: other programs may set the bit or overwrite it. Reads
+ * attributes in place, because a list may hold a hundred thousand entries.
  */
-export function decodeFlow(body: Buffer, mark: number): UdpFlow {
+export function decodeFlow(body: Buffer): UdpFlow {
   const all = { from: NFGENMSG, to: body.length };
-  const markAt = find(body, all, CTA_MARK);
   return {
     dialled: placeOf(body, find(body, all, CTA_TUPLE_ORIG), CTA_IP_DESTINATIONS, CTA_PROTO_DST_PORT),
     answering: placeOf(body, find(body, all, CTA_TUPLE_REPLY), CTA_IP_SOURCES, CTA_PROTO_SRC_PORT),
-    isOurs: markAt !== undefined && (body.readUInt32BE(markAt.from) & mark) !== 0,
+    isOurs: false,
   };
 }
 

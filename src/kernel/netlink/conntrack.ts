@@ -45,7 +45,7 @@ export async function walkUdpEntries(mark: number, look: (flow: UdpFlow, remove:
   let count = 0;
   const each = (body: Buffer): void => {
     count++;
-    look(decodeFlow(body, mark), () => removeEntry(writer, deletionRequest(body)));
+    look(decodeFlow(body), () => removeEntry(writer, deletionRequest(body)));
   };
   try {
     for (const family of [AF_INET, AF_INET6] as const)

@@ -16,7 +16,7 @@ const at = (text: string): UdpPlace => {
   const [, address, port] = /^(.*):(\d+)$/.exec(text) ?? [];
   return { address: address as Address, port: Number(port) };
 };
-const flow = (dialled: string, answering: string, isOurs = true): UdpFlow => ({ dialled: at(dialled), answering: at(answering), isOurs });
+const flow = (dialled: string, answering: string, isOurs = false): UdpFlow => ({ dialled: at(dialled), answering: at(answering), isOurs });
 
 const plan = (name: string, fields: Partial<PortPlan> = {}): PortPlan =>
   samplePlan(name, {
@@ -71,16 +71,16 @@ test('a NodePort flow lives by the addresses that have NodePorts [udp-node-port]
   const reconciler = serving(plan('t/a'));
   const flows = ['192.168.0.2:30080', '192.168.0.3:30080', '192.168.0.2:30081'].map((dialled) => flow(dialled, '10.0.0.1:8080'));
   const verdicts = () => flows.map((each) => reconciler.judgeFlow(each));
-  assert.deepEqual(verdicts(), ['live', 'service_gone', 'service_gone']);
+  assert.deepEqual(verdicts(), ['live', 'foreign', 'foreign']);
   assert.equal(reconciler.judgeFlow(flow('127.0.0.1:30080', '10.0.0.1:8080')), 'live');
   nodeAt(reconciler, '192.168.0.3');
   assert.deepEqual(reconciler.flush().udpLosses, { backends: 0, frontends: 1 });
-  assert.deepEqual(verdicts(), ['service_gone', 'live', 'service_gone']);
+  assert.deepEqual(verdicts(), ['service_gone', 'live', 'foreign']);
 });
 
 test('a TCP Service port of the same number keeps no UDP flow', () => {
   const reconciler = serving(plan('t/a', { protocol: TCP }));
-  assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'service_gone');
+  assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080', true)), 'service_gone');
 });
 
 test('a flow that another program translated is judged if a Service port owns its destination, otherwise it is foreign [udp-nothing-else]', () => {
@@ -90,9 +90,40 @@ test('a flow that another program translated is judged if a Service port owns it
   assert.equal(reconciler.judgeFlow(flow('172.30.0.9:80', '10.0.0.9:8080', false)), 'foreign');
 });
 
+test('a flow of a Service that went is stale if weir withdrew its destination and its endpoint, whatever its mark [udp-withdrawn]', () => {
+  const tables = createFakeTables({ faultRate: 0 });
+  const reconciler = reconcilerOfTables({ tables, now: () => clock });
+  nodeAt(reconciler, '192.168.0.2');
+  reconciler.want(plan('t/a'), plan('t/a'));
+  reconciler.prune();
+  reconciler.want(plan('t/a'), undefined);
+  reconciler.flush();
+  const verdict = (dialled: string, answering: string) => reconciler.judgeFlow(flow(dialled, answering));
+  assert.equal(verdict('172.30.0.1:80', '10.0.0.1:8080'), 'service_gone');
+  assert.equal(verdict('192.168.0.2:30080', '10.0.0.2:8080'), 'service_gone');
+  assert.equal(verdict('172.30.0.1:80', '10.0.0.1:8081'), 'foreign', 'another endpoint');
+  assert.equal(verdict('172.30.0.1:81', '10.0.0.1:8080'), 'foreign', 'another port');
+  reconciler.adopt();
+  assert.equal(verdict('172.30.0.1:80', '10.0.0.1:8080'), 'service_gone', 'also when the tables were read again');
+  const next = reconcilerOfTables({ tables, now: () => clock });
+  next.prune();
+  assert.equal(next.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'foreign', 'an agent that did not withdraw it');
+});
+
+test('a Service that went while no agent ran is withdrawn by the next one, and its flows end [udp-withdrawn]', () => {
+  const tables = createFakeTables({ faultRate: 0 });
+  const first = reconcilerOfTables({ tables, now: () => clock });
+  first.want(plan('t/a'), plan('t/a'));
+  first.prune();
+  const next = reconcilerOfTables({ tables, now: () => clock });
+  next.adopt();
+  next.prune();
+  assert.equal(next.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'service_gone');
+});
+
 test('nothing is stale because its Service is not known yet [restart-keeps]', () => {
   const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0 }), now: () => 0 });
-  const dialled = flow('172.30.0.1:80', '10.0.0.1:8080');
+  const dialled = flow('172.30.0.1:80', '10.0.0.1:8080', true);
   assert.equal(reconciler.judgeFlow(dialled), 'live');
   reconciler.flush();
   assert.equal(reconciler.judgeFlow(dialled), 'live');
@@ -104,7 +135,7 @@ test('flows of a Service that does not fit into the tables are left alone', () =
   const reconciler = reconcilerOfTables({ tables: createFakeTables({ faultRate: 0, limits: { frontends: 0 } }), now: () => 0 });
   reconciler.want(plan('t/a'), plan('t/a'));
   assert.ok(reconciler.prune().pending > 0);
-  assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080')), 'live');
+  assert.equal(reconciler.judgeFlow(flow('172.30.0.1:80', '10.0.0.1:8080', true)), 'live');
 });
 
 test('a flush says when UDP flows may have lost their backend or their Service, and only then', () => {

@@ -26,13 +26,13 @@ export interface UdpFlow {
   readonly dialled: UdpPlace;
   /** The endpoint that gets the datagrams. */
   readonly answering: UdpPlace;
-  /** Whether weir translated it: its entry carries the mark. */
+  /** Whether weir certainly translated it: a socket of its programs. Any program may have translated or marked a conntrack entry. */
   readonly isOurs: boolean;
 }
 
 /**
  * Why a flow must end. `endpoint_gone`: the Service port has other endpoints; `no_endpoint`: it has none; `service_gone`: no Service port owns
- * the flow's destination.
+ * the flow's destination any more.
  */
 export type StaleReason = 'endpoint_gone' | 'no_endpoint' | 'service_gone';
 
@@ -52,12 +52,20 @@ export function judgeFlow(
   now: number,
 ): FlowVerdict {
   const owner = ownerOf(state, dialled);
-  if (owner === undefined) return isOurs ? 'service_gone' : 'foreign';
+  if (owner === undefined) return isOurs || wasWithdrawn(state, dialled, answering) ? 'service_gone' : 'foreign';
   const isAnswering = ({ address, port }: UdpPlace): boolean => port === answering.port && address === answering.address;
   if (owner.backends.some((backend) => isAnswering(backend) && backend.flags !== 0)) return 'live';
   if (wanted.plan(owner.identity)?.unlisted?.some(isAnswering)) return 'live';
   if (now - (state.retired.get(retiredText(owner, answering)) ?? Number.NEGATIVE_INFINITY) < ANSWER_MS) return 'live';
   return owner.backends.some(({ flags }) => flags !== 0) ? 'endpoint_gone' : 'no_endpoint';
+}
+
+/** Whether weir lately withdrew the frontend, or the NodePorts of the address, that led to this endpoint. */
+function wasWithdrawn({ owners, withdrawn }: State, dialled: UdpPlace, answering: UdpPlace): boolean {
+  const [own, nodePort] = frontendsAt(dialled).map(frontendText) as [string, string];
+  const places = [withdrawn.frontends.get(own), withdrawn.frontends.get(nodePort)];
+  if (withdrawn.nodeAddresses.has(dialled.address)) places.push(owners.get(nodePort)?.backends);
+  return places.some((backends) => backends?.some(({ address, port }) => port === answering.port && address === answering.address));
 }
 
 /** Counts unlisted endpoints that no longer serve; the tables show the fate of listed ones. */

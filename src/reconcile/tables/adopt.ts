@@ -42,6 +42,7 @@ export function adopt(tables: Tables, now: number): State {
     node: adoptNodeTables(tables),
     allocators,
     retired: new Map(),
+    withdrawn: { frontends: new Map(), nodeAddresses: new Map() },
     found: { ids: found, at: now },
     quarantine: { slots: tangled, backends: dangling },
   };

@@ -11,7 +11,7 @@ import type { AddressBook } from './addresses.ts';
 import { fullFailure, runBatch } from './batches.ts';
 import { layOut } from './layout.ts';
 import { writeNodeTables } from './node-tables.ts';
-import { newPort, type PortState, type State, settle } from './state.ts';
+import { newPort, type PortState, rememberWithdrawn, type State, settle } from './state.ts';
 import { planSteps, recordStep, type Step, type StepKind, withdrawals } from './steps.ts';
 
 /** The state that a pass reads and changes. */
@@ -174,7 +174,10 @@ function writeAddresses(context: PassContext): void {
       skip: () => false,
       done(address) {
         const lost = (state.addresses.get(address) ?? 0) & ~flagsOf(address);
-        context.udpLosses.frontends += Number((lost & ADDRESS_NODE) !== 0);
+        if ((lost & ADDRESS_NODE) !== 0) {
+          context.udpLosses.frontends++;
+          rememberWithdrawn(state.withdrawn.nodeAddresses, address, true);
+        }
         if (verb === 'put') state.addresses.set(address, flagsOf(address));
         else state.addresses.delete(address);
         if (flagsOf(address) === addresses.flagsOf(address)) addresses.dirty.delete(address);

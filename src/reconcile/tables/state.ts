@@ -52,10 +52,29 @@ export interface State {
   readonly allocators: Readonly<Record<AllocatedTable, IdAllocator>>;
   /** When each backend of the last REST_MS was retired, ms, by retiredText(); backends that came back are left out. */
   readonly retired: Map<string, number>;
+  /** What UDP flows may still use although the kernel does not hold it any more, since the agent started. */
+  readonly withdrawn: Withdrawn;
   /** Ids that programs of an earlier agent may use with other tables, by the endpoint that they mean there; free after REST_MS. */
   found: { readonly ids: ReadonlyMap<string, number[]>; readonly at: number };
   /** Places found by adopt() that live frontends of several ports use. They stay taken until every port is repaired. */
   quarantine: Readonly<Record<'backends' | 'slots', readonly Run[]>>;
+}
+
+/** Destinations that weir has withdrawn; the last WITHDRAWN_KEPT of each. */
+export interface Withdrawn {
+  /** Backends of UDP frontends when they were withdrawn, by frontendText(). */
+  readonly frontends: Map<string, readonly PlacedBackend[]>;
+  /** Addresses of the node that lost their NodePorts. */
+  readonly nodeAddresses: Map<Address, true>;
+}
+
+const WITHDRAWN_KEPT = 10_000;
+
+/** Adds to a map of withdrawn destinations; the oldest one goes if there are too many. */
+export function rememberWithdrawn<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > WITHDRAWN_KEPT) map.delete(map.keys().next().value as K);
 }
 
 /** The node's own tables, by the text of each key. */

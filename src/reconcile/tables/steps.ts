@@ -12,7 +12,9 @@ import { tablePrefixBits } from '#lib/address.ts';
 import type { PlannedFrontend, PortPlan } from '#plan/port-plan.ts';
 import { frontendKeys, frontendText } from '../wanted/keys.ts';
 import type { Layout } from './layout.ts';
-import { endpointText, type PlacedBackend, type PortState, rangeText, retiredText, type State } from './state.ts';
+import { endpointText, type PlacedBackend, type PortState, rangeText, rememberWithdrawn, retiredText, type State } from './state.ts';
+
+const IPPROTO_UDP = 17;
 
 interface Put<K extends string, T extends TableName> {
   readonly kind: K;
@@ -194,6 +196,7 @@ export function recordStep(state: State, step: Step, now: number): void {
       publish(state, port, step.element);
       break;
     case 'withdraw':
+      if (step.element.protocol === IPPROTO_UDP) rememberWithdrawn(state.withdrawn.frontends, frontendText(step.element), port.backends);
       port.frontends.delete(frontendText(step.element));
       state.owners.delete(frontendText(step.element));
       break;

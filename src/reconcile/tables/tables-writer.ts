@@ -72,7 +72,7 @@ export function createTablesWriter({ tables, wanted, now }: TablesWriterParts): 
     nodeFacts = next;
   };
   const readTables = (): State => {
-    const state = adopt(tables, now());
+    const state = { ...adopt(tables, now()), ...(held && { withdrawn: held.withdrawn }) };
     addresses.find(state.addresses);
     held = state;
     return state;
