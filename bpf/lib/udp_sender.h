@@ -3,6 +3,7 @@
  * udp_sender.h: a UDP server whose client's address and port are also a Service's, as where a load balancer has the node's
  * address and SNAT keeps the port of the client. What goes back to the client from the port that received its datagram is a
  * reply and no dial, as for conntrack: whichever socket has the port, and for as long as conntrack remembers a stream.
+ * recvmsg() of an unconnected socket asks whether its sender is a frontend: 80 ns for each datagram from other senders.
  */
 #ifndef WEIR_LIB_UDP_SENDER_H
 #define WEIR_LIB_UDP_SENDER_H

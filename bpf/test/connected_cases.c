@@ -2,6 +2,7 @@
 /* connected_cases.c: a connected UDP socket has one peer, whatever else the process does with the socket. */
 #include "sockets.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -123,8 +124,30 @@ static void shows_the_peer_of_mptcp(void)
 	end_case();
 }
 
+/** No hook changes the address that ip_recv_error() gives. */
+static void names_the_backend_in_its_error_queue(void)
+{
+	struct sockaddr_storage to = {};
+	struct msghdr message = {.msg_name = &to, .msg_namelen = sizeof(to)};
+	int client, on = 1;
+
+	begin_case("the error queue of a socket names the backend [socket-beyond-hooks]");
+	client = connect_client("172.30.0.21", 53);
+	setsockopt(client, mode == V4 ? SOL_IP : SOL_IPV6, mode == V4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on));
+	expect_text("the backend", datagram_arrives_at(client), "none");
+	if (recvmsg(client, &message, MSG_ERRQUEUE) < 0)
+		complain("the error queue is empty: %s", strerror(errno));
+	else
+		expect_text("the destination", socket_text(&to), expected_text("10.0.1.10", 5399));
+	close(client);
+	end_case();
+}
+
 void connected_cases(void)
 {
+	/* An IPv6 socket has no error queue for IPv4. */
+	if (mode != MAPPED)
+		names_the_backend_in_its_error_queue();
 	shows_the_peer_of_mptcp();
 	is_translated_once();
 	survives_a_failed_connect();

@@ -67,6 +67,9 @@ static const struct service services[] = {
 	{ .id = 17, .cluster_ip = "172.30.0.17", .port = 53, .protocol = IPPROTO_UDP,
 	  .backends = { "10.0.1.14" }, .backend_port = 5353, .local = 1, .outside = 1 },
 	{ .id = 18, .cluster_ip = "172.30.0.18", .port = 53, .protocol = IPPROTO_UDP },
+	/* Where no process listens. */
+	{ .id = 21, .cluster_ip = "172.30.0.21", .port = 53, .protocol = IPPROTO_UDP,
+	  .backends = { "10.0.1.10" }, .backend_port = 5399, .local = 1, .outside = 1 },
 	{ .id = 20, .cluster_ip = "172.30.0.20", .port = 53, .protocol = IPPROTO_UDP, .backend_port = 5353,
 	  .flags = FRONTEND_DROP_LOCAL | FRONTEND_DROP_OUTSIDE },
 	{ .id = 19, .cluster_ip = "172.30.0.19", .port = 80, .protocol = IPPROTO_TCP,
