@@ -46,7 +46,7 @@ static struct socket_flow flow(const char *service, const char *backend, __u32 s
 static void print_frontends(void)
 {
 	PRINT(address_key, .address = ip("10.96.0.1"));
-	PRINT(address_meaning, .flags = ADDRESS_CLUSTER_IP | ADDRESS_NODE | ADDRESS_FRONTENDS);
+	PRINT(address_meaning, .flags = ADDRESS_CLUSTER_IP | ADDRESS_NODE | ADDRESS_FRONTENDS | ADDRESS_HELD);
 	PRINT(frontend_key, .address = ip("fd00:10:96::a"), .port = htons(8080), .protocol = 17);
 	PRINT(extent, .first = 0x01020304, .count = 0x05060708);
 	PRINT(frontend, .local_source = {11, 12}, .outside_source = {13, 14}, .service = 0x11121314,

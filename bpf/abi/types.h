@@ -25,6 +25,8 @@ enum address_flags {
 	ADDRESS_NODE = 2,
 	/** An address with frontends of its own. Without this bit the programs do not look for one. */
 	ADDRESS_FRONTENDS = 4,
+	/** An address of a device of this node. */
+	ADDRESS_HELD = 8,
 };
 
 /** Key of `addresses`. */

@@ -167,6 +167,18 @@ static always_inline bool has_chosen_port(const struct bpf_sock_addr *ctx)
 	return ctx->protocol == IPPROTO_TCP && ctx->sk->src_port;
 }
 
+/**
+ * A ClusterIP at a device of the node: a cache there (NodeLocal DNS) may keep packets to it from conntrack, so that no proxy translates
+ * them. Rules that do so see packets only.
+ */
+static always_inline bool is_held_cluster_ip(const struct address *address)
+{
+	struct address_meaning *meaning = bpf_map_lookup_elem(&addresses, address);
+	__u32 both = ADDRESS_CLUSTER_IP | ADDRESS_HELD;
+
+	return meaning && (meaning->flags & both) == both;
+}
+
 static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum dial_kind kind,
 						struct socket_flow *flow)
 {
@@ -181,7 +193,7 @@ static always_inline enum outcome decide_socket(struct bpf_sock_addr *ctx, enum 
 		return NO_OUTCOME;
 	if (!caller.host && !is_pod(ctx, settings, address_is_v4(&flow->service_address)))
 		return OUTCOME_SOCKET_OF_OTHER_NETWORK;
-	if (!caller.host && has_chosen_port(ctx))
+	if (!caller.host && (has_chosen_port(ctx) || is_held_cluster_ip(&flow->service_address)))
 		return OUTCOME_SOCKET_LEFT_TO_PACKETS;
 	if (dialled == DIALLED_UNKNOWN_PORT)
 		return leave_to_packets(ctx, caller, OUTCOME_SOCKET_REFUSED_UNKNOWN_PORT);

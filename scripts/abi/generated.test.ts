@@ -37,7 +37,9 @@ const bound = <T>(codec: abi.Codec<T>, value: T) => ({
 /** The values that bpf/abi/check.c fills in. */
 const SAMPLES = {
   address_key: bound(abi.addressKey, { address: ip('10.96.0.1') }),
-  address_meaning: bound(abi.addressMeaning, { flags: abi.ADDRESS_CLUSTER_IP | abi.ADDRESS_NODE | abi.ADDRESS_FRONTENDS }),
+  address_meaning: bound(abi.addressMeaning, {
+    flags: abi.ADDRESS_CLUSTER_IP | abi.ADDRESS_NODE | abi.ADDRESS_FRONTENDS | abi.ADDRESS_HELD,
+  }),
   frontend_key: bound(abi.frontendKey, { address: ip('fd00:10:96::a'), port: 8080, protocol: 17 }),
   extent: bound(abi.extent, { first: 0x01020304, count: 0x05060708 }),
   frontend: bound(abi.frontend, {

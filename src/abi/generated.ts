@@ -699,6 +699,8 @@ export const ADDRESS_CLUSTER_IP = 1;
 export const ADDRESS_NODE = 2;
 /** An address with frontends of its own. Without this bit the programs do not look for one. */
 export const ADDRESS_FRONTENDS = 4;
+/** An address of a device of this node. */
+export const ADDRESS_HELD = 8;
 
 // What a frontend does besides choosing a backend.
 /** Packets from a source that the local detector calls a pod get a new source address. */
@@ -911,4 +913,4 @@ export const TABLES: { readonly [T in TableName]: Table<T> } = {
 };
 
 /** Name of this layout: other structs, enums or maps give another one. */
-export const LAYOUT_DIGEST: string = '0aad4878172eda92';
+export const LAYOUT_DIGEST: string = '2d0a04eebe74d42a';

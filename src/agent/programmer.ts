@@ -71,6 +71,7 @@ export function createProgrammer({ config, store, wanted, isContested, netnsCook
     const plan = planNode({ node, devices, rules: config, netnsCookie });
     const facts = {
       nodeAddresses: plan.nodePortAddresses,
+      heldAddresses: plan.heldAddresses,
       localNets: plan.localNets,
       serviceCIDRs: [...config.serviceCIDRs, ...serviceCIDRs],
       devices: plan.devices.map(({ key, value }) => ({ ...key, ...value })),

@@ -44,6 +44,7 @@ function filled(flags = SETTINGS_LOOPBACK_NODE_PORTS) {
   for (const plan of PLANS) reconciler.want(plan, plan);
   const snat = { snat4: NODE_ADDRESS, snat6: '::' as Address };
   reconciler.wantNode({
+    heldAddresses: [],
     nodeAddresses: [NODE_ADDRESS],
     localNets: [],
     serviceCIDRs: [],

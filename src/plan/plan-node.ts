@@ -44,6 +44,8 @@ export interface NodeRequest {
 export interface NodePlan {
   /** Addresses with ADDRESS_NODE; unique and without loopback. */
   readonly nodePortAddresses: readonly Address[];
+  /** Addresses with ADDRESS_HELD. */
+  readonly heldAddresses: readonly Address[];
   readonly localNets: readonly Prefix[];
   readonly devices: readonly TableEntry<'devices'>[];
   readonly settings: Settings;
@@ -54,6 +56,7 @@ export function planNode({ node, devices, rules, netnsCookie }: NodeRequest): No
   const view = viewNode(node, rules);
   return {
     nodePortAddresses: planNodePortAddresses(view, devices, rules.nodePortAddresses),
+    heldAddresses: devices.filter(isNoLoopback).flatMap((device) => device.addresses),
     localNets: localNetsOf(node, rules),
     devices: devices.filter(isNoLoopback).map((device) => ({ key: { ifindex: device.ifindex }, value: planDevice(device, view, rules) })),
     settings: {

@@ -50,7 +50,7 @@ test('the package holds what runs, and no sources', ground, async () => {
     files.map((path) => path.replace('package/', '')).sort(),
     [
       ...['LICENSE', 'README.md', 'bin/weir', 'package.json', 'test/fixtures/shop-cluster.yaml'],
-      ...['conntrack', 'socket', 'stale_sockets'].map((name) => `dist/bpf/${name}.bpf.o`),
+      ...['kfuncs', 'netfilter', 'socket', 'stale_sockets'].map((name) => `dist/bpf/${name}.bpf.o`),
       ...['lab-keeper', 'lab-prober', 'weir'].map((name) => `dist/${name}.mjs`),
     ].sort(),
   );

@@ -133,6 +133,7 @@ test('nft takes each change of the node, also networks that lie in one another',
       const devices = ifindexes.map((ifindex) => ({ ifindex, flags: DEVICE_PODS }));
       const localNets = nets.map((net) => parsePrefix(net) as Prefix);
       reconciler.wantNode({
+        heldAddresses: [],
         nodeAddresses: ['192.0.2.1', 'fd00::1'] as Address[],
         localNets,
         serviceCIDRs: localNets,

@@ -27,7 +27,14 @@ const plan = (name: string, fields: Partial<PortPlan> = {}): PortPlan =>
   });
 
 const nodeAt = (reconciler: TablesReconciler, ...addresses: string[]): void =>
-  reconciler.wantNode({ localNets: [], serviceCIDRs: [], devices: [], settings: SETTINGS, nodeAddresses: addresses as Address[] });
+  reconciler.wantNode({
+    localNets: [],
+    serviceCIDRs: [],
+    devices: [],
+    settings: SETTINGS,
+    heldAddresses: [],
+    nodeAddresses: addresses as Address[],
+  });
 
 /** Milliseconds. */
 let clock = 0;

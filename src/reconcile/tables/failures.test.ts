@@ -259,6 +259,7 @@ test('an address stops being live before its ports are withdrawn', () => {
 
 const SNAT = { snat4: '192.168.0.2' as Address, snat6: '::' as Address };
 const FACTS: NodeFacts = {
+  heldAddresses: [],
   nodeAddresses: ['192.168.0.2' as Address],
   localNets: [{ address: '10.0.0.0' as Address, length: 8 }],
   serviceCIDRs: [],

@@ -69,6 +69,7 @@ const plan = fc
 
 const facts = fc
   .record({
+    heldAddresses: fc.subarray([...CLUSTER_IPS.slice(0, 2)]),
     nodeAddresses: fc.subarray([...CLUSTER_IPS.slice(0, 1), '192.168.0.2' as Address]),
     localNets: fc.uniqueArray(prefix, { maxLength: 2 }),
     serviceCIDRs: fc.uniqueArray(prefix, { maxLength: 2 }),

@@ -1,5 +1,5 @@
 import type { TableName } from '#abi/generated.ts';
-import { ADDRESS_CLUSTER_IP, ADDRESS_FRONTENDS, ADDRESS_NODE } from '#abi/generated.ts';
+import { ADDRESS_CLUSTER_IP, ADDRESS_FRONTENDS, ADDRESS_HELD, ADDRESS_NODE } from '#abi/generated.ts';
 import { type Address, ZERO_ADDRESS } from '#lib/address.ts';
 import type { PortPlan } from '#plan/port-plan.ts';
 import { countUnlisted, type FlowVerdict, frontendsAt, judgeFlow, type UdpFlow } from '../flows/flows.ts';
@@ -146,8 +146,11 @@ function meaningsOf(plan: PortPlan | undefined): Meanings {
   return meanings;
 }
 
-const nodeMeanings = (facts: NodeFacts | undefined): Meanings =>
-  new Map((facts?.nodeAddresses ?? []).map((address) => [address, ADDRESS_NODE]));
+function nodeMeanings(facts: NodeFacts | undefined): Meanings {
+  const meanings = new Map<Address, number>((facts?.heldAddresses ?? []).map((address) => [address, ADDRESS_HELD]));
+  for (const address of facts?.nodeAddresses ?? []) meanings.set(address, (meanings.get(address) ?? 0) | ADDRESS_NODE);
+  return meanings;
+}
 
 /** Repeats the pass for holders that a full table refused while it frees room; returns all holders that took part. */
 function runPasses(context: Omit<PassContext, 'freed'>, first: ReadonlySet<string>): ReadonlySet<string> {

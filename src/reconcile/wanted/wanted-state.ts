@@ -10,6 +10,8 @@ import { identityOf, NODE } from './keys.ts';
 export interface NodeFacts {
   /** Addresses on which NodePorts answer. */
   readonly nodeAddresses: readonly Address[];
+  /** Addresses of the node's devices. */
+  readonly heldAddresses: readonly Address[];
   /** Pod ranges of the local detector. */
   readonly localNets: readonly Prefix[];
   /** Networks of Service addresses. */
