@@ -65,15 +65,6 @@ static always_inline struct socket_flow *flow_of(struct sock_common *socket)
 	return connected_flow(state, FLOW_FROM_BACKEND, &address, socket->skc_dport);
 }
 
-/** It serves its Service port, as when it was chosen. */
-static always_inline bool serves_as_before(const struct socket_flow *flow)
-{
-	struct backend *backend = serving_backend(flow->backend, flow->service, BACKEND_ANY);
-
-	return backend && backend->port == flow->backend_port &&
-	       address_equal(&backend->address, &flow->backend_address);
-}
-
 SEC("iter/udp")
 int weir_stale_sockets(struct bpf_iter__udp *ctx)
 {
@@ -82,7 +73,7 @@ int weir_stale_sockets(struct bpf_iter__udp *ctx)
 	struct socket_flow_key key = {};
 
 	/* A socket that dialled a backend's own address has no Service. */
-	if (!flow || !flow->service || serves_as_before(flow))
+	if (!flow || !flow->service || still_serves(flow, flow->service))
 		return 0;
 	key.socket = bpf_get_socket_cookie(socket);
 	key.address = flow->service_address;

@@ -29,6 +29,15 @@ static always_inline struct backend *serving_backend(__u32 id, __u32 service, __
 	return backend && (backend->flags & list) ? backend : NULL;
 }
 
+/** An existing flow keeps its backend for as long as that serves, whatever policy, topology and source ranges say by now. */
+static always_inline bool still_serves(const struct socket_flow *flow, __u32 service)
+{
+	struct backend *backend = serving_backend(flow->backend, service, BACKEND_ANY);
+
+	return backend && backend->port == flow->backend_port &&
+	       address_equal(&backend->address, &flow->backend_address);
+}
+
 /*
  * The flags are not asked here: a program that read a frontend just before it was published anew may land on a backend
  * that was retired since, and connections survive that moment because retired backends rest before they are used again.

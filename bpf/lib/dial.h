@@ -28,7 +28,8 @@ struct caller {
 
 /*
  * If a policy drops a flow, tc drops the packets of pods where they enter. Packets of the node's own processes would leave
- * untranslated by the default route instead, so their sockets fail here, with EPERM as when netfilter drops their packets.
+ * untranslated by the default route instead, so their connections fail here, with EPERM as when netfilter drops their packets,
+ * and table `inet weir` drops their datagrams.
  *
  * A socket that dials has no source address yet, so source ranges are left to packets; for the node's own processes the
  * answer is known beforehand.
@@ -48,15 +49,6 @@ static always_inline bool find_earlier(struct bpf_sock_addr *ctx, const struct s
 
 	return find_connected_to(ctx, address, flow->service_port, earlier) ||
 	       find_flow(ctx, FLOW_TO_SERVICE, address, flow->service_port, earlier);
-}
-
-/** An existing flow keeps its backend for as long as that serves, whatever policy, topology and source ranges say by now. */
-static always_inline bool still_serves(const struct socket_flow *flow, __u32 service)
-{
-	struct backend *backend = serving_backend(flow->backend, service, BACKEND_ANY);
-
-	return backend && backend->port == flow->backend_port &&
-	       address_equal(&backend->address, &flow->backend_address);
 }
 
 /** A socket's client is its network namespace: a pod, or the node. */

@@ -44,11 +44,12 @@ static always_inline void remember_sender(struct bpf_sock_addr *ctx, const struc
 /** The socket's port has received a datagram from there. */
 static always_inline bool is_sender(struct bpf_sock_addr *ctx, const struct peer *to)
 {
-	struct udp_sender_key key = sender_key(ctx, to);
+	struct udp_sender_key key;
 	struct udp_sender *sender;
 
-	if (ctx->protocol != IPPROTO_UDP || !key.own_port)
+	if (ctx->protocol != IPPROTO_UDP || !ctx->sk->src_port)
 		return false;
+	key = sender_key(ctx, to);
 	sender = bpf_map_lookup_elem(&udp_senders, &key);
 	return sender && bpf_ktime_get_coarse_ns() - sender->last_received_ns < CONVERSATION_NS;
 }
