@@ -12,7 +12,7 @@ import { udp, until, untilAnsweredBy } from './paths.ts';
 const [P1, P2] = SERVERS;
 /** Sockets of a pod and of a process of the node. */
 const CLIENTS = ['t/p9', 'n1'];
-const [CYCLE, STEADY, REDIAL, AWAY, SIZES] = [1, 2, 3, 4, 5];
+const [CYCLE, STEADY, REDIAL, AWAY, SIZES, FIRST] = [1, 2, 3, 4, 5, 6];
 
 /** What the owner of an ended socket meets: the second, if it sends before it has heard of the first. */
 const ABORTED = ['ECONNABORTED', 'EDESTADDRREQ'];
@@ -124,6 +124,32 @@ async function askAndRedial(address: string): Promise<string[]> {
     socket.close();
   }
   return story.slice(0, 3);
+}
+
+test("a pod's socket that was refused reaches the first endpoint without connecting again [udp-first-endpoint] [udp-refusal]", async () => {
+  become('first', FIRST, []);
+  await until('the Service refuses', async () => (await lab.dial('t/p9', udp(clusterIP(FIRST), 80))).outcome === 'refused');
+  const asking = FAMILIES.map((family) => inside(lab, 't/p9', askUntilAnswered, family, clusterIP(FIRST, family)));
+  await sleep(scaled(300));
+  become('first', FIRST, [P2]);
+  assert.deepEqual(await Promise.all(asking), [
+    ['ECONNREFUSED', 't/p2'],
+    ['ECONNREFUSED', 't/p2'],
+  ]);
+});
+
+/** Asks every 10 ms over one connected socket until it is answered. Returns the different events in order. */
+async function askUntilAnswered(family: number, address: string): Promise<string[]> {
+  const { createSocket } = await import('node:dgram');
+  const story: string[] = [];
+  const tell = (what: string) => story.at(-1) !== what && story.push(what);
+  const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+  const answered = new Promise((resolve) => socket.on('message', (message) => resolve(tell(JSON.parse(`${message}`).pod))));
+  const refused = (error: Error | null): unknown => error && tell((error as NodeJS.ErrnoException).code ?? '');
+  socket.on('error', refused);
+  socket.connect(80, address, () => setInterval(() => socket.send('x', refused), 10));
+  await answered;
+  return story;
 }
 
 test(
