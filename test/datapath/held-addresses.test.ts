@@ -1,6 +1,7 @@
 /** A ClusterIP that a device of the node holds, with a cache that keeps its packets from conntrack (NodeLocal DNS). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { onlyNetfilter } from '#support/packet-path.ts';
 import { inside, ip, raise } from './ground.ts';
 import { AWAY, CLIENT, clusterIP, numbered, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, until } from './paths.ts';
@@ -43,7 +44,7 @@ test('a device that holds a ClusterIP changes nothing while packets to it are tr
   });
 });
 
-test('a cache at that address gets the packets of pods that a rule keeps from conntrack [held-cluster-ip]', async () => {
+test('a cache at that address gets the packets of pods that a rule keeps from conntrack [held-cluster-ip]', onlyNetfilter, async () => {
   const server = lab.spawn('n1', [process.execPath, '-e', CACHE], { stdio: ['ignore', 'pipe', 'inherit'] });
   const { promise, resolve } = Promise.withResolvers<void>();
   server.stdout?.once('data', () => resolve());

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PACKET_PATH } from '#support/packet-path.ts';
+import { onlyNetfilter } from '#support/packet-path.ts';
 import { conntrackEntries, inside, ip, netns, raise, routeServicesBy, scaled } from './ground.ts';
 import { AWAY, CLIENT, clusterIP, HERE, nodeAddress, nodePort, numbered, type PodSpec, podAddress, slices } from './objects.ts';
 import { answer, assertPaths, type Path, tcp, udp, until } from './paths.ts';
@@ -24,9 +24,6 @@ const lab = await raise('or', {
   ],
   agentFlags: ['--socket-scope', 'host'],
 });
-
-/** Why a test has no meaning with the conntrack functions: their entries are there before netfilter has seen the packet. */
-const onlyNetfilter = { skip: PACKET_PATH === 'netfilter' ? false : 'packet path kfuncs: see "Limits" of the README' };
 
 const FROM_OUTSIDE: Path = ['outside', tcp(nodeAddress('n1'), nodePort(FAR)), answer(nodeAddress('n1'), 'p2')];
 
