@@ -158,6 +158,9 @@ test(
     const image = makeRoot(join(work, 'root'));
     const pod = new Container({ lab, node: 'n1', image, template: withAccount, env, volumes: { account: folder } });
     t.after(() => pod.remove());
+    // A node has processes besides the agent
+    const other = lab.spawn('n1', ['sleep', 'infinity']);
+    t.after(() => other.kill());
     await pod.start();
     await assertPaths(lab, [
       ['n1', tcp(clusterIP(10), 80), answer(nodeAddress('n1'), 'p1')],
