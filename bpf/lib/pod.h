@@ -21,7 +21,12 @@
 /** Alignment of a device's private part (NETDEV_ALIGN). */
 #define DEVICE_ALIGNMENT 32
 
-/* Loops end at these numbers; a namespace that has more is left to packets. */
+/*
+ * Functions that loop are global ones: the verifier takes each by itself, instead of once for every state of its caller, which takes
+ * seconds. Their arguments are scalars: a struct net or struct net_device by its address.
+ *
+ * Loops end at these numbers; a namespace that has more is left to packets.
+ */
 #define MOST_HOOKS     16
 #define MOST_DEVICES   32
 #define MOST_ADDRESSES 16
@@ -34,8 +39,9 @@ static always_inline struct net *netns_of(struct bpf_sock_addr *ctx)
 }
 
 /** Any program's NAT chain, of nftables or iptables, makes the kernel register one hook of this priority (nf_nat_register_fn). */
-static always_inline bool translates_by_itself(struct net *net, bool v4)
+__noinline int translates_by_itself(__u64 net_address, __u32 v4)
 {
+	struct net *net = (void *)net_address;
 	struct nf_hook_entries *hooks = v4 ? BPF_CORE_READ(net, nf.hooks_ipv4[NF_INET_LOCAL_OUT])
 					   : BPF_CORE_READ(net, nf.hooks_ipv6[NF_INET_LOCAL_OUT]);
 	struct nf_hook_ops **operations;
@@ -74,8 +80,9 @@ static always_inline bool next_address6(struct inet6_dev *of, struct list_head *
 }
 
 /** Whether a device has an address from which a socket of this family may send to other networks. */
-static always_inline bool has_address(struct net_device *device, bool v4)
+__noinline int has_address(__u64 device_address, __u32 v4)
 {
+	struct net_device *device = (void *)device_address;
 	struct list_head *list = NULL;
 	struct inet6_dev *ipv6;
 	struct in6_addr address;
@@ -89,11 +96,12 @@ static always_inline bool has_address(struct net_device *device, bool v4)
 	return false;
 }
 
-/** The one device with an address of this family that leads out of the namespace; NULL if there is none or another one. */
-static always_inline struct net_device *only_device(struct net *net, bool v4)
+/** The one device with an address of this family that leads out of the namespace; 0 if there is none or another one. */
+__noinline __u64 only_device(__u64 net_address, __u32 v4)
 {
+	struct net *net = (void *)net_address;
 	struct list_head *head = (void *)net + bpf_core_field_offset(struct net, dev_base_head), *list = head;
-	struct net_device *only = NULL;
+	__u64 only = 0;
 
 	for (__u32 i = 0; i < MOST_DEVICES; i++) {
 		struct net_device *device;
@@ -104,13 +112,13 @@ static always_inline struct net_device *only_device(struct net *net, bool v4)
 			return only;
 		device = entry_of(list, struct net_device, dev_list);
 		flags = BPF_CORE_READ(device, flags);
-		if (!(flags & IFF_UP) || (flags & IFF_LOOPBACK) || !has_address(device, v4))
+		if (!(flags & IFF_UP) || (flags & IFF_LOOPBACK) || !has_address((__u64)device, v4))
 			continue;
 		if (only)
-			return NULL;
-		only = device;
+			return 0;
+		only = (__u64)device;
 	}
-	return NULL;
+	return 0;
 }
 
 /** The kind of a device, filled up with zeros. */
@@ -161,8 +169,9 @@ static always_inline bool is_in_local_nets(const struct address *address)
 	return bpf_map_lookup_elem(&local_nets, &key) != NULL;
 }
 
-static always_inline bool has_pod_address4(struct net_device *device)
+__noinline int has_pod_address4(__u64 device_address)
 {
+	struct net_device *device = (void *)device_address;
 	struct in_ifaddr *entry = BPF_CORE_READ(device, ip_ptr, ifa_list);
 
 	for (__u32 i = 0; entry && i < MOST_ADDRESSES; i++) {
@@ -175,8 +184,9 @@ static always_inline bool has_pod_address4(struct net_device *device)
 	return false;
 }
 
-static always_inline bool has_pod_address6(struct net_device *device)
+__noinline int has_pod_address6(__u64 device_address)
 {
+	struct net_device *device = (void *)device_address;
 	struct inet6_dev *ipv6 = BPF_CORE_READ(device, ip6_ptr);
 	struct list_head *list = NULL;
 	struct in6_addr found;
@@ -198,7 +208,7 @@ static always_inline bool sends_as_pod(struct net_device *device, struct net_dev
 		return true;
 	if (node_device && carries_pods(node_device))
 		return true;
-	return v4 ? has_pod_address4(device) : has_pod_address6(device);
+	return v4 ? has_pod_address4((__u64)device) : has_pod_address6((__u64)device);
 }
 
 /**
@@ -208,10 +218,10 @@ static always_inline bool sends_as_pod(struct net_device *device, struct net_dev
 static always_inline bool is_pod(struct bpf_sock_addr *ctx, const struct settings *settings, bool v4)
 {
 	struct net *net = netns_of(ctx);
-	struct net_device *device = only_device(net, v4), *node_device = NULL;
+	struct net_device *device = (void *)only_device((__u64)net, v4), *node_device = NULL;
 	const struct rtnl_link_ops *operations;
 
-	if (!device || translates_by_itself(net, v4))
+	if (!device || translates_by_itself((__u64)net, v4))
 		return false;
 	operations = BPF_CORE_READ(device, rtnl_link_ops);
 	if (operations) {
