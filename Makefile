@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src -name '*.ts' ! -name '*.test.ts')
 
-.PHONY: all build setup bpf demo check room test kernels bench bench-api bench-kpng bench-trips cluster cluster-down conformance image generate clean help
+.PHONY: all build setup bpf demo check room test kernels bench bench-packets bench-api bench-kpng bench-trips cluster cluster-down conformance image generate clean help
 
 all: build
 
@@ -39,6 +39,9 @@ kernels: build ## run the datapath's system tests on Debian's 6.1 and 6.12 kerne
 
 bench: build ## compare Services with direct connections
 	@node bench/main.ts
+
+bench-packets: build ## compare the packet paths with kube-proxy's nftables rules: time of a packet, new connections
+	@node bench/packets.ts
 
 bench-api: build ## measure start, restart, changes and memory with 10,000 Services of a real API server (run test/cluster/build first)
 	@node bench/api/main.ts
