@@ -93,6 +93,18 @@ test('the source is the address that the route to the endpoint uses [snat-by-rou
   await assertPaths(lab, [['outside', FROM_OUTSIDE[1], answer('172.31.5.1', 'p2')]]);
 });
 
+test('no UDP flow gets a source port that may be a NodePort [snat-udp-ports]', onlyNetfilter, async () => {
+  const { failures } = await lab.load('outside', { target: udp(nodeAddress('n1'), nodePort(FAR)), concurrency: 4, requests: 200 }).done;
+  assert.deepEqual(failures, {});
+  const entries = await conntrackEntries(lab, 'n1', '-p', 'udp', '--orig-port-dst', `${nodePort(FAR)}`);
+  const ports = entries.map((entry) => Number([...entry.matchAll(/dport=(\d+)/g)][1]?.[1]));
+  assert.ok(ports.length >= 100, `${ports.length} entries`);
+  assert.deepEqual(
+    ports.filter((port) => port < 32_768),
+    [],
+  );
+});
+
 test(
   'conntrack reports a flow of a Service from its first packet on, and counts its bytes [conntrack-events]',
   onlyNetfilter,
