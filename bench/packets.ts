@@ -153,7 +153,7 @@ async function run(): Promise<string> {
     const head = [row(['What', 'Node', 'median', 'ratio (lowest to highest round)', 'errors']), row(['---', '---', '--:', '--:', '--:'])];
     const rows: string[] = [];
     for (const each of ROWS) rows.push(...(await compare(lab, each)));
-    return `${where}. ${ROUNDS} rounds of ${MS} ms for each line, interleaved.\n\n${[...head, ...rows].join('\n')}\n`;
+    return `${where}.\n${ROUNDS} rounds of ${MS} ms for each line, interleaved.\n\n${[...head, ...rows].join('\n')}\n`;
   } finally {
     await lab.down();
   }

@@ -93,6 +93,12 @@ test('the source is the address that the route to the endpoint uses [snat-by-rou
   await assertPaths(lab, [['outside', FROM_OUTSIDE[1], answer('172.31.5.1', 'p2')]]);
 });
 
+test('a TCP flow with SNAT keeps its source port if that is free [snat-keeps-port]', async () => {
+  await assertPaths(lab, [['outside', { ...FROM_OUTSIDE[1], localPort: 41_234 }, FROM_OUTSIDE[2]]]);
+  const [entry = ''] = await conntrackEntries(lab, 'n1', '-p', 'tcp', '--orig-port-src', '41234');
+  assert.match(entry, new RegExp(`src=${podAddress(AWAY)} dst=${nodeAddress('n1')} sport=8080 dport=41234 `));
+});
+
 test('no UDP flow gets a source port that may be a NodePort [snat-udp-ports]', onlyNetfilter, async () => {
   const { failures } = await lab.load('outside', { target: udp(nodeAddress('n1'), nodePort(FAR)), concurrency: 4, requests: 200 }).done;
   assert.deepEqual(failures, {});

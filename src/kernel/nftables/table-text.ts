@@ -83,6 +83,10 @@ table inet weir {
  * gets an address of the node as its source; or that it is refused. NAT chains see first packets only. The output device is known in
  * postrouting, so the kernel chooses the source address there; the tag goes before a queueing discipline sees it.
  *
+ * Clients keep their source port if no other flow has it at the node's address; else the kernel draws one (nf_nat_l4proto_unique_tuple). With
+ * `fully-random` as in kube-proxy a new client often gets the port of a connection that has just ended: the server's TIME_WAIT knows neither
+ * its sequence numbers nor its timestamps, and its SYN waits for a second.
+ *
  * Sockets take a datagram to an address and port of a Service for a request, so sources of UDP flows stay clear of low ports and of the default
  * range of NodePorts.
  */
@@ -105,8 +109,8 @@ table inet weir {
   }
   chain masquerade_flow {
     meta priority & $TAG_MASK == $TAG_OF_WEIR meta priority set 0
-    meta l4proto tcp masquerade fully-random
-    meta l4proto udp masquerade to :32768-65535 fully-random
+    meta l4proto tcp masquerade
+    meta l4proto udp masquerade to :32768-65535
   }
 }
 `;
